@@ -21,6 +21,9 @@ use crate::upstream::Upstream;
 /// How many characters of the reason for a failure are printed.
 const REASON: usize = 400;
 
+/// How many parts of a description that are not used are printed.
+const MAX_GAPS: usize = 100;
+
 /// A server of a group, and what it says.
 struct Answer {
     server: String,
@@ -51,6 +54,9 @@ pub(super) fn ask(read: &ReadConfig, limit: Duration, registry: &Registry) -> Re
         }
         for answer in answers {
             say(format_args!("{}  {}", group.path, line(answer)));
+            for gap in answer.upstream.state().gaps.sentences(MAX_GAPS) {
+                say(format_args!("{}    {}", group.path, printable(&gap, REASON)));
+            }
             silent += usize::from(answer.failure.is_some());
         }
         let first = answers.iter().find(|answer| answer.failure.is_none());

@@ -46,6 +46,7 @@ mod routes;
 mod schema;
 mod secret_file;
 mod secrets;
+mod soap_headers;
 mod sources;
 mod syntax;
 mod upstream;

@@ -1,5 +1,6 @@
 //! The upstream of a group: its table in the file, and the [`Upstream`] that is made from it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -20,10 +21,11 @@ use super::problem::{Problem, count_errors};
 use super::resolved::Backend;
 use super::secret_file::SecretFile;
 use super::secrets::{credentials, names_secret};
+use super::soap_headers::{HeaderBlock, SoapUpstreamFile, UsernameTokenFile};
 use super::sources::{ConfigSources, Folder};
 use super::variables::Environment;
 use crate::codec::xml;
-use crate::codec::xml::InvalidCharacters;
+use crate::codec::xml::{InvalidCharacters, charset};
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::files;
 use crate::model::name_patterns::NamePatterns;
@@ -32,12 +34,16 @@ use crate::model::units::{Period, Size};
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
 use crate::protocol::jsonrpc::server::FurtherMembers;
+use crate::protocol::soap::blocks::{SoapHeaders, SoapSecurity};
 use crate::server::mount::{CallerRules, Fingerprint};
 use crate::server::settings::GroupLimits;
+use crate::upstream::discovery::{wsdl, wsdl_files};
 use crate::upstream::forwarding::{Cookies, ForwardedForm, Forwarding};
 use crate::upstream::transport;
 use crate::upstream::transport::{Address, OAuth2Options, Tls, Transport};
-use crate::upstream::{Batching, DescriptionSource, UnmatchedName, UnsupportedProtocol, Upstream, UpstreamOptions};
+use crate::upstream::{
+    Batching, DescriptionFile, DescriptionSource, UnmatchedName, UnsupportedProtocol, Upstream, UpstreamOptions,
+};
 
 /// The prefix of a `description` that is the name of a file.
 const FILE_PREFIX: &str = "file:";
@@ -55,13 +61,15 @@ pub(super) struct UpstreamFile {
     /// `"soap"` (1.1 or 1.2, as its WSDL document says).
     #[schemars(with = "String", extend("enum" = Protocol::OF_UPSTREAMS.map(Protocol::name)))]
     protocol: Spanned<Protocol>,
-    /// Where the WSDL or OpenRPC document of the upstream is: a path on the upstream, or `"file:"` and the name of a file,
-    /// relative to the folder of the configuration file. Without it, the upstream is asked by introspection (XML-RPC),
-    /// `rpc.discover` (JSON-RPC) or `?wsdl` (SOAP).
+    /// Where the WSDL or OpenRPC document of the upstream is: a path on the upstream, a URL, or `"file:"` and the name of a
+    /// file, relative to the folder of the configuration file. What a WSDL document in a file imports is read from the files
+    /// beside it. Without this key, the upstream is asked by introspection (XML-RPC), `rpc.discover` (JSON-RPC) or `?wsdl`
+    /// (SOAP).
     #[schemars(with = "Option<String>")]
     #[serde(default)]
     description: Option<Spanned<String>>,
-    /// The name of the port in the WSDL document. Without it, the first port for SOAP 1.1.
+    /// The port in the WSDL document: its name, the name of its service, or both as `"Service/Port"`. Without it, the first
+    /// port for SOAP 1.1.
     #[serde(default)]
     wsdl_port: Option<String>,
     /// The methods that may be called. `*` in a name matches any characters.
@@ -161,6 +169,10 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "bool")]
     #[serde(default = "passed_through")]
     passthrough: Spanned<bool>,
+    /// The headers of the calls to a SOAP upstream.
+    #[schemars(with = "SoapUpstreamFile")]
+    #[serde(default = "no_soap")]
+    soap: Spanned<SoapUpstreamFile>,
     /// How parameters are sent over JSON-RPC. Most servers accept them by position, some only by name.
     #[serde(default)]
     param_structure: ParamStructure,
@@ -305,6 +317,7 @@ impl UpstreamFile {
             return_error_text: false,
             headers: BTreeMap::new(),
             passthrough: passed_through(),
+            soap: no_soap(),
             param_structure: ParamStructure::default(),
             batching: no_batching(),
             invalid_characters: kept_characters(),
@@ -341,6 +354,10 @@ fn no_cookies_passed() -> Spanned<PassCookies> {
 
 fn no_batching() -> Spanned<Batching> {
     Spanned::new(0..0, Batching::default())
+}
+
+fn no_soap() -> Spanned<SoapUpstreamFile> {
+    Spanned::new(0..0, SoapUpstreamFile::default())
 }
 
 fn kept_characters() -> Spanned<InvalidCharacters> {
@@ -388,7 +405,7 @@ pub(super) fn resolve(
     }
     let oauth2 = file.oauth2.as_ref().and_then(|oauth2| reader.oauth2(oauth2));
     reader.check_authorization(&file);
-    let description = file.description.as_ref().and_then(|named| reader.description(named));
+    let description = file.description.as_ref().and_then(|named| reader.description(named, &file));
     let token = file.token.as_ref().and_then(|secret| reader.secret(secret.get_ref(), secret.span(), "token", true));
     let protocol = *file.protocol.get_ref();
     match (protocol, file.batching.get_ref()) {
@@ -416,6 +433,7 @@ pub(super) fn resolve(
     if let (Some(password), None) = (&file.password, &file.user) {
         reader.wrong(password.span(), "`password` needs a `user`");
     }
+    let (soap_headers, soap_secrets) = reader.soap_headers(&file);
     let tls = reader.tls(&file.tls, path.span());
     reader.check_tls_is_used(&file);
     if count_errors(problems) > before {
@@ -429,7 +447,7 @@ pub(super) fn resolve(
         table,
         format!("{dialect:?}"),
         Contents::of(&headers, &token, &description, &tls),
-        set_secrets,
+        (set_secrets, soap_secrets),
         oauth2.as_ref().map(TokenContents::of),
     ));
     if let Some(served) = from.kept.backend(path.get_ref(), fingerprint, limits, rules) {
@@ -464,6 +482,7 @@ pub(super) fn resolve(
         batching: *file.batching.get_ref(),
         invalid_characters: *file.invalid_characters.get_ref(),
         dialect: XmlRpcDialect { reading: xml::Reading::Lenient, ..dialect },
+        soap_headers,
         forwarding,
         return_error_text: file.return_error_text,
         max_response: file.max_response.0,
@@ -482,7 +501,7 @@ pub(super) fn resolve(
 struct Contents {
     headers: Vec<(String, Vec<u8>)>,
     token: Option<String>,
-    description: Option<String>,
+    description: Vec<String>,
     tls: Vec<Option<Vec<u8>>>,
 }
 
@@ -490,8 +509,9 @@ impl Contents {
     fn of(headers: &HeaderMap, token: &Option<String>, description: &Option<DescriptionSource>, tls: &Tls) -> Contents {
         let headers = headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
         let description = match description {
-            Some(DescriptionSource::Text { text, .. }) => Some(text.clone()),
-            _ => None,
+            Some(DescriptionSource::Text { text, .. }) => vec![text.clone()],
+            Some(DescriptionSource::Files(files)) => files.iter().map(|file| file.text.clone()).collect(),
+            Some(DescriptionSource::At(_)) | None => Vec::new(),
         };
         Contents { headers: headers.collect(), token: token.clone(), description, tls: contents_of(tls) }
     }
@@ -636,17 +656,53 @@ impl<'r> SettingReader<'r> {
         files::read_text(&path, LARGEST_FILE).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
     }
 
-    fn description(&mut self, named: &Spanned<String>) -> Option<DescriptionSource> {
+    fn description(&mut self, named: &Spanned<String>, file: &UpstreamFile) -> Option<DescriptionSource> {
         let Some(name) = named.get_ref().strip_prefix(FILE_PREFIX) else {
             return Some(DescriptionSource::At(named.get_ref().clone()));
         };
-        match self.read_file(name) {
+        let is_wsdl = *file.protocol.get_ref() == Protocol::Soap;
+        let text = match is_wsdl {
+            true => self
+                .read_xml(name)
+                .map_err(|reason| format!("`{}` cannot be read: {reason}", self.folder.join(name).display())),
+            false => self.read_file(name),
+        };
+        match text {
+            Ok(text) if is_wsdl => Some(self.wsdl_files(named, name, text, file.wsdl_port.as_deref())),
             Ok(text) => Some(DescriptionSource::Text { name: name.to_owned(), text }),
             Err(message) => {
                 self.wrong(named.span(), message);
                 None
             }
         }
+    }
+
+    /// A WSDL document with the files that it imports.
+    fn wsdl_files(
+        &mut self,
+        named: &Spanned<String>,
+        name: &str,
+        text: String,
+        port: Option<&str>,
+    ) -> DescriptionSource {
+        let document = DescriptionFile { name: name.to_owned(), text };
+        let (files, unread) = wsdl_files::with_imports(document, |name| self.read_xml(name));
+        for import in &unread {
+            let problem = Problem::at(named.span(), format!("an import of `{}`: {import}", abridge(name)));
+            self.problems.push(problem.warning().hint("operations that need nothing of it can be called"));
+        }
+        // Without all files, the reason would be another one.
+        if let (true, Err(fault)) = (unread.is_empty(), wsdl::read_files(&files, port)) {
+            self.problems.push(Problem::at(named.span(), fault.message.into_owned()).warning());
+        }
+        DescriptionSource::Files(files)
+    }
+
+    /// The text of an XML file in its own encoding.
+    fn read_xml(&self, name: &str) -> Result<String, String> {
+        let path = self.folder.join(name);
+        let bytes = files::read(&path, LARGEST_FILE).map_err(|error| error.to_string())?;
+        charset::decode(&bytes, None).map(Cow::into_owned).map_err(|fault| fault.message.into_owned())
     }
 
     /// The headers of a table, by their names.
@@ -689,6 +745,37 @@ impl<'r> SettingReader<'r> {
             }
         }
         headers
+    }
+
+    /// The header blocks of SOAP calls, and the secrets in them.
+    fn soap_headers(&mut self, file: &UpstreamFile) -> (SoapHeaders, Vec<String>) {
+        let SoapUpstreamFile { headers, username_token } = file.soap.get_ref();
+        if *file.protocol.get_ref() != Protocol::Soap && !(headers.is_empty() && username_token.is_none()) {
+            self.wrong(file.soap.span(), "`soap` is for upstreams with `protocol = \"soap\"` only: leave it out");
+            return Default::default();
+        }
+        let mut blocks = Vec::new();
+        for header in headers {
+            let text = match header.get_ref() {
+                HeaderBlock::Text(text) => Some(text.clone()),
+                HeaderBlock::Secret(secret) => self.secret(secret, header.span(), "soap.headers", false),
+            };
+            let Some(text) = text else { continue };
+            match SoapHeaders::new([text.as_str()], None) {
+                Ok(_) => blocks.push(text),
+                Err(error) => self.wrong(header.span(), error.to_string()),
+            }
+        }
+        let security = username_token.as_ref().and_then(|token| {
+            let UsernameTokenFile { user, password, password_type, lifetime } = token.get_ref();
+            let key = "soap.username-token.password";
+            let password = self.secret(password.get_ref(), password.span(), key, true)?;
+            let lifetime = lifetime.as_ref().map(|lifetime| lifetime.0);
+            Some(SoapSecurity { user: user.clone(), password, password_type: *password_type, lifetime })
+        });
+        let mut secrets = blocks.clone();
+        secrets.extend(security.as_ref().map(|security| security.password.clone()));
+        (SoapHeaders::new(blocks.iter().map(String::as_str), security).unwrap_or_default(), secrets)
     }
 
     /// What is forwarded, and the secrets in it.

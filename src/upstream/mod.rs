@@ -34,6 +34,8 @@ mod first_discovery;
 #[cfg(feature = "server")]
 pub mod forwarding;
 #[cfg(feature = "server")]
+pub(crate) mod gaps;
+#[cfg(feature = "server")]
 pub mod identity_token;
 #[cfg(feature = "server")]
 mod incoming_rows;
@@ -61,6 +63,6 @@ mod version;
 #[cfg(feature = "config")]
 pub(crate) use options::UnmatchedName;
 #[cfg(feature = "server")]
-pub use options::{Batching, DescriptionSource, UnsupportedProtocol, UpstreamOptions};
+pub use options::{Batching, DescriptionFile, DescriptionSource, UnsupportedProtocol, UpstreamOptions};
 #[cfg(feature = "server")]
 pub use remote::Upstream;

@@ -15,6 +15,7 @@ use crate::model::name_patterns::NamePatterns;
 use crate::model::text::{abridge, nearest};
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
+use crate::protocol::soap::blocks::SoapHeaders;
 
 /// A protocol in which upstream servers cannot be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +44,8 @@ pub enum Batching {
 /// Where the description of an upstream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DescriptionSource {
-    /// At a URL of the server, or below its own path.
+    /// At a path of the server, below its own path, or at a URL. If that is a URL of another server, the description is read
+    /// from there, without the headers and tokens for the upstream.
     At(String),
     /// In a text that has already been read, such as that of a file.
     Text {
@@ -52,6 +54,17 @@ pub enum DescriptionSource {
         /// An OpenRPC or WSDL document.
         text: String,
     },
+    /// In files that have already been read: a WSDL document, followed by the documents that it imports from files.
+    Files(Vec<DescriptionFile>),
+}
+
+/// A file of a description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescriptionFile {
+    /// The name. References in the file are relative to it.
+    pub name: String,
+    /// The text.
+    pub text: String,
 }
 
 /// A name in the options of an upstream that matches none of its methods.
@@ -106,6 +119,8 @@ pub struct UpstreamOptions {
     pub invalid_characters: InvalidCharacters,
     /// How XML-RPC is written and read where its specification leaves a choice (the default dialect).
     pub dialect: XmlRpcDialect,
+    /// The header blocks of every SOAP call that is not passed through in its original bytes (none by default).
+    pub soap_headers: SoapHeaders,
     /// What of a client's request reaches the upstream, and what of its response comes back (nothing but the call and its
     /// result by default).
     pub forwarding: Forwarding,
@@ -141,6 +156,7 @@ impl UpstreamOptions {
             batching: Batching::default(),
             invalid_characters: InvalidCharacters::default(),
             dialect: XmlRpcDialect::default(),
+            soap_headers: SoapHeaders::default(),
             forwarding: Forwarding::default(),
             return_error_text: false,
             max_response: 64 << 20,

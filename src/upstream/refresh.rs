@@ -22,6 +22,8 @@ const RECOVERY_INTERVAL: Duration = Duration::from_secs(3);
 const UNREACHED: &str = "the upstream server cannot be reached";
 /// The same for a server that responds.
 const UNDESCRIBED: &str = "the upstream server does not describe itself; the log of the gateway has details";
+/// How many parts of a description that are not used are logged.
+const MAX_GAPS: usize = 20;
 /// The longest delay after a failure.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
@@ -71,6 +73,13 @@ impl Upstream {
                     for option in self.description().unmatched.iter().filter(|_| changed) {
                         tracing::warn!(group, server = self.servers(), "{option} matches no method of the upstream");
                     }
+                    for gap in self.description().gaps.sentences(MAX_GAPS).iter().filter(|_| changed) {
+                        tracing::warn!(
+                            group,
+                            server = self.servers(),
+                            "a part of the description of an upstream is not used: {gap}"
+                        );
+                    }
                     on_described(&self, changed);
                     failing = false;
                     let described = Instant::now();
@@ -115,7 +124,8 @@ impl Upstream {
 
     /// Notes that the upstream is asked again after this time, if it is asked at all, and returns the time.
     fn wait(&self, time: Duration) -> Duration {
-        if !matches!(self.inner.options.description, Some(DescriptionSource::Text { .. })) {
+        if !matches!(self.inner.options.description, Some(DescriptionSource::Text { .. } | DescriptionSource::Files(_)))
+        {
             self.inner.outages.set_next_attempt(SystemTime::now().checked_add(time));
         }
         time

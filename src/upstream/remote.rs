@@ -143,6 +143,7 @@ impl Upstream {
             methods: description.is_complete().then(|| description.interface.methods.len()),
             callable: description.codec.is_some(),
             discovery_error: self.inner.discovery_error.get(),
+            gaps: description.gaps.clone(),
             servers: self.inner.transport.stats().collect(),
         }
     }

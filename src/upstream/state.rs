@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use super::gaps::DescriptionGaps;
 use super::transport::stats::{LastError, ServerHealth, ServerStats};
 use crate::protocol::Protocol;
 
@@ -16,6 +17,8 @@ pub(crate) struct UpstreamState {
     pub(crate) callable: bool,
     /// Why the last discovery has failed, if it has.
     pub(crate) discovery_error: Option<LastError>,
+    /// What of its description is not used.
+    pub(crate) gaps: Arc<DescriptionGaps>,
     /// The servers, with what is known of each from the requests to it.
     pub(crate) servers: Vec<(String, Arc<ServerStats>)>,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::gaps::DescriptionGaps;
 use super::options::{UnmatchedName, UpstreamOptions};
 use crate::codec::soap::{Binding, Operation, SoapVersion};
 use crate::model::interface::{Interface, MessageName};
@@ -21,6 +22,8 @@ pub(super) struct Description {
     pub(super) inferred: bool,
     /// The names in the options that match no method of the upstream: misspelt, or meant for another version of it.
     pub(super) unmatched: Vec<UnmatchedName>,
+    /// What the upstream says and cannot be used.
+    pub(super) gaps: Arc<DescriptionGaps>,
     /// How calls are encoded; `None` as long as that is unknown.
     pub(super) codec: Option<ClientCodec>,
 }
@@ -41,6 +44,7 @@ impl Description {
             interface: Arc::new(interface),
             inferred,
             unmatched,
+            gaps: Arc::default(),
             codec: Some(codec),
         }
     }
@@ -54,6 +58,7 @@ impl Description {
             interface: Arc::new(interface),
             inferred: true,
             unmatched: Vec::new(),
+            gaps: Arc::default(),
             codec,
         }
     }
@@ -113,7 +118,8 @@ impl CurrentDescription {
     /// was replaced.
     pub(super) fn replace(&self, new: Description) -> bool {
         let old = self.0.load();
-        if old.codec.is_some() && old.interface.is_same_in_any_order(&new.interface) {
+        let is_same = old.gaps == new.gaps && old.interface.is_same_in_any_order(&new.interface);
+        if old.codec.is_some() && is_same {
             return false;
         }
         self.0.store(Arc::new(new));

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use percent_encoding::percent_decode_str;
 
+use crate::upstream::discovery::wsdl::is_document;
 use crate::upstream::transport::{Address, InvalidAddress};
 
 /// The paths that are tried if the URL has none.
@@ -18,20 +19,23 @@ pub(in crate::cli) struct ServerLocation {
     pub(in crate::cli) user: Option<String>,
     /// The password for it.
     pub(in crate::cli) password: Option<String>,
+    /// The path of the WSDL document with its query, if the URL is that of one.
+    pub(in crate::cli) document: Option<String>,
 }
 
 impl ServerLocation {
-    /// Parses a URL. The query `?wsdl` is dropped: it belongs to the document, not to the service.
+    /// Parses a URL. The query `?wsdl` is dropped from it: it belongs to the document, not to the service.
     pub(in crate::cli) fn parse(url: &str) -> Result<ServerLocation, InvalidAddress> {
         // Its errors do not repeat a password.
-        let _: Address = url.parse()?;
+        let address: Address = url.parse()?;
+        let document = is_document(address.path()).then(|| address.path().to_owned());
         let url = url.split_once('#').map_or(url, |(url, _)| url);
         let cut = url.len().saturating_sub("?wsdl".len());
         let url = match url.get(cut..) {
             Some(query) if query.eq_ignore_ascii_case("?wsdl") => url.get(..cut).unwrap_or(url),
             _ => url,
         };
-        let plain = ServerLocation { url: url.to_owned(), user: None, password: None };
+        let plain = ServerLocation { url: url.to_owned(), user: None, password: None, document };
         let Some((scheme, rest)) = url.split_once("://") else { return Ok(plain) };
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let Some((secret, host)) = authority.rsplit_once('@') else { return Ok(plain) };
@@ -40,7 +44,7 @@ impl ServerLocation {
             Some((user, password)) => (user, Some(decoded(password))),
             None => (secret, None),
         };
-        Ok(ServerLocation { url: format!("{scheme}://{host}{path}"), user: Some(decoded(user)), password })
+        Ok(ServerLocation { url: format!("{scheme}://{host}{path}"), user: Some(decoded(user)), password, ..plain })
     }
 
     /// The address, with user and password.
@@ -54,7 +58,8 @@ impl ServerLocation {
 
     /// This location and, if it has no path, the same server with the usual paths.
     pub(in crate::cli) fn and_usual(&self) -> Vec<ServerLocation> {
-        let has_path = self.url.parse::<Address>().is_ok_and(|address| address.path() != "/");
+        let has_path =
+            self.document.is_some() || self.url.parse::<Address>().is_ok_and(|address| address.path() != "/");
         let others = USUAL_PATHS.iter().filter(|_| !has_path).filter_map(|path| self.at(path));
         [self.clone()].into_iter().chain(others).collect()
     }
@@ -66,6 +71,12 @@ impl ServerLocation {
         let between = if self.url.contains("://") || bare.ends_with(':') { "" } else { ":" };
         let url = format!("{bare}{between}{path}");
         url.parse::<Address>().is_ok().then(|| ServerLocation { url, ..self.clone() })
+    }
+
+    /// Whether a URL has the same server; also if it lacks the TLS of this one.
+    pub(super) fn is_server_of(&self, url: &str) -> bool {
+        let (Ok(own), Ok(other)) = (self.url.parse::<Address>(), url.parse::<Address>()) else { return false };
+        own.is_same_server(&other) || own.is_insecure_form(&other)
     }
 
     /// The same server over SCGI; `None` if it is already, or if the URL has no form for SCGI.
@@ -124,7 +135,16 @@ mod tests {
         assert!(location.address().is_ok());
         assert_eq!(ServerLocation::parse("https://ann@wheel/a@b").unwrap().password, None);
         assert_eq!(ServerLocation::parse("http://wheel/a@b").unwrap().user, None);
-        assert_eq!(ServerLocation::parse("http://wheel/service?WSDL").unwrap().url, "http://wheel/service");
+        let document = ServerLocation::parse("http://ann:secret@wheel/service?WSDL").unwrap();
+        assert_eq!(
+            (document.url.as_str(), document.document.as_deref()),
+            ("http://wheel/service", Some("/service?WSDL"))
+        );
+        let document = ServerLocation::parse("http://wheel/a.svc?singleWsdl").unwrap();
+        assert_eq!(document.document.as_deref(), Some("/a.svc?singleWsdl"));
+        assert!(document.is_server_of("http://wheel:80/other") && !document.is_server_of("https://wheel/other"));
+        let secure = ServerLocation::parse("https://wheel/a.wsdl").unwrap();
+        assert!(secure.is_server_of("http://wheel/other") && !secure.is_server_of("http://wheel:8080/other"));
         assert!(!ServerLocation::parse("ftp://ann:secret@wheel").unwrap_err().to_string().contains("secret"));
     }
 

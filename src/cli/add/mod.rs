@@ -1,9 +1,10 @@
 //! `croupier add`: examines an upstream server and writes the configuration of a group for it.
 //!
 //! `location` parses the URL as it was typed, `search` finds the server with the help of
-//! [`upstream::discovery::probe`](crate::upstream::discovery::probe), `words` and `write` turn the report into TOML with
+//! [`upstream::discovery::probe`](crate::upstream::discovery::probe), `file` reads a WSDL document from a file, `words` and `write` turn the report into TOML with
 //! comments, and `names` suggests which methods are safe or dangerous by their names.
 
+mod file;
 pub(super) mod location;
 mod names;
 pub(super) mod search;
@@ -12,7 +13,7 @@ mod write;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::runtime::Builder;
 
@@ -31,6 +32,9 @@ use write::NewGroup;
 pub(super) fn add(args: &Add, registry: &Registry) -> Result<(), Failure> {
     if let Some(file) = args.config.path() {
         refuse_standard_input(file)?;
+    }
+    if let Some(file) = wsdl_file(&args.url) {
+        return print(args, &file::found(&file, args.config.path())?, None, registry);
     }
     let mut location = ServerLocation::parse(&args.url)?;
     let password = variable(&args.path.clone().or_else(|| location.name()).unwrap_or_default(), "PASSWORD");
@@ -54,10 +58,16 @@ pub(super) fn add(args: &Add, registry: &Registry) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let asking = format!("asking {}", location.url);
     let found = runtime.block_on(waiting(&asking, search::search(&location, &search)))?;
-    let path = args.path.clone().unwrap_or_else(|| format!("/{}", group_name(&location, &found)));
-    let password = if from_environment { password } else { variable(&path, "PASSWORD") };
+    print(args, &found, from_environment.then_some(password), registry)
+}
+
+/// Prints the configuration of a group for a server, or appends it to the file. `password` is the environment variable from
+/// which the password has been read.
+fn print(args: &Add, found: &FoundServer, password: Option<String>, registry: &Registry) -> Result<(), Failure> {
+    let path = args.path.clone().unwrap_or_else(|| format!("/{}", group_name(found)));
+    let password = password.unwrap_or_else(|| variable(&path, "PASSWORD"));
     let group = NewGroup { path, password };
-    let block = write::block(&found, &group);
+    let block = write::block(found, &group);
     let Some(file) = args.config.path() else {
         say(block.trim_end());
         return Ok(());
@@ -72,13 +82,29 @@ pub(super) fn add(args: &Add, registry: &Registry) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The name of a group for which no path is given: that of its server, or the common prefix of its methods.
-fn group_name(location: &ServerLocation, found: &FoundServer) -> String {
+/// The name of the file, if the argument is that of a file and not a URL.
+fn wsdl_file(argument: &str) -> Option<PathBuf> {
+    let name = match argument.strip_prefix("file:") {
+        Some(name) => name.strip_prefix("//").unwrap_or(name),
+        None => argument,
+    };
+    let is_file = name != argument || (!argument.contains("://") && Path::new(argument).is_file());
+    let is_meant = !argument.contains(':') && argument.to_ascii_lowercase().ends_with(".wsdl");
+    (is_file || is_meant).then(|| PathBuf::from(name))
+}
+
+/// The name of a group for which no path is given: that of its SOAP service, of its server, or the common prefix of its
+/// methods.
+fn group_name(found: &FoundServer) -> String {
+    let service = || {
+        let port = found.report.soap_port()?;
+        Some(segment(&port.service)).filter(|name| !name.is_empty())
+    };
     let common = || {
         let methods = found.report.interface.as_ref().map(|interface| interface.methods.as_slice());
         names::common(methods.unwrap_or_default()).map(segment).filter(|name| !name.is_empty())
     };
-    location.name().or_else(common).unwrap_or_else(|| "upstream".to_owned())
+    service().or_else(|| found.location.name()).or_else(common).unwrap_or_else(|| "upstream".to_owned())
 }
 
 /// The text to append to a file. The file is known to load with it.

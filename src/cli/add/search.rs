@@ -7,7 +7,7 @@ use crate::protocol::Protocol;
 use crate::upstream::discovery::client::DiscoveryError;
 use crate::upstream::discovery::probe::{ProbeOutcome, ProbeReport, probe};
 use crate::upstream::discovery::wsdl::path_of;
-use crate::upstream::transport::{Transport, TransportOptions};
+use crate::upstream::transport::{Address, Transport, TransportOptions};
 
 /// How many protocols are tried if none is given.
 const PROTOCOLS: usize = 3;
@@ -19,22 +19,86 @@ pub(in crate::cli) struct FoundServer {
     pub(in crate::cli) report: ProbeReport,
     /// Whether it was found over SCGI although the URL says HTTP.
     pub(super) scgi_instead: bool,
-    /// The service's address according to its WSDL document, if the URL is that of the document.
-    pub(super) service_address: Option<String>,
+    /// Where its description is, if it is not where it is looked for.
+    pub(super) description: Option<String>,
+    /// What is to be said of the service's address.
+    pub(super) address: AddressNote,
+}
+
+/// What is to be said of the address of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AddressNote {
+    /// Nothing: it is the one that was given.
+    None,
+    /// The URL, or the file, is that of the WSDL document. The service is at this address, as the document says.
+    Stated(String),
+    /// The WSDL document does not say where the service is.
+    Missing,
+    /// The WSDL document says that it is at another address.
+    Different(String),
 }
 
 impl FoundServer {
-    fn new(location: ServerLocation, report: ProbeReport) -> FoundServer {
-        let mut found = FoundServer { location, report, scgi_instead: false, service_address: None };
-        if found.report.wsdl_path.is_some()
-            && let Some(port) = found.report.ports.first()
-            // Only the path is used: it is this server that is to be called.
-            && let Some(service) = path_of(&port.address).and_then(|path| found.location.at(&path))
-        {
-            found.service_address = Some(port.address.clone());
-            found.location = service;
+    /// A server at the location at which it was looked for.
+    pub(super) fn new(location: ServerLocation, report: ProbeReport) -> FoundServer {
+        let found =
+            FoundServer { location, report, scgi_instead: false, description: None, address: AddressNote::None };
+        let stated = found.report.soap_port().map(|port| port.address.trim().to_owned());
+        match (found.report.wsdl_path.clone(), stated) {
+            (None, Some(stated)) => found.note_other(stated),
+            (Some(path), stated) => found.described_at(&path, stated.unwrap_or_default()),
+            (None, None) => found,
         }
-        found
+    }
+
+    /// Notes an address of the document that is not the one which was given. Servers behind a proxy state that which they know.
+    fn note_other(self, stated: String) -> FoundServer {
+        let path = self.location.url.parse::<Address>().map(|address| address.path().to_owned());
+        let is_same = self.location.is_server_of(&stated) && path_of(&stated) == path.ok();
+        let address =
+            if is_same || path_of(&stated).is_none() { AddressNote::None } else { AddressNote::Different(stated) };
+        FoundServer { address, ..self }
+    }
+
+    /// A service whose WSDL document is at this path of the location. The service itself is where the document says (WSDL 1.1,
+    /// section 3.8).
+    fn described_at(self, path: &str, stated: String) -> FoundServer {
+        let is_url = stated.contains("://") && stated.parse::<Address>().is_ok();
+        let is_local = !self.location.url.contains("://");
+        let own_path = path_of(&stated).filter(|_| self.location.is_server_of(&stated) || is_local);
+        if let Some(service) = own_path.and_then(|own| self.location.at(&own)) {
+            let is_usual = path_of(&stated).is_some_and(|own| format!("{own}?wsdl") == path);
+            // The server is the one that was given, whatever it is called in the document.
+            let is_same = is_usual && service.url == self.location.url;
+            let address = match (is_same, service.url == stated) {
+                (true, _) => AddressNote::None,
+                (false, true) => AddressNote::Stated(stated),
+                (false, false) => AddressNote::Different(stated),
+            };
+            let description = (!is_usual).then(|| path.to_owned());
+            return FoundServer { location: service, description, address, ..self };
+        }
+        if is_url {
+            let description = self.location.at(path).map(|document| document.url);
+            // The user and the password are those of the server of the document.
+            let location = ServerLocation { url: stated.clone(), user: None, password: None, document: None };
+            return FoundServer { location, description, address: AddressNote::Stated(stated), ..self };
+        }
+        let url = self.location.url.split('?').next().unwrap_or_default().to_owned();
+        let location = ServerLocation { url, ..self.location.clone() };
+        FoundServer { location, description: Some(path.to_owned()), address: AddressNote::Missing, ..self }
+    }
+
+    /// A service whose WSDL document is in a file. `name` is the name of the file for the configuration.
+    pub(super) fn of_file(name: &str, report: ProbeReport) -> FoundServer {
+        let stated = report.soap_port().map(|port| port.address.trim().to_owned());
+        let is_url = |stated: &String| stated.contains("://") && stated.parse::<Address>().is_ok();
+        let (url, address) = match stated.filter(is_url) {
+            Some(stated) => (stated.clone(), AddressNote::Stated(stated)),
+            None => ("http://localhost/".to_owned(), AddressNote::Missing),
+        };
+        let location = ServerLocation { url, user: None, password: None, document: None };
+        FoundServer { location, report, scgi_instead: false, description: Some(format!("file:{name}")), address }
     }
 }
 
@@ -84,7 +148,8 @@ async fn probe_location(
     let limit = search.limit;
     let options = TransportOptions { response: limit * 2, ..search.options.clone() };
     let transport = Transport::new(vec![address], options).map_err(|error| error.to_string())?;
-    match probe(&transport, search.only, limit).await {
+    let wsdl = location.document.as_deref().filter(|_| search.only.is_none_or(|only| only == Protocol::Soap));
+    match probe(&transport, search.only, limit, wsdl).await {
         Ok(ProbeOutcome { best, failures: failed }) => {
             for (protocol, error) in failed {
                 failures.add(location, protocol, error);
@@ -106,6 +171,8 @@ struct Failures {
     broken: usize,
     /// The `WWW-Authenticate` header of the first response with status 401.
     challenge: Option<String>,
+    /// Why the WSDL document at the URL cannot be used, if the URL is that of one.
+    of_document: Option<String>,
 }
 
 impl Failures {
@@ -118,6 +185,9 @@ impl Failures {
             Protocol::JsonRpc => "rpc.discover",
             Protocol::Soap => "GET ?wsdl",
         };
+        if protocol == Protocol::Soap && location.document.is_some() {
+            self.of_document = Some(error.to_string());
+        }
         self.lines.push(format!("  {} ({}, {request}): {error}", location.url, protocol.title()));
         if let DiscoveryError::Unauthorized(challenge) = error {
             self.challenge.get_or_insert(challenge);
@@ -132,6 +202,9 @@ impl Failures {
                 format!("{url} requires authentication: HTTP 401{challenge}\n{credentials}")
             }
             (Some(_), Some(user)) => format!("{url} does not accept the user `{user}` with this password: HTTP 401"),
+            (None, _) if self.of_document.is_some() => {
+                format!("the WSDL document at {url} cannot be used: {}", self.of_document.unwrap_or_default())
+            }
             (None, _) => {
                 format!("{url} speaks none of the protocols that were tried\n{}", self.lines.join("\n"))
             }

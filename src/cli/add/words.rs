@@ -1,9 +1,12 @@
 //! What was found out about a server, in words.
 
-use super::search::FoundServer;
+use super::search::{AddressNote, FoundServer};
 use crate::model::fault::Fault;
 use crate::model::text::abridge;
 use crate::upstream::discovery::probe::{InterfaceSource, Quirk};
+
+/// How many parts of a description that are not used are listed.
+const MAX_GAPS: usize = 100;
 
 /// The methods of the server, and how they were found out.
 pub(super) fn summary(found: &FoundServer) -> String {
@@ -31,10 +34,27 @@ pub(super) fn notes(found: &FoundServer) -> Vec<String> {
         notes.push("It speaks SCGI, not HTTP as the URL said.".to_owned());
     }
     notes.extend(found.report.quirks.iter().map(note));
-    if let Some(address) = &found.service_address {
-        notes.push(format!("The URL is that of its WSDL document, according to which the service is at {address}."));
-    }
+    notes.extend(match &found.address {
+        AddressNote::None => None,
+        AddressNote::Stated(address) => Some(format!(
+            "The service is at {address}, as its WSDL document says. If croupier reaches it elsewhere, change `urls`."
+        )),
+        AddressNote::Missing => {
+            Some("Its WSDL document does not say where the service is. Write its URL into `urls`.".to_owned())
+        }
+        AddressNote::Different(address) => {
+            Some(format!("Its WSDL document says that the service is at {address}. If calls fail, try that in `urls`."))
+        }
+    });
+    notes.extend(found.report.gaps.sentences(MAX_GAPS).into_iter().map(|gap| sentence(&gap)));
     notes
+}
+
+/// A text as a sentence.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).chain(['.']).collect()
 }
 
 fn note(quirk: &Quirk) -> String {

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use super::location::variable;
 use super::search::FoundServer;
 use super::{names, words};
+use crate::codec::soap::SoapVersion;
 use crate::model::text::shorten;
+use crate::protocol::soap::wsdl::read::SoapPort;
 use crate::upstream::Batching;
 
 /// The longest line, in characters.
@@ -41,21 +43,43 @@ pub(super) fn block(found: &FoundServer, group: &NewGroup) -> String {
     line(&mut text, format_args!("[group.{}.upstream]", quoted(&group.path)));
     line(&mut text, format_args!("urls = [{}]", quoted(&found.location.url)));
     line(&mut text, format_args!("protocol = {}", quoted(found.report.protocol.name())));
-    if let Some(path) = &found.report.wsdl_path {
-        line(&mut text, format_args!("description = {}", quoted(path)));
+    if let Some(description) = &found.description {
+        line(&mut text, format_args!("description = {}", quoted(description)));
     }
-    if let [_, _, ..] = found.report.ports.as_slice() {
-        comment(&mut text, "", "It has several ports; without this key, the first for SOAP 1.1 is used. One of:");
-        for port in &found.report.ports {
-            line(&mut text, format_args!("# wsdl-port = {}", quoted(&port.name)));
-        }
-    }
+    ports(&mut text, found);
     if found.report.by_name {
         line(&mut text, format_args!("param-structure = \"by-name\""));
     }
     credentials(&mut text, found, group);
     suggestions(&mut text, found);
     text
+}
+
+/// The ports among which the user can choose, each with its address.
+fn ports(text: &mut String, found: &FoundServer) {
+    let (ports, used) = (&found.report.ports, found.report.soap_port());
+    let ([_, _, ..], Some(used)) = (ports.as_slice(), used) else { return };
+    let is_unique = |name: &str| ports.iter().filter(|port| port.name == name).count() == 1;
+    let name_of = |port: &SoapPort| match is_unique(&port.name) {
+        true => port.name.clone(),
+        false => format!("{}/{}", port.service, port.name),
+    };
+    let several = match ports.iter().all(|port| port.service == used.service) {
+        true => "ports",
+        false => "services and ports",
+    };
+    let used = name_of(used);
+    comment(
+        text,
+        "",
+        &format!("It has several {several}. Without this key, `{used}` is used; `urls` has its address. One of:"),
+    );
+    for port in ports.iter().take(MAX_NAMES) {
+        let version = if port.version == SoapVersion::V12 { "1.2" } else { "1.1" };
+        let address = if port.address.is_empty() { String::new() } else { format!(" at {}", port.address) };
+        let described = shorten(&format!("SOAP {version}{address}"), MAX_COMMENT).into_owned();
+        line(text, format_args!("# wsdl-port = {}   # {described}", quoted(&name_of(port))));
+    }
 }
 
 /// The user, and where the secrets are; never the secrets themselves.
@@ -182,7 +206,7 @@ mod tests {
         report.interface = Some(interface);
         report.quirks = vec![Quirk::NamesOnly("A \"note\"\nwith\u{7f} all\u{1b}[2J sorts".into())];
         report.wants_token = true;
-        FoundServer { location, report, scgi_instead: false, service_address: None }
+        FoundServer::new(location, report)
     }
 
     #[test]

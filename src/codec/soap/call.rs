@@ -1,15 +1,16 @@
 //! Writes calls to an upstream in the format that its WSDL describes.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::binding::{
-    Binding, ElementContent, MapEntry, MessagePart, Occurrence, Operation, QualifiedName, TypeStructure,
+    Binding, ElementContent, MapEntry, MessagePart, Occurrence, Operation, PartKind, Particle, QualifiedName,
+    RecordType, TypeStructure, Wildcard,
 };
+use super::content::{Given, can_be_absent, first_part};
 use super::fault::attribute;
+use super::simple::{SimpleType, atomic};
 use super::{INSTANCE, SoapVersion};
-use crate::codec::xml::{Characters, Control, escape};
+use crate::codec::xml::{Characters, Control, escape, is_fragment};
 use crate::model::fault::Fault;
+use crate::model::shape::escape as escape_name;
 use crate::model::text::{abridge, nearest};
 use crate::model::value::Value;
 
@@ -17,9 +18,21 @@ use crate::model::value::Value;
 const XSD: &str = "http://www.w3.org/2001/XMLSchema";
 /// The namespace of SOAP 1.1's encoding, which is also the value of `encodingStyle`.
 const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
+/// The namespace of `xml:lang` and the like, whose prefix is never declared.
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
+/// The members of a free-form struct that are not elements: the text, and the type.
+pub(super) const TEXT: &str = "#text";
+pub(super) const TYPE: &str = "@type";
+pub(super) const XSI_TYPE: &str = "xsi:type";
+/// The attribute `xsi:type` of an element of any type.
+pub(super) const XSI_TYPE_ATTRIBUTE: &str = "@xsi:type";
+
+/// The most types that a fault names.
+const NAMED: usize = 12;
 
 /// Writes a complete call. `arguments` are in the order of the parameters; a parameter whose argument is `None` is left
-/// out.
+/// out. `blocks` are header blocks that are written already.
 ///
 /// # Errors
 /// `BadParams`, with the path of the value, if a value does not match its type or XML cannot represent it.
@@ -28,6 +41,7 @@ pub fn write_call(
     binding: &Binding,
     operation: &Operation,
     arguments: &[Option<Value>],
+    blocks: &str,
     control: Control,
 ) -> Result<(), Fault> {
     let mut writer = BindingWriter {
@@ -38,29 +52,48 @@ pub fn write_call(
         control,
         path: Vec::new(),
     };
+    let parts = &operation.request.parts;
+    for (part, argument) in operation.headers.iter().zip(arguments.iter().skip(parts.len())) {
+        if let Some(value) = argument {
+            writer.path.push(&part.name);
+            writer.occurrence(part, value)?;
+            writer.path.pop();
+        }
+    }
+    let header = std::mem::take(&mut writer.to);
+    let mut given = Given::new(parts.len());
+    for (at, argument) in arguments.iter().enumerate().take(parts.len()) {
+        if let Some(value) = argument {
+            given.set(at, at, value);
+        }
+    }
     if let Some(wrapper) = &operation.wrapper {
         writer.begin(wrapper);
         if operation.encoded {
             writer.raw(&[" soap:encodingStyle=\"", ENCODING, "\""]);
         }
+        writer.attributes(&operation.request, &given)?;
         writer.raw(&[">"]);
     }
-    for (part, argument) in operation.params.iter().zip(arguments) {
-        if let Some(value) = argument {
-            writer.member(part, value)?;
-        }
-    }
+    writer.elements(&operation.request, given)?;
     if let Some(wrapper) = &operation.wrapper {
         writer.end(wrapper);
     }
     let BindingWriter { to: body, used, .. } = writer;
     head(to, binding, operation, &used);
+    if !header.is_empty() || !blocks.is_empty() {
+        to.extend_from_slice(b"<soap:Header>");
+        to.extend_from_slice(&header);
+        to.extend_from_slice(blocks.as_bytes());
+        to.extend_from_slice(b"</soap:Header>");
+    }
+    to.extend_from_slice(b"<soap:Body>");
     to.extend_from_slice(&body);
     to.extend_from_slice(b"</soap:Body></soap:Envelope>\n");
     Ok(())
 }
 
-/// Writes the part before the body, with declarations of the namespaces that the body uses.
+/// Writes the start of the envelope, with declarations of the namespaces that its content uses.
 fn head(to: &mut Vec<u8>, binding: &Binding, operation: &Operation, used: &[bool]) {
     let mut declare = |parts: [&str; 2], namespace: &str| {
         to.extend_from_slice(parts.concat().as_bytes());
@@ -77,7 +110,7 @@ fn head(to: &mut Vec<u8>, binding: &Binding, operation: &Operation, used: &[bool
     for (at, (namespace, _)) in binding.namespaces.iter().zip(used).enumerate().filter(|(_, (_, used))| **used) {
         declare([&format!(" xmlns:n{at}"), "=\""], namespace);
     }
-    to.extend_from_slice(b"><soap:Body>");
+    to.extend_from_slice(b">");
 }
 
 struct BindingWriter<'b> {
@@ -92,84 +125,56 @@ struct BindingWriter<'b> {
 }
 
 impl<'b> BindingWriter<'b> {
-    /// Writes a member: once for each item of a list; not at all for nil, if it may be absent.
-    fn member(&mut self, part: &'b MessagePart, value: &Value) -> Result<(), Fault> {
-        self.path.push(&part.name);
+    /// Writes one value of a part; nothing for nil, if it may be absent.
+    fn occurrence(&mut self, part: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         match (part.occurs, value) {
-            (Occurrence::Repeatedly, Value::Array(items)) => {
-                for item in items {
-                    self.element(part, item)?;
-                }
-            }
-            (Occurrence::Repeatedly | Occurrence::Maybe, Value::Nil) => {}
-            (Occurrence::Repeatedly, other) => return Err(self.wrong("a list", other)),
-            _ => self.element(part, value)?,
+            (Occurrence::Maybe, Value::Nil) => Ok(()),
+            _ => self.element(part, value),
         }
-        self.path.pop();
-        Ok(())
     }
 
     /// Writes one element with a value.
     fn element(&mut self, part: &'b MessagePart, value: &Value) -> Result<(), Fault> {
-        let binding = self.binding;
+        if let (Some(fixed), Value::Text(text)) = (&part.fixed, value)
+            && text != fixed
+        {
+            return Err(self.at(format!("expected `{}`, not `{}`", abridge(fixed), abridge(text))));
+        }
         self.begin(&part.element);
         if matches!(value, Value::Nil) {
             if part.nillable || self.encoded {
                 self.raw(&[" xsi:nil=\"true\"/>"]);
                 return Ok(());
             }
-            if !matches!(&part.content, ElementContent::Any) && !self.is_free(&part.content) {
+            if !self.is_free(&part.content) {
                 return Err(self.wrong("a value", value));
             }
         }
-        match &part.content {
-            ElementContent::Text(kind) => self.simple(kind, value)?,
-            ElementContent::Any => self.any(value)?,
-            ElementContent::Typed(at) => match binding.types.get(*at) {
-                Some(typed) => self.typed(typed.name.as_ref(), &typed.structure, value)?,
-                None => self.any(value)?,
-            },
-        }
+        self.content(&part.content, value)?;
         self.end(&part.element);
         Ok(())
     }
 
+    /// Writes the rest of a start tag, and the content.
+    fn content(&mut self, content: &ElementContent, value: &Value) -> Result<(), Fault> {
+        match content {
+            ElementContent::Text(kind) => {
+                if self.encoded {
+                    self.raw(&[" xsi:type=\"xsd:", kind, "\""]);
+                }
+                self.raw(&[">"]);
+                let text = atomic(kind, value).map_err(|expected| self.unfit(&expected, value))?;
+                self.characters(&text)
+            }
+            ElementContent::Any => self.any(value),
+            ElementContent::Typed(at) => self.typed(*at, value),
+        }
+    }
+
     fn is_free(&self, content: &ElementContent) -> bool {
-        let ElementContent::Typed(at) = content else { return false };
-        matches!(self.binding.types.get(*at).map(|typed| &typed.structure), Some(TypeStructure::Free(_)))
-    }
-
-    /// Writes the rest of a start tag, and a text.
-    fn simple(&mut self, kind: &str, value: &Value) -> Result<(), Fault> {
-        if self.encoded {
-            self.raw(&[" xsi:type=\"xsd:", kind, "\""]);
-        }
-        self.raw(&[">"]);
-        self.text(kind, value)
-    }
-
-    /// Writes a value as text of a simple type.
-    fn text(&mut self, kind: &str, value: &Value) -> Result<(), Fault> {
-        // Only the types of floating-point numbers allow exponents (XML Schema Part 2, 3.2.3.1).
-        let exponents = matches!(kind, "double" | "float");
-        match value {
-            Value::Bool(value) => self.raw(&[if *value { "true" } else { "false" }]),
-            Value::Int(value) => self.raw(&[&value.to_string()]),
-            Value::Double(number) if exponents => self.raw(&[&double(*number)]),
-            Value::Double(number) if number.is_finite() => self.raw(&[&number.to_string()]),
-            Value::Double(_) => return Err(self.wrong(&format!("a number for xsd:{kind}"), value)),
-            Value::Number(number) if exponents => self.raw(&[number.as_str()]),
-            Value::Number(number) => match number.plain() {
-                Some(plain) => self.raw(&[&plain]),
-                None => return Err(self.wrong("a number of at most 400 digits", value)),
-            },
-            Value::Text(text) => return self.characters(text),
-            Value::Date(value) => self.raw(&[&value.to_string()]),
-            Value::Binary(value) => self.raw(&[&STANDARD.encode(value)]),
-            Value::Nil => {}
-            Value::Array(_) | Value::Struct(_) => return Err(self.wrong("a single value", value)),
-        }
-        Ok(())
+        let ElementContent::Typed(at) = content else { return *content == ElementContent::Any };
+        let structure = self.binding.typed(*at).map(|typed| &typed.structure);
+        matches!(structure, Some(TypeStructure::Free(_) | TypeStructure::Generic { .. }))
     }
 
     fn characters(&mut self, text: &str) -> Result<(), Fault> {
@@ -184,96 +189,510 @@ impl<'b> BindingWriter<'b> {
         })
     }
 
-    /// Writes the rest of a start tag, and the content of a complex type.
-    fn typed(
-        &mut self,
-        name: Option<&QualifiedName>,
-        structure: &'b TypeStructure,
-        value: &Value,
-    ) -> Result<(), Fault> {
-        if let TypeStructure::Array(item) = structure {
+    /// Writes the value of an attribute. A parser reads line ends and tabs as spaces unless they are references.
+    fn quoted(&mut self, text: &str) -> Result<(), Fault> {
+        let mut rest = text;
+        while let Some(at) = rest.find(['"', '\n', '\t']) {
+            let (before, behind) = rest.split_at(at);
+            self.characters(before)?;
+            self.raw(&[match behind.as_bytes().first() {
+                Some(b'"') => "&quot;",
+                Some(b'\n') => "&#10;",
+                _ => "&#9;",
+            }]);
+            rest = behind.get(1..).unwrap_or_default();
+        }
+        self.characters(rest)
+    }
+
+    /// Writes a value of a declared type, or of the derived type that it names.
+    fn typed(&mut self, declared: usize, value: &Value) -> Result<(), Fault> {
+        let binding = self.binding;
+        let chosen = self.chosen(declared, value)?;
+        let at = chosen.unwrap_or(declared);
+        let Some(typed) = binding.typed(at) else { return self.any(value) };
+        if let TypeStructure::Array(item) = &typed.structure {
             return self.array(item, value);
         }
-        if let Some(name) = name.filter(|_| self.encoded) {
+        let is_named = self.encoded || at != declared;
+        if let Some(name) = typed.name.as_ref().filter(|_| is_named) {
             self.raw(&[" xsi:type=\""]);
             self.name(name);
             self.raw(&["\""]);
         }
-        self.raw(&[">"]);
+        if self.encoded
+            && typed.name.is_none()
+            && let TypeStructure::Plain(simple) = &typed.structure
+        {
+            self.raw(&[" xsi:type=\"xsd:", simple.kind(), "\""]);
+        }
+        self.structure(&typed.structure, value)
+    }
+
+    /// The derived type that a value names, if it names one.
+    fn chosen(&self, declared: usize, value: &Value) -> Result<Option<usize>, Fault> {
+        let binding = self.binding;
+        let Some(typed) = binding.typed(declared) else { return Ok(None) };
+        let names = || {
+            let derived = (0..binding.types.len()).filter(|at| binding.derives(*at, declared));
+            let concrete = derived.filter_map(|at| binding.typed(at)).filter(|typed| !typed.is_abstract);
+            concrete.filter_map(|typed| Some(format!("`{}`", typed.name.as_ref()?.local)))
+        };
+        let choices = || {
+            let first: Vec<_> = names().take(NAMED).collect();
+            let more = if names().count() > NAMED { " and others" } else { "" };
+            format!("{}{more}", first.join(", "))
+        };
+        match type_name(value).filter(|_| !is_own_member(&typed.structure)) {
+            Some(local) => match binding.derived(declared, local) {
+                Some(at) if binding.typed(at).is_some_and(|typed| !typed.is_abstract) => Ok(Some(at)),
+                _ if names().next().is_none() => Ok(None),
+                _ => Err(self.at(format!("there is no type `{}` here; there is {}", abridge(local), choices()))),
+            },
+            None if typed.is_abstract && names().next().is_some() => {
+                Err(self.at(format!("the member `{TYPE}` must name its type: one of {}", choices())))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Writes the rest of a start tag, and the content by its structure.
+    fn structure(&mut self, structure: &'b TypeStructure, value: &Value) -> Result<(), Fault> {
         match (structure, value) {
-            (TypeStructure::Members(parts, entry), Value::Struct(members)) => {
-                self.members(parts, entry.as_deref(), members)
+            (TypeStructure::Members(record), value) => return self.record(record, value),
+            (TypeStructure::Generic { wildcard, mixed }, value) => {
+                return self.generic(wildcard.namespace, *mixed, value);
             }
+            _ => self.raw(&[">"]),
+        }
+        match (structure, value) {
             (TypeStructure::Row(parts), Value::Array(items)) if parts.len() == items.len() => {
-                parts.iter().zip(items).try_for_each(|(part, item)| self.member(part, item))
+                for (part, item) in parts.iter().zip(items) {
+                    self.path.push(&part.name);
+                    match (part.occurs, item) {
+                        (Occurrence::Repeatedly, Value::Array(items)) => {
+                            items.iter().try_for_each(|item| self.element(part, item))?;
+                        }
+                        (Occurrence::Repeatedly, Value::Nil) => {}
+                        (Occurrence::Repeatedly, other) => return Err(self.wrong("a list", other)),
+                        _ => self.occurrence(part, item)?,
+                    }
+                    self.path.pop();
+                }
+                Ok(())
             }
-            (TypeStructure::Items(item), Value::Array(_)) => self.member(item, value),
+            (TypeStructure::Items(list), Value::Array(items)) => {
+                let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+                if count < list.range.min {
+                    return Err(self.at(format!("expected at least {} items, not {count}", list.range.min)));
+                }
+                if count > list.range.max {
+                    return Err(self.at(format!("expected at most {} items, not {count}", list.range.max)));
+                }
+                self.path.push(&list.item.name);
+                items.iter().try_for_each(|item| self.element(&list.item, item))?;
+                self.path.pop();
+                Ok(())
+            }
+            (TypeStructure::Map, Value::Struct(members)) => self.map(members),
             (TypeStructure::Free(namespace), value) => self.free(*namespace, value),
-            (TypeStructure::Plain(kind), value) => self.text(kind, value),
-            (TypeStructure::Members(..), _) => Err(self.wrong("a struct", value)),
+            (TypeStructure::Plain(simple), value) => self.simple(simple, value),
+            (TypeStructure::Map, _) => Err(self.wrong("a struct", value)),
             (TypeStructure::Row(parts), _) => Err(self.wrong(&format!("a list of {}", parts.len()), value)),
             _ => Err(self.wrong("a list", value)),
         }
     }
 
-    /// Writes the members in the order of their type, which some servers require.
-    fn members(
-        &mut self,
-        parts: &'b [MessagePart],
-        entry: Option<&'b MapEntry>,
-        members: &[(String, Value)],
-    ) -> Result<(), Fault> {
-        for part in parts {
-            if let Some((_, value)) = members.iter().find(|(name, _)| *name == part.name) {
-                self.member(part, value)?;
+    fn simple(&mut self, simple: &SimpleType, value: &Value) -> Result<(), Fault> {
+        let text = simple.text(value).map_err(|expected| self.unfit(&expected, value))?;
+        self.characters(&text)
+    }
+
+    /// Writes the rest of a start tag, and the members of a struct.
+    fn record(&mut self, record: &'b RecordType, value: &Value) -> Result<(), Fault> {
+        let parts = &record.parts;
+        let text = parts.iter().position(|part| part.kind == PartKind::Text);
+        match (value, text) {
+            (Value::Struct(members), _) => {
+                let given = self.given(record, members)?;
+                self.attributes(record, &given)?;
+                self.any_attributes(record, members)?;
+                self.raw(&[">"]);
+                if let Some((_, text)) = members.iter().find(|(name, _)| name == TEXT).filter(|_| record.mixed) {
+                    let text = atomic("string", text).map_err(|expected| self.unfit(&expected, text))?;
+                    self.characters(&text)?;
+                }
+                self.elements(record, given)
+            }
+            // A text without attributes does not need to be a struct.
+            (value, Some(at)) if !matches!(value, Value::Array(_)) => {
+                let mut given = Given::new(parts.len());
+                given.set(at, 0, value);
+                self.attributes(record, &given)?;
+                self.raw(&[">"]);
+                self.elements(record, given)
+            }
+            (Value::Array(items), _) if repeated(record).is_some() => self.rounds(record, items),
+            (value, _) => Err(self.wrong("a struct", value)),
+        }
+    }
+
+    /// Writes structs in turn, each one round of a group that is repeated. This keeps the order in which elements of
+    /// different names follow each other.
+    fn rounds(&mut self, record: &'b RecordType, items: &[Value]) -> Result<(), Fault> {
+        let Some(group) = repeated(record) else { return Ok(()) };
+        self.attributes(record, &Given::new(record.parts.len()))?;
+        self.raw(&[">"]);
+        for item in items {
+            let Value::Struct(members) = item else { return Err(self.wrong("a struct", item)) };
+            let mut given = self.given(record, members)?;
+            self.particle(record, group, &mut given)?;
+            self.nothing_left(record, &given)?;
+        }
+        Ok(())
+    }
+
+    /// Sorts the members of a struct by the parts of its type.
+    fn given<'v>(&self, record: &'b RecordType, members: &'v [(String, Value)]) -> Result<Given<'v>, Fault> {
+        let mut given = Given::new(record.parts.len());
+        for (order, (name, value)) in members.iter().enumerate() {
+            let attribute = name.strip_prefix('@');
+            let is = |part: &MessagePart| {
+                part.name == *name
+                    || (part.kind == PartKind::Attribute && attribute == Some(part.element.local.as_str()))
+                    || (part.kind == PartKind::Text && name == TEXT)
+            };
+            let by_name = record.parts.iter().position(|part| part.name == *name);
+            match by_name.or_else(|| record.parts.iter().position(is)) {
+                Some(at) => given.set(at, order, value),
+                None if name == TYPE || name == XSI_TYPE || name == XSI_TYPE_ATTRIBUTE => {}
+                None if (attribute.is_some() && record.any_attribute) || (name == TEXT && record.mixed) => {}
+                None if record.entry.is_some() || record.wildcard.is_some() => given.further.push((name, value)),
+                None => return Err(self.unknown(name, &record.parts)),
             }
         }
-        for (name, value) in members.iter().filter(|(name, _)| parts.iter().all(|part| part.name != *name)) {
-            let Some(entry) = entry else { return Err(self.unknown(name, parts)) };
-            self.open(&entry.element);
-            self.open(&entry.key);
-            self.characters(name)?;
-            self.end(&entry.key);
-            self.element(&entry.value, value)?;
-            self.end(&entry.element);
+        Ok(given)
+    }
+
+    /// Writes the attributes that a type declares.
+    fn attributes(&mut self, record: &'b RecordType, given: &Given<'_>) -> Result<(), Fault> {
+        for (at, part) in record.parts.iter().enumerate().filter(|(_, part)| part.kind == PartKind::Attribute) {
+            self.path.push(&part.name);
+            match (given.value(at).filter(|value| !matches!(value, Value::Nil)), &part.fixed) {
+                (Some(value), fixed) => {
+                    let text = match &part.content {
+                        ElementContent::Text(kind) => atomic(kind, value).map_err(|it| self.unfit(&it, value))?,
+                        ElementContent::Typed(at) => match self.binding.typed(*at).map(|typed| &typed.structure) {
+                            Some(TypeStructure::Plain(simple)) => {
+                                simple.text(value).map_err(|it| self.unfit(&it, value))?
+                            }
+                            _ => atomic("string", value).map_err(|it| self.unfit(&it, value))?,
+                        },
+                        ElementContent::Any => atomic("string", value).map_err(|it| self.unfit(&it, value))?,
+                    };
+                    if fixed.as_ref().is_some_and(|fixed| *fixed != text) {
+                        let fixed = fixed.as_deref().unwrap_or_default();
+                        return Err(self.at(format!("expected `{}`, not `{}`", abridge(fixed), abridge(&text))));
+                    }
+                    self.attribute(&part.element, &text)?;
+                }
+                (None, Some(fixed)) if part.occurs == Occurrence::Once => self.attribute(&part.element, fixed)?,
+                (None, _) if part.occurs == Occurrence::Once => return Err(self.at("it is missing".to_owned())),
+                (None, _) => {}
+            }
+            self.path.pop();
         }
+        Ok(())
+    }
+
+    /// Writes the attributes that a type allows without declaring them.
+    fn any_attributes(&mut self, record: &'b RecordType, members: &[(String, Value)]) -> Result<(), Fault> {
+        let declared = |local: &str| {
+            record.parts.iter().any(|part| part.kind == PartKind::Attribute && part.element.local == local)
+        };
+        for (name, value) in members.iter().filter(|_| record.any_attribute) {
+            let Some(local) = name.strip_prefix('@').filter(|local| !declared(local) && *local != "type") else {
+                continue;
+            };
+            if record.parts.iter().any(|part| part.name == *name) || name == XSI_TYPE_ATTRIBUTE {
+                continue;
+            }
+            self.plain_attribute(local, value)?;
+        }
+        Ok(())
+    }
+
+    /// Writes an attribute without a namespace.
+    fn plain_attribute(&mut self, local: &str, value: &Value) -> Result<(), Fault> {
+        let text = atomic("string", value).map_err(|expected| self.unfit(&expected, value))?;
+        self.raw(&[" ", &escape_name(local), "=\""]);
+        self.quoted(&text)?;
+        self.raw(&["\""]);
+        Ok(())
+    }
+
+    fn attribute(&mut self, name: &QualifiedName, text: &str) -> Result<(), Fault> {
+        self.raw(&[" "]);
+        self.name(name);
+        self.raw(&["=\""]);
+        self.quoted(text)?;
+        self.raw(&["\""]);
+        Ok(())
+    }
+
+    /// Writes the elements of a struct, in the order of its type, which most servers require.
+    fn elements(&mut self, record: &'b RecordType, mut given: Given<'_>) -> Result<(), Fault> {
+        for (at, part) in record.parts.iter().enumerate().filter(|(_, part)| part.kind == PartKind::Text) {
+            self.path.push(&part.name);
+            let Some(value) = given.value(at) else { return Err(self.at("it is missing".to_owned())) };
+            match &part.content {
+                ElementContent::Typed(at) => match self.binding.typed(*at).map(|typed| &typed.structure) {
+                    Some(TypeStructure::Plain(simple)) => self.simple(simple, value)?,
+                    _ => return Err(self.wrong("a text", value)),
+                },
+                ElementContent::Text(kind) => {
+                    let text = atomic(kind, value).map_err(|expected| self.unfit(&expected, value))?;
+                    self.characters(&text)?;
+                }
+                ElementContent::Any => {
+                    let text = atomic("string", value).map_err(|expected| self.unfit(&expected, value))?;
+                    self.characters(&text)?;
+                }
+            }
+            self.path.pop();
+        }
+        self.check_lists(record, &given)?;
+        for particle in &record.particles {
+            self.particle(record, particle, &mut given)?;
+        }
+        self.nothing_left(record, &given)?;
+        let entry = record.entry.as_deref();
+        for (name, value) in std::mem::take(&mut given.further) {
+            let Some(entry) = entry else { return Err(self.unknown(name, &record.parts)) };
+            self.entry(entry, name, value)?;
+        }
+        Ok(())
+    }
+
+    /// Fails if a repeated element is not given as a list.
+    fn check_lists(&mut self, record: &'b RecordType, given: &Given<'_>) -> Result<(), Fault> {
+        for (at, part) in record.parts.iter().enumerate() {
+            let is_list = part.kind == PartKind::Element && part.occurs == Occurrence::Repeatedly;
+            if let Some(value) = given.value(at).filter(|_| is_list)
+                && !matches!(value, Value::Array(_) | Value::Nil)
+            {
+                self.path.push(&part.name);
+                return Err(self.wrong("a list", value));
+            }
+        }
+        Ok(())
+    }
+
+    fn nothing_left(&mut self, record: &'b RecordType, given: &Given<'_>) -> Result<(), Fault> {
+        for (at, part) in record.parts.iter().enumerate().filter(|(_, part)| part.kind == PartKind::Element) {
+            let left = given.left(at, part);
+            if left > 0 {
+                self.path.push(&part.name);
+                let written = given.written(at);
+                return Err(self.at(format!("expected at most {written} items, not {}", written + left)));
+            }
+        }
+        Ok(())
+    }
+
+    fn particle(&mut self, record: &'b RecordType, particle: &'b Particle, given: &mut Given<'_>) -> Result<(), Fault> {
+        match particle {
+            Particle::Part(at, range) => {
+                let Some(part) = record.parts.get(*at) else { return Ok(()) };
+                self.path.push(&part.name);
+                let mut count = 0;
+                while count < range.max
+                    && let Some(value) = given.next(*at, part)
+                {
+                    self.occurrence(part, value)?;
+                    count += 1;
+                }
+                if count == 0 && range.min > 0 {
+                    match &part.fixed {
+                        Some(fixed) => self.element(part, &Value::Text(fixed.clone()))?,
+                        None if part.occurs == Occurrence::Repeatedly => {
+                            return Err(self.at(format!("expected at least {} items, not 0", range.min)));
+                        }
+                        None => return Err(self.at("it is missing".to_owned())),
+                    }
+                } else if count < range.min {
+                    return Err(self.at(format!("expected at least {} items, not {count}", range.min)));
+                }
+                self.path.pop();
+                Ok(())
+            }
+            Particle::Sequence(range, inside) => {
+                let mut rounds = 0;
+                while rounds < range.max && inside.iter().any(|it| given.has(record, it)) {
+                    inside.iter().try_for_each(|it| self.particle(record, it, given))?;
+                    rounds += 1;
+                }
+                if rounds < range.min && !can_be_absent(particle) {
+                    // Reports what is missing.
+                    inside.iter().try_for_each(|it| self.particle(record, it, given))?;
+                }
+                Ok(())
+            }
+            Particle::Choice(range, inside) => self.choice(record, range.max, particle, inside, given),
+            Particle::Wildcard => self.wildcard(record, given),
+        }
+    }
+
+    /// Writes one of several alternatives; if they are repeated, all in the order in which they are given.
+    fn choice(
+        &mut self,
+        record: &'b RecordType,
+        most: u32,
+        choice: &'b Particle,
+        inside: &'b [Particle],
+        given: &mut Given<'_>,
+    ) -> Result<(), Fault> {
+        let mut active: Vec<_> = inside.iter().filter(|it| given.has(record, it)).collect();
+        if active.is_empty() {
+            return match can_be_absent(choice) {
+                true => Ok(()),
+                false => Err(self.at(format!("one of {} is missing", names_of(record, inside)))),
+            };
+        }
+        if most > 1 {
+            active.sort_by_key(|it| given.order(record, it));
+            let mut rounds = 0;
+            for alternative in active {
+                while given.has(record, alternative) {
+                    if rounds == most {
+                        let names = names_of(record, inside);
+                        return Err(self.at(format!("expected at most {most} of {names}")));
+                    }
+                    self.particle(record, alternative, given)?;
+                    rounds += 1;
+                }
+            }
+            return Ok(());
+        }
+        // Alternatives may share elements: the one that has all that are given is meant.
+        let whole = active.iter().find(|it| given.covers(record, it, inside));
+        match (whole, active.as_slice()) {
+            (Some(alternative), _) => self.particle(record, alternative, given),
+            (None, [only]) => self.particle(record, only, given),
+            _ => {
+                let names = names_of(record, inside.iter().filter(|it| given.has(record, it)));
+                Err(self.at(format!("only one of {names} may be given")))
+            }
+        }
+    }
+
+    /// Writes the elements that a type does not name.
+    fn wildcard(&mut self, record: &'b RecordType, given: &mut Given<'_>) -> Result<(), Fault> {
+        let namespace = record.wildcard.and_then(|Wildcard { namespace }| namespace);
+        for (at, part) in record.parts.iter().enumerate().filter(|(_, part)| part.kind == PartKind::Wildcard) {
+            if let Some(value) = given.next(at, part) {
+                self.path.push(&part.name);
+                self.inside(namespace, record.mixed, value)?;
+                self.path.pop();
+            }
+        }
+        if record.entry.is_none() {
+            for (name, value) in std::mem::take(&mut given.further) {
+                self.loose(namespace, name, value, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: &'b MapEntry, name: &str, value: &Value) -> Result<(), Fault> {
+        self.open(&entry.element);
+        self.open(&entry.key);
+        self.characters(name)?;
+        self.end(&entry.key);
+        self.element(&entry.value, value)?;
+        self.end(&entry.element);
         Ok(())
     }
 
     /// Writes an array in SOAP's encoding (SOAP 1.1, section 5.4.2).
     fn array(&mut self, item: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         let Value::Array(items) = value else { return Err(self.wrong("a list", value)) };
-        let binding = self.binding;
         self.raw(&[" xsi:type=\"soapenc:Array\" soapenc:arrayType=\""]);
-        match &item.content {
-            ElementContent::Text(kind) => self.raw(&["xsd:", kind]),
-            ElementContent::Any => self.raw(&["xsd:anyType"]),
-            ElementContent::Typed(at) => match binding.types.get(*at).and_then(|typed| typed.name.as_ref()) {
-                Some(name) => self.name(name),
-                None => self.raw(&["xsd:anyType"]),
-            },
-        }
+        self.item_type(item);
         self.raw(&["[", &items.len().to_string(), "]\">"]);
         items.iter().try_for_each(|value| self.element(item, value))
     }
 
+    /// Writes the type of an array's items, with an empty pair of brackets for each array inside.
+    fn item_type(&mut self, item: &'b MessagePart) {
+        match &item.content {
+            ElementContent::Text(kind) => self.raw(&["xsd:", kind]),
+            ElementContent::Any => self.raw(&["xsd:anyType"]),
+            ElementContent::Typed(at) => match self.binding.typed(*at).map(|typed| (&typed.name, &typed.structure)) {
+                Some((Some(name), _)) => self.name(name),
+                Some((None, TypeStructure::Array(inner))) => {
+                    self.item_type(inner);
+                    self.raw(&["[]"]);
+                }
+                Some((None, TypeStructure::Plain(simple))) => self.raw(&["xsd:", simple.kind()]),
+                _ => self.raw(&["xsd:anyType"]),
+            },
+        }
+    }
+
+    /// Writes the items of Apache's `Map`.
+    fn map(&mut self, members: &[(String, Value)]) -> Result<(), Fault> {
+        for (key, value) in members {
+            self.raw(&["<item><key xsi:type=\"xsd:string\">"]);
+            self.characters(key)?;
+            self.raw(&["</key><value"]);
+            match (value, self.binding.type_of_name("Map")) {
+                (Value::Struct(members), Some(at)) if type_name(value).is_none() => {
+                    if let Some(name) = self.binding.typed(at).and_then(|typed| typed.name.as_ref()) {
+                        self.raw(&[" xsi:type=\""]);
+                        self.name(name);
+                        self.raw(&["\""]);
+                    }
+                    self.raw(&[">"]);
+                    self.map(members)?;
+                }
+                _ => self.any(value)?,
+            }
+            self.raw(&["</value></item>"]);
+        }
+        Ok(())
+    }
+
     /// Writes the rest of a start tag with the value's type, and the value.
     fn any(&mut self, value: &Value) -> Result<(), Fault> {
+        if let Some(at) = type_name(value).and_then(|local| self.binding.type_of_name(local)) {
+            let name = self.binding.typed(at).and_then(|typed| Some((typed.name.as_ref()?, &typed.structure)));
+            if let Some((name, structure)) = name {
+                self.raw(&[" xsi:type=\""]);
+                self.name(name);
+                self.raw(&["\""]);
+                return self.structure(structure, value);
+            }
+        }
         let kind = match value {
             Value::Nil => {
                 self.raw(&[" xsi:nil=\"true\">"]);
                 return Ok(());
             }
+            Value::Array(items) if self.encoded => {
+                self.raw(&[" xsi:type=\"soapenc:Array\" soapenc:arrayType=\"xsd:anyType[", &items.len().to_string()]);
+                self.raw(&["]\">"]);
+                return items.iter().try_for_each(|item| self.loose(None, "item", item, true));
+            }
             // XML Schema has no built-in type for lists and structs, so they are written as plain elements.
             Value::Array(items) => {
                 self.raw(&[">"]);
-                return items.iter().try_for_each(|item| self.loose("item", item));
+                return items.iter().try_for_each(|item| self.loose(None, "item", item, true));
             }
             Value::Struct(members) => {
+                self.free_attributes(members)?;
                 self.raw(&[">"]);
-                return members
-                    .iter()
-                    .try_for_each(|(name, value)| self.loose(&crate::model::shape::escape(name), value));
+                return self.free_members(None, members, true);
             }
             Value::Bool(_) => "boolean",
             Value::Int(number) if i32::try_from(*number).is_ok() => "int",
@@ -286,33 +705,120 @@ impl<'b> BindingWriter<'b> {
             Value::Binary(_) => "base64Binary",
         };
         self.raw(&[" xsi:type=\"xsd:", kind, "\">"]);
-        self.text(kind, value)
+        let text = atomic(kind, value).map_err(|expected| self.unfit(&expected, value))?;
+        self.characters(&text)
     }
 
-    /// Writes an item or a member of a value of any type.
-    fn loose(&mut self, element: &str, value: &Value) -> Result<(), Fault> {
-        self.raw(&["<", element]);
-        self.any(value)?;
-        self.raw(&["</", element, ">"]);
+    /// Writes the rest of a start tag, and a value as free-form content.
+    fn generic(&mut self, namespace: Option<usize>, mixed: bool, value: &Value) -> Result<(), Fault> {
+        if let Value::Struct(members) = value {
+            self.free_attributes(members)?;
+        }
+        self.raw(&[">"]);
+        self.inside(namespace, mixed, value)
+    }
+
+    /// Writes a value as free-form content: a struct as elements, a text as XML if it is XML, and otherwise as text, if that is
+    /// allowed.
+    fn inside(&mut self, namespace: Option<usize>, mixed: bool, value: &Value) -> Result<(), Fault> {
+        match value {
+            Value::Struct(members) => self.free_members(namespace, members, false),
+            Value::Array(items) => items.iter().try_for_each(|item| self.inside(namespace, mixed, item)),
+            Value::Text(text) if is_fragment(text) => {
+                self.raw(&[text]);
+                Ok(())
+            }
+            Value::Nil => Ok(()),
+            Value::Text(text) if text.is_empty() => Ok(()),
+            value if !mixed => Err(self.wrong("a struct or XML", value)),
+            value => {
+                let text = atomic("string", value).map_err(|expected| self.unfit(&expected, value))?;
+                self.characters(&text)
+            }
+        }
+    }
+
+    /// Writes the attributes of a free-form struct: its members whose names begin with `@`.
+    fn free_attributes(&mut self, members: &[(String, Value)]) -> Result<(), Fault> {
+        for (name, value) in members {
+            if name == XSI_TYPE_ATTRIBUTE || matches!(value, Value::Nil) {
+                continue;
+            }
+            match (name.strip_prefix('@'), value) {
+                (Some(local), Value::Array(items)) => {
+                    items.first().map_or(Ok(()), |first| self.plain_attribute(local, first))?;
+                }
+                (Some(local), value) => self.plain_attribute(local, value)?,
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the elements and the text of a free-form struct. With `typed`, values carry their types.
+    fn free_members(
+        &mut self,
+        namespace: Option<usize>,
+        members: &[(String, Value)],
+        typed: bool,
+    ) -> Result<(), Fault> {
+        for (name, value) in members.iter().filter(|(name, _)| !name.starts_with('@')) {
+            if name == TEXT {
+                let text = atomic("string", value).map_err(|expected| self.unfit(&expected, value))?;
+                self.characters(&text)?;
+            } else {
+                self.loose(namespace, name, value, typed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a member of a free-form struct: an element, or one for each item of a list.
+    fn loose(&mut self, namespace: Option<usize>, name: &str, value: &Value, typed: bool) -> Result<(), Fault> {
+        let element = QualifiedName { namespace, local: escape_name(name).into_owned() };
+        let items = match value {
+            Value::Array(items) if !(self.encoded && typed) => items.as_slice(),
+            value => std::slice::from_ref(value),
+        };
+        for item in items {
+            self.begin(&element);
+            if typed {
+                self.any(item)?;
+            } else if matches!(item, Value::Nil) {
+                self.raw(&[" xsi:nil=\"true\">"]);
+            } else {
+                if let Value::Struct(members) = item {
+                    self.free_attributes(members)?;
+                }
+                self.raw(&[">"]);
+                match item {
+                    // Only the wildcard itself may be given as XML: inside, a text is a text.
+                    Value::Text(text) => self.characters(text)?,
+                    item => self.inside(namespace, true, item)?,
+                }
+            }
+            self.end(&element);
+        }
         Ok(())
     }
 
     /// Writes the element that names a value's type, as in croupier's own WSDL.
     fn free(&mut self, namespace: Option<usize>, value: &Value) -> Result<(), Fault> {
         let word = |local: &str| QualifiedName { namespace, local: local.to_owned() };
-        let inner = word(match value {
-            Value::Nil => "nil",
-            Value::Bool(_) => "boolean",
-            Value::Int(_) => "int",
-            Value::Number(value) if value.is_integer() => "integer",
-            Value::Number(_) => "decimal",
-            Value::Double(_) => "double",
-            Value::Text(_) => "string",
-            Value::Date(_) => "dateTime",
-            Value::Binary(_) => "base64",
-            Value::Array(_) => "array",
-            Value::Struct(_) => "struct",
-        });
+        let (name, kind) = match value {
+            Value::Nil => ("nil", "string"),
+            Value::Bool(_) => ("boolean", "boolean"),
+            Value::Int(_) => ("int", "integer"),
+            Value::Number(number) if number.is_integer() => ("integer", "integer"),
+            Value::Number(_) => ("decimal", "decimal"),
+            Value::Double(_) => ("double", "double"),
+            Value::Text(_) => ("string", "string"),
+            Value::Date(_) => ("dateTime", "string"),
+            Value::Binary(_) => ("base64", "string"),
+            Value::Array(_) => ("array", "string"),
+            Value::Struct(_) => ("struct", "string"),
+        };
+        let inner = word(name);
         self.open(&inner);
         match value {
             Value::Array(items) => {
@@ -336,7 +842,11 @@ impl<'b> BindingWriter<'b> {
                     self.end(&member);
                 }
             }
-            value => self.text(&inner.local, value)?,
+            Value::Nil => {}
+            value => {
+                let text = atomic(kind, value).map_err(|expected| self.unfit(&expected, value))?;
+                self.characters(&text)?;
+            }
         }
         self.end(&inner);
         Ok(())
@@ -360,6 +870,10 @@ impl<'b> BindingWriter<'b> {
 
     fn name(&mut self, name: &QualifiedName) {
         if let Some(namespace) = name.namespace {
+            if self.binding.namespaces.get(namespace).is_some_and(|it| it == XML) {
+                self.raw(&["xml:", &name.local]);
+                return;
+            }
             self.raw(&["n", &namespace.to_string(), ":"]);
             if let Some(used) = self.used.get_mut(namespace) {
                 *used = true;
@@ -374,6 +888,7 @@ impl<'b> BindingWriter<'b> {
         }
     }
 
+    /// A fault about a value of another kind.
     fn wrong(&self, expected: &str, value: &Value) -> Fault {
         let given = match value {
             Value::Nil => "nothing",
@@ -391,6 +906,19 @@ impl<'b> BindingWriter<'b> {
         self.at(format!("expected {expected}, not {given}"))
     }
 
+    /// A fault about a value that its simple type does not allow.
+    fn unfit(&self, expected: &str, value: &Value) -> Fault {
+        let given = match value {
+            Value::Bool(value) => value.to_string(),
+            Value::Int(number) => number.to_string(),
+            Value::Number(number) => abridge(number.as_str()).into_owned(),
+            Value::Double(number) => number.to_string(),
+            Value::Text(text) => format!("`{}`", abridge(text)),
+            value => return self.wrong(expected, value),
+        };
+        self.at(format!("expected {expected}, not {given}"))
+    }
+
     fn unknown(&self, name: &str, parts: &[MessagePart]) -> Fault {
         let near = nearest(name, parts.iter().map(|part| part.name.as_str()));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
@@ -399,20 +927,37 @@ impl<'b> BindingWriter<'b> {
 
     /// A fault about the current member.
     fn at(&self, what: String) -> Fault {
+        let Some(name) = self.path.first() else { return Fault::bad_params(what) };
         let fault = Fault::bad_params(format!("parameter `{}`: {what}", abridge(&self.path.join("."))));
-        match self.path.first() {
-            Some(name) => fault.of_parameter(*name),
-            None => fault,
-        }
+        fault.of_parameter(*name)
     }
 }
 
-/// The shortest text that reads back as the same number.
-fn double(number: f64) -> String {
-    match number {
-        number if number.is_nan() => "NaN".to_owned(),
-        f64::INFINITY => "INF".to_owned(),
-        f64::NEG_INFINITY => "-INF".to_owned(),
-        number => format!("{number:?}"),
+/// The local name of the type that a struct names.
+fn type_name(value: &Value) -> Option<&str> {
+    let Value::Struct(members) = value else { return None };
+    let (_, named) = members.iter().find(|(name, _)| [TYPE, XSI_TYPE, XSI_TYPE_ATTRIBUTE].contains(&name.as_str()))?;
+    let Value::Text(name) = named else { return None };
+    name.rsplit([':', '}']).next().map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// Whether a struct has a member of its own with the name of the type's.
+fn is_own_member(structure: &TypeStructure) -> bool {
+    let TypeStructure::Members(record) = structure else { return false };
+    record.parts.iter().any(|part| part.name == TYPE)
+}
+
+/// The group of which a whole type consists, if it is repeated.
+fn repeated(record: &RecordType) -> Option<&Particle> {
+    match record.particles.as_slice() {
+        [group @ (Particle::Choice(range, _) | Particle::Sequence(range, _))] if range.max > 1 => Some(group),
+        _ => None,
     }
+}
+
+/// The names of the first members of some alternatives, for error messages.
+fn names_of<'p>(record: &RecordType, alternatives: impl IntoIterator<Item = &'p Particle>) -> String {
+    let names = alternatives.into_iter().filter_map(first_part);
+    let names = names.filter_map(|at| record.parts.get(at)).map(|part| format!("`{}`", part.name)).take(NAMED);
+    names.collect::<Vec<_>>().join(", ")
 }

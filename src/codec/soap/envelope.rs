@@ -20,11 +20,16 @@ pub(super) fn tree(text: &str, limits: DocumentLimits) -> Result<XmlTree<'_>, Fa
     xml::read_tree(text, prolog::start(text, Reading::Lenient)?, limits)
 }
 
-/// The envelope of a message, with all its headers checked.
+/// The envelope of a message.
 pub(super) struct Envelope<'x, 'a> {
     pub(super) version: SoapVersion,
-    /// The element in the Body.
+    /// The Body.
+    pub(super) body: Element<'x, 'a>,
+    /// The first element in the Body. The others of a response are those that it refers to, unless the response has several
+    /// parts.
     pub(super) content: Element<'x, 'a>,
+    /// The headers of a call that must be understood; croupier understands none.
+    pub(super) must_understand: Vec<HeaderName>,
     /// The elements of a response that have an id, for references in SOAP's encoding. Calls may not use references.
     pub(super) referred: HashMap<&'x str, Element<'x, 'a>>,
 }
@@ -32,33 +37,40 @@ pub(super) struct Envelope<'x, 'a> {
 impl<'x, 'a> Envelope<'x, 'a> {
     /// Reads the envelope of a call.
     pub(super) fn read_call(xml: &'x XmlTree<'a>) -> Result<Envelope<'x, 'a>, SoapMessageError> {
-        let (version, body) = Envelope::body(xml)?;
-        let content =
-            content(body).map_err(|fault| SoapMessageError { version: Some(version), cause: fault.into() })?;
-        Ok(Envelope { version, content, referred: HashMap::new() })
+        let (version, header, body) = Envelope::body(xml)?;
+        let error = |fault: Fault| SoapMessageError { version: Some(version), cause: fault.into() };
+        let must_understand = match header {
+            Some(header) => headers(header, version).map_err(error)?,
+            None => Vec::new(),
+        };
+        let content = content(body).map_err(error)?;
+        Ok(Envelope { version, body, content, must_understand, referred: HashMap::new() })
     }
 
     /// Reads the envelope of a response; `None` if its Body is empty.
     pub(super) fn read_response(xml: &'x XmlTree<'a>) -> Result<Option<Envelope<'x, 'a>>, SoapMessageError> {
-        let (version, body) = Envelope::body(xml)?;
-        let mut contents = body.elements();
-        let Some(content) = contents.next() else { return Ok(None) };
-        // The result may be followed by elements that it refers to, and by nothing else.
-        if contents.any(|more| id(more).is_none()) {
-            let cause = shape("the `Body` holds more than one element").into();
-            return Err(SoapMessageError { version: Some(version), cause });
-        }
+        // What the headers of a response demand, its client would have to understand: none of them changes the result.
+        let (version, _, body) = Envelope::body(xml)?;
+        let Some(content) = body.elements().next() else { return Ok(None) };
         let mut referred = HashMap::new();
         for element in body.inside() {
             if let Some(id) = id(element) {
                 referred.entry(id).or_insert(element);
             }
         }
-        Ok(Some(Envelope { version, content, referred }))
+        Ok(Some(Envelope { version, body, content, must_understand: Vec::new(), referred }))
     }
 
-    /// The version and the Body of an envelope. Fails if a header must be understood and is not.
-    fn body(xml: &'x XmlTree<'a>) -> Result<(SoapVersion, Element<'x, 'a>), SoapMessageError> {
+    /// Fails if the first element is followed by others than those that it refers to.
+    pub(super) fn check_single(&self) -> Result<(), Fault> {
+        if self.body.elements().skip(1).any(|more| id(more).is_none()) {
+            return Err(shape("the `Body` holds more than one element"));
+        }
+        Ok(())
+    }
+
+    /// The version, the Header and the Body of an envelope.
+    fn body(xml: &'x XmlTree<'a>) -> Result<EnvelopeParts<'x, 'a>, SoapMessageError> {
         let root = xml.root().ok_or_else(|| shape("there is no element in the document"))?;
         if root.name() != "Envelope" {
             let name = abridge(root.name());
@@ -67,29 +79,34 @@ impl<'x, 'a> Envelope<'x, 'a> {
         let version = root.namespace().and_then(SoapVersion::of_namespace);
         let version = version.ok_or(SoapMessageError { version: None, cause: FaultCause::Version })?;
         match parts(root, version) {
-            Ok(body) => Ok((version, body)),
-            Err(cause) => Err(SoapMessageError { version: Some(version), cause }),
+            Ok((header, body)) => Ok((version, header, body)),
+            Err(fault) => Err(SoapMessageError { version: Some(version), cause: fault.into() }),
         }
     }
 }
 
-fn parts<'x, 'a>(root: Element<'x, 'a>, version: SoapVersion) -> Result<Element<'x, 'a>, FaultCause> {
+/// The version of an envelope, its Header if it has one, and its Body.
+type EnvelopeParts<'x, 'a> = (SoapVersion, Option<Element<'x, 'a>>, Element<'x, 'a>);
+
+/// The Header and the Body of an envelope.
+fn parts<'x, 'a>(
+    root: Element<'x, 'a>,
+    version: SoapVersion,
+) -> Result<(Option<Element<'x, 'a>>, Element<'x, 'a>), Fault> {
     root.no_text()?;
     let mut parts = root.elements().peekable();
-    if let Some(header) = parts.next_if(|part| is(*part, version, "Header")) {
-        check_headers(header, version)?;
-    }
+    let header = parts.next_if(|part| is(*part, version, "Header"));
     let body = parts.next().ok_or_else(|| shape("the `Envelope` has no `Body`"))?;
     if !is(body, version, "Body") {
-        return Err(misplaced(body.name(), "Envelope").into());
+        return Err(misplaced(body.name(), "Envelope"));
     }
     // SOAP 1.1 allows other elements after the Body (section 4) without defining their meaning.
     let surplus = parts.find(|part| version == SoapVersion::V12 || is(*part, version, "Body"));
     if let Some(part) = surplus {
-        return Err(misplaced(part.name(), "Envelope").into());
+        return Err(misplaced(part.name(), "Envelope"));
     }
     body.no_text()?;
-    Ok(body)
+    Ok((header, body))
 }
 
 /// The id by which an element is referred to (SOAP 1.1, section 5.2.1; SOAP 1.2, Part 2, section 3.1.5.1).
@@ -112,8 +129,8 @@ pub(super) fn is(element: Element<'_, '_>, version: SoapVersion, name: &str) -> 
     element.name() == name && element.namespace() == Some(version.namespace())
 }
 
-/// Fails if a header for this receiver must be understood: no header is. All other headers are ignored.
-fn check_headers(header: Element<'_, '_>, version: SoapVersion) -> Result<(), FaultCause> {
+/// The headers for this receiver that must be understood. All other headers are ignored.
+fn headers(header: Element<'_, '_>, version: SoapVersion) -> Result<Vec<HeaderName>, Fault> {
     header.no_text()?;
     let mut unknown = Vec::new();
     for block in header.elements() {
@@ -122,7 +139,7 @@ fn check_headers(header: Element<'_, '_>, version: SoapVersion) -> Result<(), Fa
             unknown.push(HeaderName { namespace, local: block.name().to_owned() });
         }
     }
-    if unknown.is_empty() { Ok(()) } else { Err(FaultCause::Headers(unknown)) }
+    Ok(unknown)
 }
 
 /// Whether a header block is for the ultimate receiver, by its actor (SOAP 1.1, section 4.2.2) or role (SOAP 1.2, Part 1,

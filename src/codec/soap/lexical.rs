@@ -93,7 +93,7 @@ pub(super) fn scalar<'a>(shape: &Shape, text: Cow<'a, str>) -> TapeNode<'a> {
 }
 
 /// White space around one of the choices is ignored, because XML printers add it.
-fn choice<'a>(texts: &[String], text: Cow<'a, str>) -> TapeNode<'a> {
+pub(super) fn choice<'a>(texts: &[String], text: Cow<'a, str>) -> TapeNode<'a> {
     let collapsed = text.trim_matches(BLANK);
     let meant = collapsed.len() < text.len() && texts.iter().any(|known| known == collapsed);
     TapeNode::Text(if meant { Cow::Owned(collapsed.to_owned()) } else { text })

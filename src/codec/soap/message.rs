@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::envelope;
 use super::envelope::{Envelope, is};
-use super::fault::{FaultCause, attribute};
+use super::fault::{FaultCause, HeaderName, attribute};
 use super::read::{ParamLayout, ShapeReader};
 use super::{INSTANCE, SoapMessageError, SoapStyle, SoapVersion};
 use crate::codec::DocumentLimits;
@@ -35,6 +35,8 @@ pub struct SoapCall<'a> {
     pub element: &'a str,
     /// The namespace of that element.
     pub namespace: Option<Cow<'a, str>>,
+    /// The headers that must be understood, which croupier does not.
+    must_understand: Vec<HeaderName>,
     xml: XmlTree<'a>,
     at: usize,
 }
@@ -46,13 +48,13 @@ impl<'a> SoapCall<'a> {
     /// `SoapMessageError`, whose faults are `NotWellFormed`, `Structure` and `Limit`.
     pub fn read(text: &'a str, limits: DocumentLimits) -> Result<SoapCall<'a>, SoapMessageError> {
         let xml = envelope::tree(text, limits)?;
-        let Envelope { version, content, .. } = Envelope::read_call(&xml)?;
+        let Envelope { version, content, must_understand, .. } = Envelope::read_call(&xml)?;
         if content.namespace() == Some(version.namespace()) {
             let cause = shape("the `Body` holds an element of SOAP's own, not a call").into();
             return Err(SoapMessageError { version: Some(version), cause });
         }
         let (element, namespace, at) = (content.name(), content.own_namespace(), content.at());
-        Ok(SoapCall { version, element, namespace, xml, at })
+        Ok(SoapCall { version, element, namespace, must_understand, xml, at })
     }
 
     /// The name of the called method, if the call follows croupier's own WSDL.
@@ -82,7 +84,8 @@ impl<'a> SoapCall<'a> {
     /// type; the service then reports the unknown method.
     ///
     /// # Errors
-    /// `SoapMessageError`, whose faults are `Structure`, `Limit` and `BadParams`.
+    /// `SoapMessageError`, whose faults are `Structure`, `Limit` and `BadParams`; also if a header must be understood. The
+    /// receiver of a call that is passed through is the server behind, which may understand it.
     pub fn read_params(
         &self,
         shapes: &Shapes,
@@ -90,6 +93,10 @@ impl<'a> SoapCall<'a> {
         limits: DocumentLimits,
     ) -> Result<SoapMessage<'a>, SoapMessageError> {
         let version = self.version;
+        if !self.must_understand.is_empty() {
+            let cause = FaultCause::Headers(self.must_understand.clone());
+            return Err(SoapMessageError { version: Some(version), cause });
+        }
         let known = shapes.method_of_element(self.element);
         let mut reader = ShapeReader::new(shapes, style, limits);
         let params = known.map(|known| known.params.as_slice()).unwrap_or_default();

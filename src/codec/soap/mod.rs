@@ -11,11 +11,16 @@
 //! As a client: an upstream's WSDL may name elements and namespaces as it likes. A [`Binding`] is what its WSDL says about
 //! the messages; [`write_call`] writes calls by it, and [`read_response`] reads a [`SoapResponse`].
 //!
-//! Inside, `envelope` checks versions and headers, `read`, `members` and `free` read values (by shape, as members of a
-//! record, and without a shape), `lexical` converts texts by the rules of XML Schema, and `ser` serializes with serde.
+//! Inside, `envelope` checks versions and headers. As a server, `read`, `members` and `free` read values (by shape, as
+//! members of a record, and without a shape), `lexical` converts texts by the rules of XML Schema, and `ser` serializes with
+//! serde. As a client, `call` writes values by the types of a binding and holds what the types demand (`content` the order
+//! and the number of elements, `simple` and `pattern` the texts), and `answer` reads values by the same types.
 
+mod answer;
+mod attachments;
 mod binding;
 mod call;
+mod content;
 mod detail;
 mod envelope;
 mod fault;
@@ -23,22 +28,27 @@ mod free;
 mod lexical;
 mod members;
 mod message;
+mod pattern;
 mod read;
 mod response;
 mod ser;
+mod simple;
 
 use crate::model::fault::Fault;
 
+pub use attachments::Attachments;
 pub use binding::{
-    Binding, BindingType, ElementContent, MapEntry, MessagePart, Occurrence, Operation, QualifiedName, ResultLocation,
-    TypeStructure,
+    Binding, BindingType, ElementContent, ItemsType, MapEntry, MessagePart, Occurrence, Operation, PartKind, Particle,
+    QualifiedName, Range, RecordType, ResultContent, TypeStructure, Wildcard,
 };
 pub use call::write_call;
 pub use fault::{FaultCause, write_fault};
 pub use message::{SoapCall, SoapMessage, read_result, write_head, write_tail};
+pub use pattern::Pattern;
 pub use read::ParamLayout;
 pub use response::{SoapFault, SoapResponse, read_response};
 pub use ser::{ElementTarget, write_value};
+pub use simple::{Bound, Facet, SimpleType, Variety};
 
 /// The namespace of `xsi:nil` and `xsi:type`.
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";

@@ -164,12 +164,12 @@ pub(super) struct Marks<'a> {
     pub(super) array: bool,
     /// A reference to another element, which SOAP's encoding uses for values that occur twice: the attribute's name and
     /// value.
-    refers: Option<(&'static str, &'a str)>,
+    pub(super) refers: Option<(&'static str, &'a str)>,
 }
 
 impl<'a> Marks<'a> {
     /// Reads the attributes.
-    fn of(element: Element<'a, '_>) -> Result<Marks<'a>, Fault> {
+    pub(super) fn of(element: Element<'a, '_>) -> Result<Marks<'a>, Fault> {
         let mut marks = Marks::default();
         for attribute in element.attributes() {
             let (namespace, value) = (element.namespace_of(attribute), attribute.value.trim());

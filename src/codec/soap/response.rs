@@ -2,7 +2,10 @@
 
 use serde_json::value::RawValue;
 
-use super::binding::ResultLocation;
+use super::answer::AnswerReader;
+use super::attachments::Attachments;
+use super::binding::ResultContent;
+use super::binding::{Binding, Operation};
 use super::detail::detail_as_json;
 use super::envelope;
 use super::envelope::{Envelope, is};
@@ -11,8 +14,7 @@ use super::{SoapMessageError, SoapStyle};
 use crate::codec::DocumentLimits;
 use crate::codec::tape::Tape;
 use crate::codec::xml::tree::Element;
-use crate::model::fault::Fault;
-use crate::model::shape::{Shape, Shapes};
+use crate::model::shape::Shapes;
 
 /// The deepest nesting of subcodes that is read.
 const SUBCODES: usize = 16;
@@ -42,34 +44,35 @@ pub struct SoapFault {
     pub data: Option<Box<RawValue>>,
 }
 
-/// Reads the response to a call whose result has this shape.
+/// Reads the response to a call of an operation.
 ///
 /// # Errors
-/// `SoapMessageError` if it is not a SOAP message, or its content does not match the shape.
+/// `SoapMessageError` if it is not a SOAP message, or exceeds the limits.
 pub fn read_response<'a>(
     text: &'a str,
-    shapes: &Shapes,
-    form: &Shape,
-    outcome: ResultLocation,
+    binding: &Binding,
+    operation: &Operation,
+    attachments: &Attachments<'_>,
     limits: DocumentLimits,
 ) -> Result<SoapResponse<'a>, SoapMessageError> {
     let xml = envelope::tree(text, limits)?;
-    let Some(Envelope { version, content, referred }) = Envelope::read_response(&xml)? else {
+    let Some(envelope) = Envelope::read_response(&xml)? else {
         return Ok(SoapResponse::Result(Tape::default()));
     };
+    let (version, content) = (envelope.version, envelope.content);
     if is(content, version, "Fault") {
         return Ok(SoapResponse::Fault(read_fault(content)));
     }
-    let style = if outcome == ResultLocation::Part { SoapStyle::Rpc } else { SoapStyle::Document };
-    let mut reader = ShapeReader::new(shapes, style, limits);
-    reader.referred = referred;
-    let read = match outcome {
-        ResultLocation::Nothing => Ok(()),
-        ResultLocation::Whole => reader.whole(content, form),
-        ResultLocation::Member | ResultLocation::Part => reader.result(&content.elements().collect::<Vec<_>>(), form),
+    let (single, content) = match &operation.result {
+        ResultContent::Body(_) => (Ok(()), envelope.body),
+        _ => (envelope.check_single(), content),
     };
-    match read {
-        Ok(()) => Ok(SoapResponse::Result(reader.tape)),
+    let no_shapes = Shapes::default();
+    let mut inner = ShapeReader::new(&no_shapes, SoapStyle::Document, limits);
+    inner.referred = envelope.referred;
+    let mut reader = AnswerReader { binding, inner, encoded: operation.encoded, attachments };
+    match single.and_then(|()| reader.result(content, &operation.result)) {
+        Ok(()) => Ok(SoapResponse::Result(reader.inner.tape)),
         Err(fault) => Err(SoapMessageError { version: Some(version), ..SoapMessageError::from(fault) }),
     }
 }
@@ -121,13 +124,4 @@ fn text(element: Element<'_, '_>) -> String {
 
 fn local(name: &str) -> String {
     name.rsplit(':').next().unwrap_or_default().to_owned()
-}
-
-impl<'a> ShapeReader<'_, '_, 'a> {
-    /// Reads a result that is the Body's element itself.
-    fn whole(&mut self, element: Element<'_, 'a>, form: &Shape) -> Result<(), Fault> {
-        self.value(element, form, 0)?;
-        self.tape.complete();
-        Ok(())
-    }
 }

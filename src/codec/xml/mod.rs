@@ -28,6 +28,7 @@ pub(crate) mod well_formed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use prolog::without_doctype;
 pub use tree::description;
 pub use unwritable::Unwritable;
 
@@ -103,4 +104,19 @@ pub(super) fn read_tree(text: &str, start: Start, limits: DocumentLimits) -> Res
             XmlTree::read_any(text, limits).map_err(|error| syntax(&error, limits))
         }
     }
+}
+
+/// Whether a text is well-formed XML of one or more elements, which can stand in an element of a document. It can use the
+/// prefixes `xsi` and `xsd`, and must declare all others.
+pub(crate) fn is_fragment(text: &str) -> bool {
+    let bare = text.trim_matches([' ', '\t', '\r', '\n']);
+    if !(bare.starts_with('<') && bare.ends_with('>')) {
+        return false;
+    }
+    let whole = format!(
+        "<x xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\">{text}</x>"
+    );
+    let Ok(document) = description(&whole, DocumentLimits::default()) else { return false };
+    let mut inside = document.root_element().children();
+    inside.all(|node| !node.is_text() || node.text().is_none_or(|text| text.trim().is_empty()))
 }

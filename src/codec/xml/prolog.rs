@@ -1,5 +1,7 @@
 //! Checks of an XML document before it is parsed: where its root begins, and how much mark-up it has.
 
+use std::borrow::Cow;
+
 use memchr::{memchr_iter, memmem};
 
 use super::Reading;
@@ -11,11 +13,26 @@ use crate::model::text::abridge;
 pub(super) const ATTRIBUTES: usize = 32;
 /// The most namespace declarations in a message.
 pub(super) const NAMESPACES: usize = 32;
-/// The most namespace declarations in a WSDL document, which combines several schemas.
-const NAMESPACES_DESCRIBED: usize = 256;
+/// How much mark-up a message may have.
+const OF_MESSAGES: Bounds = Bounds { attributes: ATTRIBUTES, namespaces: NAMESPACES, scopes: usize::MAX };
+/// How much mark-up a WSDL document may have, which combines several schemas. Some servers declare a namespace at each
+/// element that needs one.
+const OF_DESCRIPTIONS: Bounds = Bounds { attributes: 8192, namespaces: 100_000, scopes: 32 << 20 };
 /// The most `<` and the most `=` in any document: roxmltree allocates for that many elements and attributes before it
 /// parses the first one.
 const MARKS: usize = 1 << 20;
+
+/// How much mark-up a kind of document may have, apart from its elements.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// The most attributes of an element.
+    attributes: usize,
+    /// The most namespace declarations.
+    namespaces: usize,
+    /// The most comparisons of names: roxmltree compares each attribute with the others of its element, and each declaration
+    /// with those of the elements around it, all of which it copies.
+    scopes: usize,
+}
 
 const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
 /// The character of a byte order mark. Software that puts documents together leaves some in front of the declaration.
@@ -96,20 +113,65 @@ pub(in crate::codec) fn before_document(text: &str, reading: Reading) -> usize {
 /// In a document that is not well-formed the count can be wrong, but only after the position at which a parser stops:
 /// up to there both see the same tags.
 pub(in crate::codec) fn census(text: &str, limits: DocumentLimits) -> Result<(), Fault> {
-    count(text, limits, NAMESPACES)
+    count(text, limits, OF_MESSAGES)
 }
 
 /// As [`census`], with the limits for a WSDL document.
 pub(in crate::codec) fn census_of_description(text: &str, limits: DocumentLimits) -> Result<(), Fault> {
-    count(text, limits, NAMESPACES_DESCRIBED)
+    count(text, limits, OF_DESCRIPTIONS)
 }
 
-fn count(text: &str, limits: DocumentLimits, most: usize) -> Result<(), Fault> {
+/// The text with its document type declaration (XML 1.0, section 2.8) replaced by spaces, so that other positions stay. What
+/// is declared in it is neither read nor expanded.
+pub fn without_doctype(text: &str) -> Cow<'_, str> {
+    let mut left = text.get(before_document(text, Reading::Lenient)..).unwrap_or_default();
+    loop {
+        left = left.trim_start_matches(BLANK);
+        let rest = if let Some(instruction) = left.strip_prefix("<?") {
+            behind(instruction, "?>")
+        } else if let Some(comment) = left.strip_prefix("<!--") {
+            behind(comment, "-->")
+        } else {
+            break;
+        };
+        let Some(rest) = rest else { return Cow::Borrowed(text) };
+        left = rest;
+    }
+    let length = left.starts_with("<!DOCTYPE").then(|| doctype_length(left.as_bytes())).flatten();
+    let Some((doctype, rest)) = length.and_then(|length| left.split_at_checked(length)) else {
+        return Cow::Borrowed(text);
+    };
+    let before = text.get(..text.len() - left.len()).unwrap_or_default();
+    let spaces = doctype.chars().map(|c| if c == '\n' { '\n' } else { ' ' });
+    Cow::Owned(before.chars().chain(spaces).chain(rest.chars()).collect())
+}
+
+/// The length of a document type declaration with its internal subset; `None` if it does not end.
+fn doctype_length(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut is_in_subset) = (0, false);
+    loop {
+        let left = bytes.get(at..)?;
+        at += match left {
+            [b'<', b'!', b'-', b'-', comment @ ..] => 4 + memmem::find(comment, b"-->")? + 3,
+            [b'<', b'?', instruction @ ..] => 2 + memmem::find(instruction, b"?>")? + 2,
+            [quote @ (b'"' | b'\''), text @ ..] => 1 + memchr::memchr(*quote, text)? + 1,
+            [b'>', ..] if !is_in_subset => return Some(at + 1),
+            [byte, ..] => {
+                is_in_subset = (is_in_subset || *byte == b'[') && *byte != b']';
+                1
+            }
+            [] => return None,
+        };
+    }
+}
+
+fn count(text: &str, limits: DocumentLimits, bounds: Bounds) -> Result<(), Fault> {
     let bytes = text.as_bytes();
     if memchr_iter(b'<', bytes).count().max(memchr_iter(b'=', bytes).count()) > MARKS.max(4 * limits.elements) {
         return Err(Fault::new(Kind::Limit, "the document has too many `<` or `=`"));
     }
     let (mut at, mut counted, mut namespaces) = (0, 0, 0);
+    let mut scopes = Scopes::default();
     while let Some(found) = memchr::memchr(b'<', tail(bytes, at)) {
         check_references(bytes.get(at..at + found).unwrap_or_default())?;
         at += found + 1;
@@ -130,15 +192,27 @@ fn count(text: &str, limits: DocumentLimits, most: usize) -> Result<(), Fault> {
             }
             [b'/', ..] => {
                 counted -= 1;
+                scopes.leave();
                 skip(left, b">")
             }
             _ => {
-                let tag = Tag::read(left);
-                if tag.attributes > ATTRIBUTES {
-                    return Err(Fault::new(Kind::Limit, format!("an element has more than {ATTRIBUTES} attributes")));
+                let tag = Tag::read(left, bounds.attributes);
+                if tag.attributes > bounds.attributes {
+                    let message = format!("an element has more than {} attributes", bounds.attributes);
+                    return Err(Fault::new(Kind::Limit, message));
                 }
                 counted += tag.attributes;
                 namespaces += tag.namespaces;
+                if bounds.scopes < usize::MAX {
+                    let is_empty = tag.length >= 2 && left.get(tag.length - 2) == Some(&b'/');
+                    scopes.enter(&tag, is_empty);
+                    if scopes.work > bounds.scopes {
+                        return Err(Fault::new(
+                            Kind::Limit,
+                            "the document declares too many namespaces inside each other",
+                        ));
+                    }
+                }
                 tag.length
             }
         };
@@ -146,10 +220,35 @@ fn count(text: &str, limits: DocumentLimits, most: usize) -> Result<(), Fault> {
             return Err(Fault::new(Kind::Limit, too_many(limits)));
         }
     }
-    if namespaces > most {
-        return Err(Fault::new(Kind::Limit, format!("the document has more than {most} namespace declarations")));
+    if namespaces > bounds.namespaces {
+        let message = format!("the document has more than {} namespace declarations", bounds.namespaces);
+        return Err(Fault::new(Kind::Limit, message));
     }
     Ok(())
+}
+
+/// How many namespaces are declared at each open element and those around it.
+#[derive(Default)]
+struct Scopes {
+    open: Vec<usize>,
+    /// How many names a parser compares up to here.
+    work: usize,
+}
+
+impl Scopes {
+    fn enter(&mut self, tag: &Tag, is_empty: bool) {
+        let outer = self.open.last().copied().unwrap_or(1);
+        let attributes = tag.attributes.saturating_mul(tag.attributes);
+        let declared = if tag.namespaces > 0 { outer.saturating_mul(tag.namespaces + 1) } else { 0 };
+        self.work = self.work.saturating_add(attributes).saturating_add(declared);
+        if !is_empty {
+            self.open.push(outer.saturating_add(tag.namespaces));
+        }
+    }
+
+    fn leave(&mut self) {
+        self.open.pop();
+    }
 }
 
 /// Refuses references to characters that XML forbids.
@@ -175,7 +274,8 @@ struct Tag {
 }
 
 impl Tag {
-    fn read(bytes: &[u8]) -> Tag {
+    /// Reads the tag that begins after its `<`, up to its end or one attribute more than `most`.
+    fn read(bytes: &[u8], most: usize) -> Tag {
         let (mut at, mut attributes, mut namespaces) = (0, 0, 0);
         loop {
             let left = tail(bytes, at);
@@ -187,7 +287,7 @@ impl Tag {
                 return Tag { length: at, attributes, namespaces };
             };
             attributes += 1;
-            if attributes > ATTRIBUTES {
+            if attributes > most {
                 return Tag { length: at, attributes, namespaces };
             }
             let name = left.get(..found).unwrap_or_default();
@@ -354,5 +454,37 @@ mod tests {
         assert_eq!(census(&format!("<a{many}/>"), DocumentLimits::default()).unwrap_err().kind, Kind::Limit);
         let spaces: String = (0..300).map(|n| format!("<a xmlns:n{n}='u{n}'/>")).collect();
         assert_eq!(census(&format!("<r>{spaces}</r>"), DocumentLimits::default()).unwrap_err().kind, Kind::Limit);
+    }
+
+    #[test]
+    fn descriptions_may_declare_a_namespace_at_each_element() {
+        let check = |text: &str| census_of_description(text, DocumentLimits::default()).map_err(|fault| fault.kind);
+        let each: String = (0..20_000).map(|n| format!("<a xmlns:q{n}='u'/>")).collect();
+        assert_eq!(check(&format!("<r xmlns='a' xmlns:b='b'>{each}</r>")), Ok(()));
+        let many: String = (0..4000).map(|n| format!(" xmlns:q{n}='u{n}'")).collect();
+        assert_eq!(check(&format!("<r{many}><a><b/></a><c>{}</c></r>", "<d e='f'/>".repeat(10_000))), Ok(()));
+        // Each of these would copy all declarations around it.
+        let copies = "<a xmlns:z='z'/>".repeat(20_000);
+        assert_eq!(check(&format!("<r{many}>{copies}</r>")), Err(Kind::Limit));
+        let nested = format!("{}{}", "<a xmlns:z='z'>".repeat(20_000), "</a>".repeat(20_000));
+        assert_eq!(check(&nested), Err(Kind::Limit));
+        let attributes: String = (0..8000).map(|n| format!(" a{n}=''")).collect();
+        assert_eq!(check(&format!("<a{attributes}/>")), Err(Kind::Limit));
+    }
+
+    #[test]
+    fn a_document_type_is_passed_over() {
+        for (text, expected) in [
+            ("<!DOCTYPE a><a/>", "            <a/>"),
+            ("<?xml version='1.0'?>\n<!DOCTYPE a>\n<a/>", "<?xml version='1.0'?>\n            \n<a/>"),
+            ("<!DOCTYPE a SYSTEM \"]>\"\n[<!ENTITY é '>]'>]>é", &format!("{}\n{}é", " ".repeat(23), " ".repeat(19))),
+            ("<!-- x --><!DOCTYPE a [<!-- ]> ' --><?p ]>' ?>]><a/>", &format!("<!-- x -->{}<a/>", " ".repeat(38))),
+            ("<!DOCTYPE a [ ><a/>", "<!DOCTYPE a [ ><a/>"),
+            ("<!DOCTYPE a '><a/>", "<!DOCTYPE a '><a/>"),
+            ("<a/><!DOCTYPE a>", "<a/><!DOCTYPE a>"),
+            ("", ""),
+        ] {
+            assert_eq!(without_doctype(text), expected, "{text}");
+        }
     }
 }

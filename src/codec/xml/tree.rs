@@ -1,6 +1,7 @@
 //! The element tree of a document, stored as flat lists, and its construction from a roxmltree document.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use roxmltree::{Document, Node, ParsingOptions, StringStorage};
 
@@ -9,12 +10,11 @@ use crate::codec::DocumentLimits;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
-/// Parses a document that describes services, such as WSDL.
+/// Parses a document that describes services, such as WSDL. It begins with its XML declaration, if it has one.
 ///
 /// # Errors
-/// `NotWellFormed`, also for a document type declaration, and `Limit`.
+/// `NotWellFormed`, also for a document type declaration (see [`without_doctype`](super::without_doctype)), and `Limit`.
 pub fn description(text: &str, limits: DocumentLimits) -> Result<Document<'_>, Fault> {
-    let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
     prolog::start(text, Reading::Lenient)?;
     prolog::census_of_description(text, limits)?;
     Document::parse_with_options(text, options(limits)).map_err(|error| syntax(&error, limits))
@@ -35,6 +35,8 @@ pub(in crate::codec) struct XmlTree<'a> {
     attributes: Vec<XmlAttribute<'a>>,
     /// The declared namespaces, one entry for each declaration.
     namespaces: Vec<Cow<'a, str>>,
+    /// The texts after the first child element of the elements that are mixed, by index.
+    tails: BTreeMap<usize, String>,
 }
 
 /// The index of a namespace in its tree.
@@ -168,6 +170,15 @@ impl<'x, 'a> Element<'x, 'a> {
         }
     }
 
+    /// Its own text, before, between and after its child elements. White space alone between elements is left out.
+    pub(in crate::codec) fn whole_text(self) -> Cow<'a, str> {
+        match self.tree.tails.get(&self.at) {
+            Some(tail) if is_blank(&self.entry.text) => Cow::Owned(tail.clone()),
+            Some(tail) => Cow::Owned(format!("{}{tail}", self.entry.text)),
+            None => self.entry.text.clone(),
+        }
+    }
+
     /// Fails if there is text other than white space next to the child elements.
     pub(in crate::codec) fn no_text(self) -> Result<(), Fault> {
         let text = self.entry.mixed || !is_blank(&self.entry.text);
@@ -209,7 +220,10 @@ impl<'a> TreeBuilder<'a> {
         let (count, open) = (self.tree.elements.len(), self.open.last());
         let Some((at, entry)) = open.and_then(|at| Some((at, self.tree.elements.get_mut(*at)?))) else { return };
         if at + 1 < count {
-            entry.mixed |= !is_blank(&text);
+            if !is_blank(&text) {
+                entry.mixed = true;
+                self.tree.tails.entry(*at).or_default().push_str(&text);
+            }
         } else if entry.text.is_empty() {
             entry.text = text;
         } else {

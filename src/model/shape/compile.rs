@@ -142,7 +142,7 @@ impl Compiler<'_> {
             return choice(values);
         }
         for key in ["anyOf", "oneOf", "allOf"] {
-            if let Some(Value::Array(schemas)) = schema.get(key) {
+            if let Some(Value::Array(schemas)) = schema.get(key).filter(|_| !only_restricts(schema, key)) {
                 return if key == "allOf" { self.all_of(schema, schemas, depth) } else { self.any_of(schemas, depth) };
             }
         }
@@ -283,6 +283,29 @@ fn choice(values: &[Value]) -> Shape {
         1 if nil => optional(Shape::Choice(texts)),
         _ => Shape::Any,
     }
+}
+
+/// Whether the schemas of a record that a keyword combines say only which of the record's own members go together, as those
+/// of a choice do.
+fn only_restricts(schema: &SchemaObject, key: &str) -> bool {
+    let Some(Value::Object(own)) = schema.get("properties") else { return false };
+    let is_restriction = |schema: &Value| restricts(own, schema);
+    schema.get(key).and_then(Value::as_array).is_some_and(|all| all.iter().all(is_restriction))
+}
+
+fn restricts(own: &SchemaObject, schema: &Value) -> bool {
+    let Some(schema) = schema.as_object() else { return false };
+    schema.iter().all(|(word, value)| match word.as_str() {
+        "type" => value == "object",
+        "required" => true,
+        "properties" => value.as_object().is_some_and(|members| members.keys().all(|name| own.contains_key(name))),
+        "not" => restricts(own, value),
+        "oneOf" | "anyOf" => value.as_array().is_some_and(|all| {
+            let is_simple = |it: &Value| it.as_object().is_some_and(|it| !it.contains_key("oneOf"));
+            all.iter().all(|it| is_simple(it) && restricts(own, it))
+        }),
+        _ => false,
+    })
 }
 
 /// The narrowest type for a schema's format and bounds.

@@ -11,17 +11,20 @@ use crate::codec::DocumentLimits;
 #[cfg(feature = "server")]
 use crate::codec::portions::{RowDocuments, Search};
 use crate::codec::soap::{
-    Binding, Operation, ResultLocation, SoapFault, SoapResponse, SoapVersion, read_response, write_call,
+    Attachments, Binding, Operation, ResultContent, SoapFault, SoapResponse, SoapVersion, read_response, write_call,
 };
-use crate::codec::xml::Control;
 #[cfg(feature = "server")]
 use crate::codec::xml::rows::{self, OnPath};
+use crate::codec::xml::{Control, charset};
 use crate::model::fault::{Fault, Kind};
 #[cfg(feature = "server")]
 use crate::model::shape::{Shape, Shapes};
 use crate::model::text::abridge;
 use crate::model::value::Value;
 use crate::protocol::client_codec::{CallTarget, ResponseError, excerpt, post_request, response_text};
+#[cfg(feature = "server")]
+use crate::protocol::soap::blocks::SoapHeaders;
+use crate::protocol::soap::multipart::{Multipart, multipart};
 use crate::service::args::ArgValues;
 
 /// The longest row of a long array, in bytes.
@@ -37,6 +40,9 @@ pub struct SoapCodec {
     pub control: Control,
     /// The limits on the document of a response.
     pub limits: DocumentLimits,
+    /// The header blocks of every call.
+    #[cfg(feature = "server")]
+    pub headers: SoapHeaders,
 }
 
 impl SoapCodec {
@@ -44,7 +50,13 @@ impl SoapCodec {
     /// elements, nested at most 64 deep.
     pub fn new(binding: Arc<Binding>) -> SoapCodec {
         let limits = DocumentLimits { elements: 10_000_000, ..DocumentLimits::default() };
-        SoapCodec { binding, control: Control::default(), limits }
+        SoapCodec {
+            binding,
+            control: Control::default(),
+            limits,
+            #[cfg(feature = "server")]
+            headers: SoapHeaders::default(),
+        }
     }
 
     /// The request for one call.
@@ -57,7 +69,11 @@ impl SoapCodec {
         let known = target.known.ok_or_else(|| Fault::no_such_method(target.method))?;
         let arguments = arguments.placed(known)?;
         let mut body = Vec::with_capacity(1024);
-        write_call(&mut body, &self.binding, operation, &arguments, self.control)?;
+        #[cfg(feature = "server")]
+        let blocks = self.headers.write()?;
+        #[cfg(not(feature = "server"))]
+        let blocks = "";
+        write_call(&mut body, &self.binding, operation, &arguments, blocks.as_ref(), self.control)?;
         Ok(self.post(body, &operation.action))
     }
 
@@ -77,17 +93,20 @@ impl SoapCodec {
     /// # Errors
     /// A [`ResponseError`] if the response has no result.
     pub fn decode_response(&self, target: CallTarget<'_>, response: &Response<Bytes>) -> Result<Value, ResponseError> {
-        let (operation, known) = match (self.operation(target), target.known) {
-            (Ok(operation), Some(known)) => (operation, known),
-            (Err(fault), _) => return Err(ResponseError::Fault(fault)),
-            (_, None) => return Err(ResponseError::Fault(Fault::no_such_method(target.method))),
-        };
+        let operation = self.operation(target).map_err(ResponseError::Fault)?;
         let succeeded = response.status().is_success();
-        if operation.outcome == ResultLocation::Nothing && succeeded && response.body().is_empty() {
+        if operation.result == ResultContent::Nothing && succeeded && response.body().is_empty() {
             return Ok(Value::Nil);
         }
-        let read = response_text(response).and_then(|text| {
-            let read = read_response(&text, known.shapes, &known.method.result, operation.outcome, self.limits);
+        let parts = multipart(response);
+        let text = match &parts {
+            Some(Multipart { root, charset, .. }) => charset::decode(root, *charset),
+            None => response_text(response),
+        };
+        let none = Attachments::default();
+        let attachments = parts.as_ref().map_or(&none, |parts| &parts.attachments);
+        let read = text.and_then(|text| {
+            let read = read_response(&text, &self.binding, operation, attachments, self.limits);
             read.map_err(Fault::from).map(into_owned)
         });
         match read {
@@ -108,7 +127,7 @@ impl SoapCodec {
     #[cfg(feature = "server")]
     pub(in crate::protocol) fn find_rows(&self, target: CallTarget<'_>, beginning: &[u8]) -> Search<RowDocuments> {
         let (Ok(operation), Some(known)) = (self.operation(target), target.known) else { return Search::None };
-        let depth = rows_depth(operation.outcome, &known.method.result, known.shapes).filter(|_| !operation.encoded);
+        let depth = rows_depth(&operation.result, &known.method.result, known.shapes).filter(|_| !operation.encoded);
         let Some(depth) = depth else { return Search::None };
         let on_path = |level, name: &[u8]| match (level, name) {
             (0, b"Envelope") | (1, b"Body") => OnPath::Yes,
@@ -149,14 +168,14 @@ impl SoapCodec {
 /// How many elements enclose the items of a result, if it is a list: the envelope, its Body, the element in the Body, and
 /// the element of the result, unless that is repeated for each item.
 #[cfg(feature = "server")]
-fn rows_depth(outcome: ResultLocation, result: &Shape, shapes: &Shapes) -> Option<usize> {
+fn rows_depth(content: &ResultContent, result: &Shape, shapes: &Shapes) -> Option<usize> {
     let inner = if let Shape::Optional(inner) = result { inner } else { result };
     let is_list = matches!(shapes.follow(inner), Shape::List(_));
-    match outcome {
-        ResultLocation::Nothing => None,
-        ResultLocation::Member if matches!(result, Shape::List(_)) => Some(3),
-        ResultLocation::Member | ResultLocation::Part => is_list.then_some(4),
-        ResultLocation::Whole => is_list.then_some(3),
+    match content {
+        ResultContent::Nothing | ResultContent::Record(_) | ResultContent::Body(_) => None,
+        ResultContent::Member(_) if matches!(result, Shape::List(_)) => Some(3),
+        ResultContent::Member(_) | ResultContent::Part(_) => is_list.then_some(4),
+        ResultContent::Element(_) => is_list.then_some(3),
     }
 }
 

@@ -19,7 +19,10 @@
 //! A group has its own target namespace, which [`server::namespace_of`] derives from its path. A call in the namespace of
 //! the upstream instead is passed through in its original bytes, so that clients made for the upstream keep working.
 
+#[cfg(feature = "server")]
+pub mod blocks;
 pub mod client;
+mod multipart;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]

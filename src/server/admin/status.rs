@@ -8,8 +8,12 @@ use super::Admin;
 use crate::server::connection_count::ListenerCount;
 use crate::server::mount::GroupMount;
 use crate::server::tls::ServedCertificate;
+use crate::upstream::gaps::DescriptionGaps;
 use crate::upstream::state::UpstreamState;
 use crate::upstream::transport::stats::{LastError, ServerStats};
+
+/// How many operations that are left out, and imports that cannot be read, are listed of each upstream.
+const MAX_GAPS: usize = 1000;
 
 impl Admin {
     /// Why the server should get no requests; empty if it should.
@@ -98,8 +102,21 @@ fn upstream(state: &UpstreamState) -> Value {
         "protocol": state.protocol.name(),
         "described": state.methods.is_some(),
         "description-error": state.discovery_error.as_ref().map(error),
+        "left-out": left_out(&state.gaps),
+        "unread-imports": unread_imports(&state.gaps),
         "servers": state.servers.iter().map(|(name, stats)| server(name, stats)).collect::<Vec<_>>(),
     })
+}
+
+/// The operations that cannot be called.
+fn left_out(gaps: &DescriptionGaps) -> Vec<Value> {
+    let operations = gaps.left_out.iter().take(MAX_GAPS);
+    operations.map(|operation| json!({ "method": operation.name, "reason": operation.reason })).collect()
+}
+
+fn unread_imports(gaps: &DescriptionGaps) -> Vec<Value> {
+    let imports = gaps.unread.iter().take(MAX_GAPS);
+    imports.map(|import| json!({ "location": import.location, "reason": import.reason })).collect()
 }
 
 fn server(name: &str, stats: &ServerStats) -> Value {

@@ -96,13 +96,16 @@ async fn speaks(client: &DiscoveryClient<'_>, codec: &ClientCodec) -> Result<(),
 
 async fn by_wsdl(client: &DiscoveryClient<'_>, limit: Duration) -> Result<Caller, DiscoveryError> {
     let fetched = wsdl::fetch_usual(client).await?;
-    let path = fetched.service_path();
+    let is_own_path = fetched.is_own_path;
     let described = timeout(limit, wsdl::describe(client, fetched.location, fetched.text, None)).await;
     let unusable = |reason: String| DiscoveryError::Malformed(format!("its WSDL document cannot be used: {reason}"));
     let description = match described {
-        Ok(described) => described.map_err(|fault: Fault| unusable(fault.message.into_owned()))?,
+        Ok(described) => described.map_err(|fault: Fault| unusable(fault.message.into_owned()))?.description,
         Err(_) => return Err(unusable(format!("what it imports was not read within {limit:?}"))),
     };
+    // Only the path is used: it is this server that is to be called.
+    let address = description.binding.address.as_deref().filter(|_| is_own_path);
+    let path = address.and_then(wsdl::path_of);
     let known = Some((Shapes::of(&description.interface), description.inferred));
     let codec = ClientCodec::Soap(SoapCodec::new(description.binding.into()));
     Ok(Caller { protocol: Protocol::Soap, codec, path, known })

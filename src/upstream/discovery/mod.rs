@@ -23,9 +23,13 @@ mod introspection;
 mod openrpc;
 pub(crate) mod probe;
 pub(crate) mod wsdl;
+pub(crate) mod wsdl_files;
 
+use std::fmt;
 use std::sync::Arc;
 
+use super::gaps::DescriptionGaps;
+use super::transport::{Address, Transport};
 use super::version::Description;
 use super::{DescriptionSource, Upstream, UpstreamOptions};
 use crate::model::fault::{Fault, Kind};
@@ -35,18 +39,28 @@ use crate::protocol::client_codec::ClientCodec;
 use crate::protocol::jsonrpc::openrpc::read as openrpc_document;
 use crate::protocol::soap;
 use client::{DiscoveryClient, DiscoveryError};
+use wsdl::ReadDescription;
 
 /// What the server itself says: its methods, whether their parameters are inferred, and how it is called.
 type Discovered = (Interface, bool, ClientCodec);
+
+/// How many documents a WSDL description may consist of.
+const MAX_DOCUMENTS: usize = 500;
 
 impl Upstream {
     /// What the server says of itself, amended by the options.
     pub(super) async fn describe_itself(&self) -> Result<Description, Fault> {
         let options = &self.inner.options;
         let token = options.forwarding.identity_token.as_deref();
-        let client = DiscoveryClient::new(&self.inner.transport, None, options.max_response).with_token(token);
+        let elsewhere = self.transport_for_description()?;
+        let client = match &elsewhere {
+            // The tokens and headers of the upstream are not for another server.
+            Some(transport) => DiscoveryClient::new(transport, None, options.max_response),
+            None => DiscoveryClient::new(&self.inner.transport, None, options.max_response).with_token(token),
+        };
+        let mut gaps = DescriptionGaps::default();
         let (mut interface, inferred, codec) = match (options.protocol, &options.description) {
-            (Protocol::Soap, description) => self.discover_soap(&client, description.as_ref()).await?,
+            (Protocol::Soap, description) => self.discover_soap(&client, description.as_ref(), &mut gaps).await?,
             (_, Some(description)) => {
                 let text = self.read_description(&client, description).await?;
                 (openrpc_document::read(text.as_bytes())?.interface, false, self.codec()?)
@@ -58,6 +72,7 @@ impl Upstream {
         let unmatched = options.unmatched(&interface);
         amend(&mut interface, options);
         let mut description = Description::new(interface, inferred, unmatched, (codec, options));
+        description.gaps = Arc::new(gaps);
         if options.token.is_some() || !options.passthrough {
             // The token has to be put into each call, so no call can be passed on in its original bytes.
             description.clear_messages();
@@ -95,17 +110,36 @@ impl Upstream {
         &self,
         client: &DiscoveryClient<'_>,
         description: Option<&DescriptionSource>,
+        gaps: &mut DescriptionGaps,
     ) -> Result<Discovered, Fault> {
         let usual = DescriptionSource::At("?wsdl".to_owned());
         let first = description.unwrap_or(&usual);
-        let location = match first {
-            DescriptionSource::At(url) => wsdl::resolve(client.path(), url)?,
-            DescriptionSource::Text { name, .. } => name.clone(),
+        let port = self.inner.options.wsdl_port.as_deref();
+        let read = match first {
+            DescriptionSource::Files(files) => wsdl::describe_files(client, files, port).await?,
+            DescriptionSource::Text { name, text } => wsdl::describe(client, name.clone(), text.clone(), port).await?,
+            DescriptionSource::At(url) => {
+                let text = self.read_description(client, first).await?;
+                wsdl::describe(client, wsdl::resolve(client.path(), url)?, text, port).await?
+            }
         };
-        let text = self.read_description(client, first).await?;
-        let description = wsdl::describe(client, location, text, self.inner.options.wsdl_port.as_deref()).await?;
-        let codec = soap::client::SoapCodec::new(Arc::new(description.binding));
+        let ReadDescription { description, unread } = read;
+        *gaps = DescriptionGaps { left_out: description.left_out, unread };
+        let codec = soap::client::SoapCodec {
+            headers: self.inner.options.soap_headers.clone(),
+            ..soap::client::SoapCodec::new(Arc::new(description.binding))
+        };
         Ok((description.interface, description.inferred, ClientCodec::Soap(codec)))
+    }
+
+    /// A transport to the server of the description, if the options name another one than the upstream's own.
+    fn transport_for_description(&self) -> Result<Option<Transport>, Fault> {
+        let Some(DescriptionSource::At(url)) = &self.inner.options.description else { return Ok(None) };
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Ok(None);
+        }
+        let address: Address = url.parse().map_err(|error| unusable(&error))?;
+        self.inner.transport.to_other_server(address).map_err(|error| unusable(&error))
     }
 
     /// The text of a document that the options name, from the server or from the options themselves.
@@ -123,6 +157,7 @@ impl Upstream {
                 })
             }
             DescriptionSource::Text { text, .. } => Ok(text.clone()),
+            DescriptionSource::Files(files) => Ok(files.first().map(|file| file.text.clone()).unwrap_or_default()),
         }
     }
 
@@ -171,6 +206,6 @@ fn rename_params(method: &mut Method, names: &[String]) {
 }
 
 /// The server has no description that can be used.
-fn unusable(reason: &dyn std::fmt::Display) -> Fault {
+fn unusable(reason: &dyn fmt::Display) -> Fault {
     Fault::new(Kind::Unreachable, format!("the upstream server does not describe itself: {reason}"))
 }

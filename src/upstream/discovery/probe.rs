@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::client::{DiscoveryClient, DiscoveryError, MAX_DESCRIPTION};
-use super::wsdl::{FetchedWsdl, SoapPort};
+use super::wsdl::{FetchedWsdl, ReadDescription};
 use super::{introspection, openrpc, wsdl};
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::Fault;
@@ -17,9 +17,11 @@ use crate::model::value::Value;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::ClientCodec;
 use crate::protocol::jsonrpc;
+use crate::protocol::soap::wsdl::read::SoapPort;
 use crate::protocol::xmlrpc;
 use crate::service::args::ArgValues;
 use crate::upstream::Batching;
+use crate::upstream::gaps::DescriptionGaps;
 use crate::upstream::transport::Transport;
 
 /// The time for a whole description, as a multiple of that for one response.
@@ -41,9 +43,14 @@ pub(crate) struct ProbeReport {
     pub(crate) batching: Option<Batching>,
     /// Whether parameters must be passed by name, although the server has no description that says so.
     pub(crate) by_name: bool,
-    /// The path of the WSDL document, if it is not the address with `?wsdl`.
+    /// The path of the WSDL document, if the address is that of the document and not that of the service.
     pub(crate) wsdl_path: Option<String>,
+    /// The SOAP ports of the WSDL document.
     pub(crate) ports: Vec<SoapPort>,
+    /// The index of the port that is used, if it is one of them.
+    pub(crate) port: Option<usize>,
+    /// What of the WSDL document cannot be used.
+    pub(crate) gaps: DescriptionGaps,
 }
 
 /// Where an interface is from, or why there is none.
@@ -108,7 +115,7 @@ pub(crate) struct ProbeOutcome {
 }
 
 /// Tries each protocol, or `only` this one, and picks the one in which the server describes itself best. `limit` is the time
-/// limit for each response.
+/// limit for each response. If `wsdl` is the path of a WSDL document of the server, that is fetched, and nothing else is tried.
 ///
 /// # Errors
 /// If the server cannot be reached or does not respond.
@@ -116,9 +123,17 @@ pub(crate) async fn probe(
     transport: &Transport,
     only: Option<Protocol>,
     limit: Duration,
+    wsdl: Option<&str>,
 ) -> Result<ProbeOutcome, DiscoveryError> {
     let client = DiscoveryClient::new(transport, Some(limit), MAX_DESCRIPTION);
     let prober = Prober { client, limit };
+    if let Some(path) = wsdl {
+        return match prober.wsdl(path).await {
+            Ok(report) => Ok(ProbeOutcome { best: Some(report), failures: Vec::new() }),
+            Err(error) if error.is_final() => Err(error),
+            Err(error) => Ok(ProbeOutcome { best: None, failures: vec![(Protocol::Soap, error)] }),
+        };
+    }
     let mut reports: Vec<ProbeReport> = Vec::new();
     let mut failures = Vec::new();
     for protocol in Protocol::OF_UPSTREAMS.into_iter().filter(|protocol| only.is_none_or(|only| only == *protocol)) {
@@ -156,7 +171,28 @@ impl ProbeReport {
             by_name: false,
             wsdl_path: None,
             ports: Vec::new(),
+            port: None,
+            gaps: DescriptionGaps::default(),
         }
+    }
+
+    /// The report on a server with this WSDL description.
+    pub(crate) fn of_wsdl(read: ReadDescription, wsdl_path: Option<String>) -> ProbeReport {
+        let ReadDescription { description, unread } = read;
+        ProbeReport {
+            source: InterfaceSource::Wsdl,
+            wsdl_path,
+            interface: Some(description.interface),
+            ports: description.ports,
+            port: description.port,
+            gaps: DescriptionGaps { left_out: description.left_out, unread },
+            ..ProbeReport::new(Protocol::Soap)
+        }
+    }
+
+    /// The port that is used.
+    pub(crate) fn soap_port(&self) -> Option<&SoapPort> {
+        self.port.and_then(|port| self.ports.get(port))
     }
 
     /// How much is known: names and types of parameters, types only, the names of methods only, or nothing.
@@ -220,18 +256,35 @@ impl Prober<'_> {
     }
 
     async fn soap(&self) -> Result<ProbeReport, DiscoveryError> {
-        let mut report = ProbeReport::new(Protocol::Soap);
         let FetchedWsdl { location, text, is_own_path } = wsdl::fetch_usual(&self.client).await?;
-        report.wsdl_path = is_own_path.then(|| location.clone());
-        report.source = InterfaceSource::Wsdl;
-        report.ports = wsdl::soap_ports(&text);
+        let read = self.describe(location.clone(), text).await?;
+        let path = self.client.path().split('?').next().unwrap_or("/");
+        let service = read.description.binding.address.as_deref().and_then(wsdl::path_of);
+        // A server of files ignores the query: the address is then that of the document all the same.
+        let is_file = !is_own_path
+            && service.is_some_and(|service| service != path)
+            && wsdl::fetch(&self.client, path).await.is_ok();
+        let wsdl_path = match (is_own_path, is_file) {
+            (true, _) => Some(location),
+            (false, true) => Some(path.to_owned()),
+            (false, false) => None,
+        };
+        Ok(ProbeReport::of_wsdl(read, wsdl_path))
+    }
+
+    async fn wsdl(&self, path: &str) -> Result<ProbeReport, DiscoveryError> {
+        let text = wsdl::fetch(&self.client, path).await?;
+        let read = self.describe(path.to_owned(), text).await?;
+        Ok(ProbeReport::of_wsdl(read, Some(path.to_owned())))
+    }
+
+    async fn describe(&self, location: String, text: String) -> Result<ReadDescription, DiscoveryError> {
         let described = timeout(self.limit * DESCRIPTION_TIMEOUTS, wsdl::describe(&self.client, location, text, None));
         match described.await {
-            Ok(Ok(description)) => report.interface = Some(description.interface),
-            Ok(Err(fault)) => return Err(unusable_wsdl(&fault.message)),
-            Err(_) => return Err(unusable_wsdl(&self.late())),
+            Ok(Ok(read)) => Ok(read),
+            Ok(Err(fault)) => Err(unusable_wsdl(&fault.message)),
+            Err(_) => Err(unusable_wsdl(&self.late())),
         }
-        Ok(report)
     }
 
     /// Asks for the methods. A server without introspection speaks the protocol all the same.

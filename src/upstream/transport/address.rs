@@ -79,6 +79,23 @@ impl Address {
         self.scgi
     }
 
+    /// Whether both are addresses of the same server, over the same protocol.
+    pub(crate) fn is_same_server(&self, other: &Address) -> bool {
+        (&self.endpoint, self.secure, self.scgi) == (&other.endpoint, other.secure, other.scgi)
+    }
+
+    /// Whether the other is the address of the same host without TLS, at the usual ports. Servers behind a proxy for TLS state
+    /// such addresses of themselves.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_insecure_form(&self, other: &Address) -> bool {
+        match (&self.endpoint, &other.endpoint) {
+            (Endpoint::Tcp { host, port: 443 }, Endpoint::Tcp { host: other_host, port: 80 }) => {
+                self.secure && !other.secure && host == other_host
+            }
+            _ => false,
+        }
+    }
+
     /// The path of requests, with its query.
     pub fn path(&self) -> &str {
         self.path.path_and_query().map_or("/", |path| path.as_str())

@@ -76,7 +76,6 @@ impl Balancer {
         self.servers.iter().map(|server| &server.address)
     }
 
-    #[cfg(feature = "cli")]
     pub(super) fn options(&self) -> &TransportOptions {
         &self.options
     }

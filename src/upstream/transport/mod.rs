@@ -190,6 +190,16 @@ impl Transport {
         self.balancer.addresses().map(transport).collect()
     }
 
+    /// A transport to another server: with the same timeouts and TLS, and without headers, tokens and layers. `None` if this
+    /// transport has the server.
+    pub(super) fn to_other_server(&self, address: Address) -> Result<Option<Transport>, TlsError> {
+        if self.balancer.addresses().any(|own| own.is_same_server(&address)) {
+            return Ok(None);
+        }
+        let options = TransportOptions { headers: HeaderMap::new(), ..self.balancer.options().clone() };
+        Transport::new(vec![address], options).map(Some)
+    }
+
     /// The path of the first server's address, with its query.
     pub fn path(&self) -> &str {
         self.balancer.addresses().next().map_or("/", Address::path)

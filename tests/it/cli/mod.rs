@@ -24,3 +24,4 @@ mod systemd;
 mod tls;
 #[cfg(feature = "otlp")]
 mod tracing;
+mod wsdl;

@@ -92,14 +92,14 @@ fn our_own_documents_give_the_shapes_that_they_were_made_of() {
 }
 
 /// A description, and the client codec made from it.
-struct Foreign {
+pub(super) struct Foreign {
     discovered: WsdlDescription,
     shapes: Shapes,
     codec: client_codec::ClientCodec,
 }
 
 impl Foreign {
-    fn new(texts: &[&str], port: Option<&str>) -> Foreign {
+    pub(super) fn new(texts: &[&str], port: Option<&str>) -> Foreign {
         let documents: Vec<_> = texts.iter().map(|text| Document { location: "x.wsdl", text }).collect();
         let discovered = read(&documents, port).unwrap();
         let shapes = Shapes::of(&discovered.interface);
@@ -121,21 +121,30 @@ impl Foreign {
         CallTarget::new(method, Some(known))
     }
 
-    fn request(&self, method: &str, args: &str) -> Result<Request<Bytes>, Fault> {
+    pub(super) fn request(&self, method: &str, args: &str) -> Result<Request<Bytes>, Fault> {
         let raw = serde_json::value::RawValue::from_string(args.to_owned()).unwrap();
         self.codec.encode_call(self.asked(method), Args::Json(&raw).read_values().unwrap())
     }
 
     /// The content of the Body of a request.
-    fn body(&self, method: &str, args: &str) -> String {
+    pub(super) fn body(&self, method: &str, args: &str) -> String {
         let request = self.request(method, args).unwrap();
         let text = String::from_utf8(request.body().to_vec()).unwrap();
         let (_, behind) = text.split_once("<soap:Body>").unwrap();
         behind.strip_suffix("</soap:Body></soap:Envelope>\n").unwrap().to_owned()
     }
 
+    pub(super) fn interface(&self) -> &croupier::model::interface::Interface {
+        &self.discovered.interface
+    }
+
+    /// The result in a response, as JSON.
+    pub(super) fn decoded(&self, method: &str, response: &Response<Bytes>) -> serde_json::Value {
+        serde_json::to_value(self.codec.decode_response(self.asked(method), response).unwrap()).unwrap()
+    }
+
     /// The answer in a Body, as JSON.
-    fn heard(&self, method: &str, body: &str) -> Result<String, ResponseError> {
+    pub(super) fn heard(&self, method: &str, body: &str) -> Result<String, ResponseError> {
         let text = format!(
             "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\" \
              xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" \
@@ -205,7 +214,7 @@ fn arrays_extensions_groups_and_choices_are_read_and_written() {
         format!("<GetItemsResponse><GetItemsResult>{item}<Item i:nil='1'/></GetItemsResult></GetItemsResponse>");
     assert_eq!(
         stock.heard("GetItems", &answer.replace("<GetItemsResponse>", "<GetItemsResponse xmlns:x='x'>")).unwrap(),
-        r#"[{"id":1,"width":1.0,"height":2.0,"store":7,"price":9.5,"part":[{"id":2}],"extra":5},null]"#
+        r#"[{"id":1,"width":1.0,"height":2.0,"store":7,"price":{"value":9.5,"currency":"EUR"},"part":[{"id":2}],"extra":5,"colour":"red"},null]"#
     );
     // An answer without the result, and no answer at all to a call that has none.
     assert_eq!(stock.heard("GetItems", "<GetItemsResponse/>").unwrap(), "null");
@@ -333,7 +342,7 @@ fn arguments_that_do_not_fit_are_refused_with_their_place() {
     for (service, method, args, message) in [
         (&stock, "Drop", "{}", "the parameter `id` is missing"),
         (&stock, "GetItems", r#"{"since": null, "kinds": 1}"#, "parameter `kinds`: expected a list, not an integer"),
-        (&stock, "Drop", "[[1]]", "parameter `id`: expected a single value, not a list of 1"),
+        (&stock, "Drop", "[[1]]", "parameter `id`: expected an integer, not a list of 1"),
         (&stock, "Drop", "[null]", "parameter `id`: expected a value, not nothing"),
         (&stock, "GetItems", r#"["\u0000", null]"#, "parameter `filter`: XML cannot represent the character U+0000"),
         (&enc, "echo", r#"[{"nam": "n"}]"#, "parameter `p`: there is no member `nam`; did you mean `name`?"),

@@ -78,7 +78,7 @@ fn spoken(service: usize) -> Vec<Spoken> {
         |param_structure| ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec { param_structure, ..Default::default() });
     let xml = xmlrpc::client::XmlRpcCodec { dialect: dialect(), ..Default::default() };
     let by_wsdl = |name, style, versions| {
-        let WsdlDescription { interface, binding, inferred } = discovered(service, WsdlForm { style, versions });
+        let WsdlDescription { interface, binding, inferred, .. } = discovered(service, WsdlForm { style, versions });
         let codec = ClientCodec::Soap(soap::client::SoapCodec::new(Arc::new(binding)));
         let query = if style == wsdl::Style::Rpc { "?style=rpc" } else { "" };
         Spoken { name, codec, shapes: Shapes::of(&interface), query, by_wsdl: true, inferred }

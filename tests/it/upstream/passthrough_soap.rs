@@ -95,6 +95,27 @@ async fn calls_and_answers_stay_as_they_are_written() {
     }
 }
 
+/// The server behind is the receiver of the headers of a message that is passed through, and the client of those of its answer.
+#[tokio::test]
+async fn headers_that_must_be_understood_are_passed_through() {
+    let server = ScriptedUpstream::start().await;
+    for (versions, envelope, media) in [(Versions::One, V11, "text/xml"), (Versions::Two, V12, "application/soap+xml")]
+    {
+        let (remote, answer) = (remote(&server, versions, "").await, answer(envelope));
+        let answer = answer.replace("<h:own ", "<h:own e:mustUnderstand=\"1\" ");
+        server.will([Act::Output(response("200 OK", media, &answer))]);
+        let sent = call(envelope, THEIRS).replace("<h:own ", "<h:own e:mustUnderstand=\"1\" ");
+        let heard = post_to(&remote, &frontends(), "", media, sent.as_bytes()).await;
+        assert_eq!(heard, (StatusCode::OK, answer.clone()), "{envelope}");
+        assert_eq!(body_of(&server.last()), sent);
+        // A message of the group's own description is for croupier.
+        let own = call(envelope, &namespace_of(PATH)).replace("<h:own ", "<h:own e:mustUnderstand=\"1\" ");
+        let (status, text) = post_to(&remote, &frontends(), "", media, own.as_bytes()).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(text.contains("MustUnderstand"), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn faults_keep_their_details_and_their_status() {
     let server = ScriptedUpstream::start().await;
@@ -192,7 +213,7 @@ async fn what_may_not_be_called_is_not_passed_on_either() {
     for (sent, expected) in [
         (call(V11, THEIRS), "there is no method `hello` here"),
         (call(V11, THEIRS).replace("hello", "_hello"), "there is no method `_hello` here"),
-        (headed, "MustUnderstand"),
+        (headed, "there is no method `hello` here"),
         (two, "more than one element"),
         (format!("<!DOCTYPE a>{}", call(V11, THEIRS)), "document type declaration"),
     ] {

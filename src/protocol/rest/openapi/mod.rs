@@ -194,8 +194,10 @@ impl GroupWriter<'_> {
         let items: Vec<_> = params.iter().map(|param| self.schema(param)).collect();
         let least = params.iter().rposition(|param| param.required).map_or(0, |last| last + 1);
         let mut schema = json!({ "title": "By position", "type": "array", "minItems": least, "maxItems": items.len() });
-        if !items.is_empty() {
-            set(&mut schema, "prefixItems", items);
+        // Generators of clients refuse an array without either.
+        match items.is_empty() {
+            true => set(&mut schema, "items", json!({})),
+            false => set(&mut schema, "prefixItems", items),
         }
         schema
     }

@@ -28,8 +28,14 @@ fn errors_have_the_place_in_the_document() {
     for (text, kind, message) in [
         ("", Kind::NotWellFormed, "x.wsdl: not well-formed: there is no element in the document"),
         ("<html/>", Kind::Structure, "x.wsdl:1:1: `html` is neither WSDL 1.1 nor XML Schema"),
+        ("<!DOCTYPE a [<!ENTITY b 'c'>]><a/>", Kind::Structure, "x.wsdl:1:31: `a` is neither WSDL 1.1 nor XML Schema"),
         (
-            "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>",
+            "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+            Kind::NotWellFormed,
+            "x.wsdl: not well-formed: unknown entity reference 'b' at 1:34",
+        ),
+        (
+            "<!DOCTYPE a ><!DOCTYPE a><a/>",
             Kind::NotWellFormed,
             "x.wsdl: not well-formed: a document type declaration is not allowed",
         ),
@@ -110,14 +116,14 @@ fn simple_types_keep_what_json_can_say() {
     assert_eq!(
         schemas,
         [
-            r#"{"type":"integer","format":"int32"}"#,
+            r#"{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}"#,
             r##"{"$ref":"#/$defs/Colour"}"##,
-            r#"{"type":"integer","format":"int8"}"#,
+            r#"{"type":"integer","format":"int8","minimum":-128,"maximum":9}"#,
             r#"{"type":"string"}"#,
             r##"{"$ref":"#/$defs/Nothing"}"##,
             r#"{"type":"string","contentEncoding":"base16"}"#,
             r#"{"type":"number"}"#,
-            r#"{"type":"string","format":"duration"}"#,
+            r#"{"type":"string","pattern":"^-?P[0-9YMDTHS.]+$"}"#,
         ]
     );
     assert_eq!(discovered.interface.defs["Colour"].to_string(), r#"{"type":"string","enum":["RED"]}"#);

@@ -4,10 +4,13 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde_json::{Map, Value as Json, json};
 
+use super::content::Content;
 use super::source::{
     ComponentKind, ElementRef, QName, Sources, XSD, children, documentation, is, schema_child, target,
 };
-use crate::codec::soap::{BindingType, ElementContent, MessagePart, Occurrence, QualifiedName, TypeStructure};
+use crate::codec::soap::{
+    BindingType, ElementContent, MessagePart, QualifiedName, RecordType, TypeStructure, Wildcard,
+};
 use crate::model::fault::{Fault, Kind};
 use crate::model::shape::unescape;
 use crate::protocol::discovered::UniqueNames;
@@ -15,12 +18,30 @@ use crate::protocol::discovered::UniqueNames;
 /// The largest depth of nested groups, sequences and restrictions.
 const MAX_DEPTH: usize = 64;
 /// The largest number of members of all types together, with groups and base types expanded.
-const MAX_MEMBERS: usize = 50_000;
-/// The largest number of members of one type.
-const MAX_MEMBERS_OF_TYPE: usize = 2000;
+const MAX_MEMBERS: usize = 100_000;
+/// As long as this many members are left, types that are derived from those that are used are read, too.
+const MEMBERS_FOR_DERIVED: usize = 50_000;
+/// The longest chain of types or elements that stand for each other.
+const MAX_CHAIN: usize = 64;
 
+/// The content of a type that cannot be read.
+const GENERIC: TypeStructure = TypeStructure::Generic { wildcard: Wildcard { namespace: None }, mixed: true };
+/// The most elements that can stand for one element.
+const MAX_SUBSTITUTES: usize = 500;
+/// The most dimensions of an array of arrays.
+const MAX_RANKS: usize = 8;
+
+/// Patterns for the texts of built-in types (XML Schema Part 2, section 3.2).
+const DATE: &str = "^-?[0-9]{4,}-[0-9]{2}-[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?$";
+const TIME: &str = "^[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?$";
+const DURATION: &str = "^-?P[0-9YMDTHS.]+$";
+
+/// The namespace of Apache's own types.
+const APACHE: &str = "http://xml.apache.org/xml-soap";
 /// The namespace of the SOAP 1.1 encoding. It has the types of XML Schema under the same names, and `Array`.
-const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
+pub(super) const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
+/// The namespace of the SOAP 1.2 encoding.
+const ENCODING_12: &str = "http://www.w3.org/2003/05/soap-encoding";
 
 /// What a type means: for the interface, and for the wire.
 #[derive(Debug, Clone)]
@@ -51,8 +72,18 @@ pub(super) struct TypeReader<'x> {
     known: HashMap<(usize, u32), (usize, String)>,
     /// The types that are not converted yet. The queue replaces recursion, so that types can refer to each other.
     waiting: VecDeque<(usize, ElementRef<'x>, String)>,
-    /// The element of each type, by index.
-    elements: Vec<ElementRef<'x>>,
+    /// The simple types that have a name, by their numbers.
+    pub(super) simples: HashMap<(usize, u32), ConvertedType>,
+    /// The element of each complex type, by index.
+    elements: HashMap<usize, ElementRef<'x>>,
+    /// The types that are derived from a type, by its number.
+    derived: HashMap<(usize, u32), Vec<ElementRef<'x>>>,
+    /// The elements that can stand for an element, by its number.
+    substitutes: HashMap<(usize, u32), Vec<ElementRef<'x>>>,
+    /// The types that are used only because they are derived from others.
+    optional: HashSet<usize>,
+    /// The index of Apache's `Map`.
+    map: Option<usize>,
     /// The number of members that may still be read.
     left: usize,
 }
@@ -67,7 +98,12 @@ impl<'x> TypeReader<'x> {
             taken: UniqueNames::default(),
             known: HashMap::new(),
             waiting: VecDeque::new(),
-            elements: Vec::new(),
+            simples: HashMap::new(),
+            elements: HashMap::new(),
+            derived: derived_types(sources),
+            substitutes: substitutes(sources),
+            optional: HashSet::new(),
+            map: None,
             left: MAX_MEMBERS,
         }
     }
@@ -85,10 +121,20 @@ impl<'x> TypeReader<'x> {
         self.defs.retain(|name, _| reached.contains(name));
     }
 
-    /// Converts all types in the queue.
-    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+    /// Converts all types in the queue. Returns the types that cannot be converted, by the names of their definitions.
+    pub(super) fn finish(&mut self) -> Vec<(String, Fault)> {
+        let mut failed = Vec::new();
         while let Some((at, element, name)) = self.waiting.pop_front() {
-            let (mut schema, structure) = self.structure(element, &name)?;
+            let (mut schema, structure) = match self.structure(element, &name) {
+                Ok(structure) => structure,
+                // A description does not become useless because a type that only might be sent cannot be read.
+                Err(_) if self.is_derived_only(at) => (Json::Bool(true), GENERIC),
+                Err(fault) => {
+                    failed.push((name, fault));
+                    continue;
+                }
+            };
+            self.add_derived(at, element);
             let doc = documentation(element);
             if let (Json::Object(members), false) = (&mut schema, doc.is_empty()) {
                 members.insert("description".to_owned(), doc.into());
@@ -98,12 +144,116 @@ impl<'x> TypeReader<'x> {
                 slot.structure = structure;
             }
         }
+        self.describe_derived();
+        failed
+    }
+
+    /// The definitions that refer to one of these, directly or not, each with the fault of that one.
+    pub(super) fn unusable(&self, failed: Vec<(String, Fault)>) -> HashMap<String, Fault> {
+        let mut users: HashMap<String, Vec<&str>> = HashMap::new();
+        for (user, schema) in &self.defs {
+            for used in references(schema) {
+                users.entry(used).or_default().push(user);
+            }
+        }
+        let mut unusable: HashMap<String, Fault> = HashMap::new();
+        let mut next = failed;
+        while let Some((name, fault)) = next.pop() {
+            if unusable.contains_key(&name) {
+                continue;
+            }
+            let users = users.get(&name).into_iter().flatten();
+            next.extend(users.map(|user| ((*user).to_owned(), fault.clone())));
+            unusable.insert(name, fault);
+        }
+        unusable
+    }
+
+    /// Reads the types that are derived from a type, which can be sent in its place.
+    fn add_derived(&mut self, at: usize, element: ElementRef<'x>) {
+        for derived in self.derived.get(&self.sources.number(element)).cloned().unwrap_or_default() {
+            let local = derived.attribute("name").unwrap_or_default();
+            if self.left < MEMBERS_FOR_DERIVED && !self.known.contains_key(&self.sources.number(derived)) {
+                continue;
+            }
+            if let ElementContent::Typed(index) = self.complex(derived, local, true).content
+                && let Some(typed) = self.typed.get_mut(index)
+            {
+                typed.base = Some(at);
+            }
+        }
+    }
+
+    /// Whether a type has been found only because it is derived from another.
+    fn is_derived_only(&self, at: usize) -> bool {
+        self.optional.contains(&at)
+    }
+
+    /// Adds the derived types to the definition of each type that has any: one of them can stand in its place, and its
+    /// member `@type` says which.
+    fn describe_derived(&mut self) {
+        let mut variants: HashMap<usize, Vec<usize>> = HashMap::new();
+        for at in 0..self.typed.len() {
+            let base = |at: &usize| self.typed.get(*at).and_then(|typed| typed.base);
+            for base in std::iter::successors(base(&at), base).take(MAX_CHAIN) {
+                variants.entry(base).or_default().push(at);
+            }
+        }
+        let defs: HashMap<usize, String> = self.known.values().cloned().collect();
+        for (at, variants) in variants {
+            let (Some(def), Some(typed)) = (defs.get(&at), self.typed.get(at)) else { continue };
+            let Some(own) = self.defs.get(def).cloned().filter(Json::is_object) else { continue };
+            let mut all = Vec::with_capacity(variants.len() + 1);
+            let doc = own.get("description").cloned();
+            if !typed.is_abstract {
+                all.push(with_type_name(own, typed.name.as_ref()));
+            }
+            let concrete = variants.into_iter().filter_map(|at| Some((defs.get(&at)?, self.typed.get(at)?)));
+            all.extend(concrete.filter(|(_, typed)| !typed.is_abstract).map(|(def, typed)| variant(def, typed)));
+            if all.is_empty() {
+                continue;
+            }
+            let mut schema = json!({ "anyOf": all });
+            if let (Json::Object(members), Some(doc)) = (&mut schema, doc) {
+                members.insert("description".to_owned(), doc);
+            }
+            self.defs.insert(def.clone(), schema);
+        }
+    }
+
+    /// The elements that can stand in the place of an element, in the order of the documents.
+    pub(super) fn substitutes(&self, head: ElementRef<'x>) -> Vec<ElementRef<'x>> {
+        let mut found: Vec<ElementRef<'x>> = Vec::new();
+        let mut heads = vec![head];
+        while let Some(head) = heads.pop() {
+            let direct = self.substitutes.get(&self.sources.number(head)).map(Vec::as_slice).unwrap_or_default();
+            for element in direct {
+                if found.len() < MAX_SUBSTITUTES && *element != head && !found.contains(element) {
+                    found.push(*element);
+                    heads.push(*element);
+                }
+            }
+        }
+        found.retain(|element| !element.attribute("abstract").is_some_and(is_true));
+        found.sort_by_key(|element| self.sources.number(*element));
+        found
+    }
+
+    /// Counts a member, whose number is limited.
+    pub(super) fn take_member(&mut self, element: ElementRef<'x>) -> Result<(), Fault> {
+        self.left = self.left.checked_sub(1).ok_or_else(|| self.too_many_members(element))?;
         Ok(())
+    }
+
+    /// Adds a type, and returns the content of its elements.
+    pub(super) fn add_type(&mut self, typed: BindingType) -> ElementContent {
+        self.typed.push(typed);
+        ElementContent::Typed(self.typed.len() - 1)
     }
 
     /// The element of the type with this index.
     pub(super) fn element_at(&self, place: usize) -> Option<ElementRef<'x>> {
-        self.elements.get(place).copied()
+        self.elements.get(&place).copied()
     }
 
     /// A qualified name whose namespace is an index into those of the binding.
@@ -128,29 +278,46 @@ impl<'x> TypeReader<'x> {
             return self.type_named(&name, element);
         }
         if let Some(inner) = schema_child(element, "simpleType") {
-            return self.simple(inner, 0);
+            return self.simple(inner);
         }
         match schema_child(element, "complexType") {
-            Some(inner) => Ok(self.complex(inner, hint)),
+            Some(inner) => Ok(self.complex(inner, hint, false)),
             None => Ok(any()),
         }
     }
 
     /// The type with this name.
     pub(super) fn type_named(&mut self, name: &QName, from: ElementRef<'x>) -> Result<ConvertedType, Fault> {
+        if name.namespace == APACHE && name.local == "Map" {
+            return Ok(self.map());
+        }
         if let Some(known) = builtin(name) {
             return Ok(known);
         }
         let element = self.sources.find(ComponentKind::Type, name, from)?;
         if element.tag_name().name() == "simpleType" {
-            self.named_simple(element, &name.local)
+            let name = self.name(target(element), &name.local);
+            self.named_simple(element, name)
         } else {
-            Ok(self.complex(element, &name.local))
+            Ok(self.complex(element, &name.local, false))
         }
     }
 
+    /// Apache's `Map`: values of any types by texts.
+    fn map(&mut self) -> ConvertedType {
+        let content = match self.map {
+            Some(at) => ElementContent::Typed(at),
+            None => {
+                let name = Some(self.name(APACHE, "Map"));
+                self.map = Some(self.typed.len());
+                self.add_type(BindingType { name, structure: TypeStructure::Map, base: None, is_abstract: false })
+            }
+        };
+        ConvertedType { schema: json!({ "type": "object", "additionalProperties": true }), content }
+    }
+
     /// A complex type, by its index. It is put into the queue on first use.
-    fn complex(&mut self, element: ElementRef<'x>, hint: &str) -> ConvertedType {
+    fn complex(&mut self, element: ElementRef<'x>, hint: &str, derived: bool) -> ConvertedType {
         let number = self.sources.number(element);
         let (at, def) = match self.known.get(&number) {
             Some(known) => known.clone(),
@@ -158,9 +325,14 @@ impl<'x> TypeReader<'x> {
                 let def = self.reserve(hint);
                 let name = element.attribute("name").map(|local| self.name(target(element), local));
                 let at = self.typed.len();
-                self.typed.push(BindingType { name, structure: TypeStructure::Members(Vec::new(), None) });
+                let structure = TypeStructure::Members(RecordType::default());
+                let is_abstract = element.attribute("abstract").is_some_and(is_true);
+                self.typed.push(BindingType { name, structure, base: None, is_abstract });
                 self.known.insert(number, (at, def.clone()));
-                self.elements.push(element);
+                self.elements.insert(at, element);
+                if derived {
+                    self.optional.insert(at);
+                }
                 self.waiting.push_back((at, element, def.clone()));
                 (at, def)
             }
@@ -169,158 +341,10 @@ impl<'x> TypeReader<'x> {
     }
 
     /// Reserves a unique name for a definition.
-    fn reserve(&mut self, hint: &str) -> String {
+    pub(super) fn reserve(&mut self, hint: &str) -> String {
         let name = self.taken.unique(&unescape(hint), |name| self.defs.contains_key(name));
         self.defs.insert(name.clone(), Json::Bool(true));
         name
-    }
-
-    /// A named simple type: a definition if it is an enumeration, and otherwise its base type.
-    fn named_simple(&mut self, element: ElementRef<'x>, local: &str) -> Result<ConvertedType, Fault> {
-        let number = self.sources.number(element);
-        let converted = self.simple(element, 0)?;
-        if converted.schema.get("enum").is_none() {
-            return Ok(converted);
-        }
-        let def = match self.known.get(&number) {
-            Some((_, def)) => def.clone(),
-            None => {
-                let def = self.reserve(local);
-                let mut schema = converted.schema;
-                let doc = documentation(element);
-                if let (Json::Object(members), false) = (&mut schema, doc.is_empty()) {
-                    members.insert("description".to_owned(), doc.into());
-                }
-                self.defs.insert(def.clone(), schema);
-                self.known.insert(number, (usize::MAX, def.clone()));
-                def
-            }
-        };
-        Ok(ConvertedType { schema: refer(&def), content: converted.content })
-    }
-
-    /// A simple type.
-    fn simple(&mut self, element: ElementRef<'x>, depth: usize) -> Result<ConvertedType, Fault> {
-        self.check_depth(element, depth)?;
-        let Some(restriction) = schema_child(element, "restriction") else {
-            // A list or a union is read as text.
-            return Ok(text());
-        };
-        let base = match self.sources.qname(restriction, "base")? {
-            Some(name) => match builtin(&name) {
-                Some(known) => known,
-                None => {
-                    let base = self.sources.find(ComponentKind::Type, &name, restriction)?;
-                    self.simple(base, depth + 1)?
-                }
-            },
-            None => match schema_child(restriction, "simpleType") {
-                Some(inner) => self.simple(inner, depth + 1)?,
-                None => text(),
-            },
-        };
-        let values = children(restriction).filter(|child| is(*child, XSD, "enumeration"));
-        let values: Vec<_> = values.filter_map(|value| value.attribute("value")).map(Json::from).collect();
-        let is_text = base.schema == text().schema || base.schema.get("enum").is_some();
-        match values.is_empty() || !is_text {
-            true => Ok(base),
-            false => Ok(ConvertedType { schema: json!({ "type": "string", "enum": values }), content: base.content }),
-        }
-    }
-
-    /// The members of a type; those of its base type come first.
-    pub(super) fn members(&mut self, element: ElementRef<'x>, hint: &str, depth: usize) -> Result<Vec<Member>, Fault> {
-        self.check_depth(element, depth)?;
-        let mut members = Vec::new();
-        let mut own = element;
-        if let Some(content) = schema_child(element, "complexContent") {
-            let inner = |name| schema_child(content, name);
-            if let Some(extension) = inner("extension") {
-                own = extension;
-                if let Some(base) = self.base(extension)? {
-                    members = self.members(base, hint, depth + 1)?;
-                }
-            } else if let Some(restriction) = inner("restriction") {
-                own = restriction;
-            }
-        }
-        self.particles(own, hint, Occurrence::Once, depth + 1, &mut members)?;
-        Ok(members)
-    }
-
-    /// The base type of an extension, unless it is built in.
-    fn base(&mut self, extension: ElementRef<'x>) -> Result<Option<ElementRef<'x>>, Fault> {
-        let Some(name) = self.sources.qname(extension, "base")? else { return Ok(None) };
-        if builtin(&name).is_some() {
-            return Ok(None);
-        }
-        self.sources.find(ComponentKind::Type, &name, extension).map(Some)
-    }
-
-    /// Reads the content of a sequence, a choice, or an element with these.
-    fn particles(
-        &mut self,
-        parent: ElementRef<'x>,
-        hint: &str,
-        outer: Occurrence,
-        depth: usize,
-        to: &mut Vec<Member>,
-    ) -> Result<(), Fault> {
-        self.check_depth(parent, depth)?;
-        for child in children(parent).filter(|child| child.tag_name().namespace() == Some(XSD)) {
-            match child.tag_name().name() {
-                "element" => {
-                    let member = self.member(child, hint, outer)?;
-                    let left = self.left.checked_sub(1).filter(|_| to.len() < MAX_MEMBERS_OF_TYPE);
-                    self.left = left.ok_or_else(|| self.too_many_members(child))?;
-                    if to.iter().all(|known| known.part.name != member.part.name) {
-                        to.push(member);
-                    }
-                }
-                "sequence" | "all" => self.particles(child, hint, combine(outer, occurs(child)), depth + 1, to)?,
-                "choice" => {
-                    let optional = combine(Occurrence::Maybe, occurs(child));
-                    self.particles(child, hint, combine(outer, optional), depth + 1, to)?;
-                }
-                "group" => {
-                    self.left = self.left.checked_sub(1).ok_or_else(|| self.too_many_members(child))?;
-                    if let Some(name) = self.sources.qname(child, "ref")? {
-                        let group = self.sources.find(ComponentKind::Group, &name, child)?;
-                        self.particles(group, hint, combine(outer, occurs(child)), depth + 1, to)?;
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn member(&mut self, element: ElementRef<'x>, hint: &str, outer: Occurrence) -> Result<Member, Fault> {
-        let occurs = combine(outer, occurs(element));
-        let (declared, global) = match self.sources.qname(element, "ref")? {
-            Some(name) => (self.sources.find(ComponentKind::Element, &name, element)?, true),
-            None => (element, false),
-        };
-        let local = declared
-            .attribute("name")
-            .ok_or_else(|| self.sources.description_fault(declared, "an element has no name"))?;
-        let namespace = if global || is_qualified(declared) { target(declared) } else { "" };
-        let own = self.name(namespace, local);
-        let ConvertedType { schema, content } = self.type_of_element(declared, &format!("{hint}_{local}"))?;
-        let nillable = declared.attribute("nillable").is_some_and(|word| matches!(word.trim(), "true" | "1"));
-        let item = if nillable { optional(schema) } else { schema };
-        let schema = match occurs {
-            Occurrence::Repeatedly => json!({ "type": "array", "items": item, "default": [] }),
-            _ => item.clone(),
-        };
-        let doc = Some(documentation(element)).filter(|doc| !doc.is_empty());
-        Ok(Member {
-            part: MessagePart { name: unescape(local).into_owned(), element: own, content, occurs, nillable },
-            schema,
-            item,
-            required: occurs == Occurrence::Once,
-            doc: doc.unwrap_or_else(|| documentation(declared)),
-        })
     }
 
     /// The item of an array of the SOAP encoding, by its attribute (WSDL 1.1, section 2.2) or its content; `None` if the type
@@ -339,25 +363,39 @@ impl<'x> TypeReader<'x> {
         });
         let ConvertedType { schema, content } = match declared {
             Some((element, written)) => match written.split_once('[') {
-                // The attribute does not describe the items of inner arrays.
-                Some((_, rest)) if rest.contains('[') => any(),
-                Some((name, _)) => self.type_named(&self.sources.resolve(element, name)?, element)?,
+                Some((name, ranks)) => {
+                    let item = self.type_named(&self.sources.resolve(element, name)?, element)?;
+                    // Each further pair of brackets is an array inside (SOAP 1.1, section 5.4.2).
+                    (0..ranks.matches('[').count().min(MAX_RANKS)).fold(item, |item, _| self.array_of(item))
+                }
                 None => any(),
             },
             None => {
-                let mut members = Vec::new();
-                self.particles(restriction, hint, Occurrence::Once, 0, &mut members)?;
-                members
-                    .pop()
-                    .map_or_else(any, |member| ConvertedType { schema: member.item, content: member.part.content })
+                let mut content = Content::default();
+                self.particles(restriction, hint, 0, &mut content)?;
+                let last = content.members.pop();
+                last.map_or_else(any, |member| ConvertedType { schema: member.item, content: member.part.content })
             }
         };
-        let element = QualifiedName { namespace: None, local: "item".to_owned() };
-        let part = MessagePart { name: "item".to_owned(), element, content, occurs: Occurrence::Once, nillable: true };
-        Ok(Some(Member { part, schema: schema.clone(), item: schema, required: true, doc: String::new() }))
+        Ok(Some(self.array_item(ConvertedType { schema, content })))
     }
 
-    fn check_depth(&self, element: ElementRef<'x>, depth: usize) -> Result<(), Fault> {
+    /// An array in SOAP's encoding without a name of its own.
+    fn array_of(&mut self, item: ConvertedType) -> ConvertedType {
+        let item = self.array_item(item);
+        let schema = json!({ "type": "array", "items": item.item });
+        let structure = TypeStructure::Array(Box::new(item.part));
+        let content = self.add_type(BindingType { name: None, structure, base: None, is_abstract: false });
+        ConvertedType { schema, content }
+    }
+
+    fn array_item(&mut self, ConvertedType { schema, content }: ConvertedType) -> Member {
+        let element = QualifiedName { namespace: None, local: "item".to_owned() };
+        let part = MessagePart { nillable: true, ..MessagePart::element("item", element, content) };
+        Member { part, schema: schema.clone(), item: schema, required: true, doc: String::new() }
+    }
+
+    pub(super) fn check_depth(&self, element: ElementRef<'x>, depth: usize) -> Result<(), Fault> {
         if depth < MAX_DEPTH {
             return Ok(());
         }
@@ -365,13 +403,13 @@ impl<'x> TypeReader<'x> {
         Err(Fault::new(Kind::Limit, message))
     }
 
-    fn too_many_members(&self, element: ElementRef<'x>) -> Fault {
+    pub(super) fn too_many_members(&self, element: ElementRef<'x>) -> Fault {
         Fault::new(Kind::Limit, format!("{}: types have too many members", self.sources.position(element)))
     }
 }
 
 /// The names of the definitions to which a schema refers.
-fn references(schema: &Json) -> Vec<String> {
+pub(super) fn references(schema: &Json) -> Vec<String> {
     let (mut found, mut left) = (Vec::new(), vec![schema]);
     while let Some(schema) = left.pop() {
         match schema {
@@ -392,11 +430,13 @@ pub(super) fn any() -> ConvertedType {
     ConvertedType { schema: Json::Bool(true), content: ElementContent::Any }
 }
 
-fn text() -> ConvertedType {
+/// A text of any kind.
+pub(super) fn text() -> ConvertedType {
     ConvertedType { schema: json!({ "type": "string" }), content: ElementContent::Text("string") }
 }
 
-fn refer(def: &str) -> Json {
+/// A reference to a definition.
+pub(super) fn refer(def: &str) -> Json {
     json!({ "$ref": format!("#/$defs/{def}") })
 }
 
@@ -415,57 +455,108 @@ pub(super) fn optional(schema: Json) -> Json {
     }
 }
 
-fn is_qualified(element: ElementRef<'_>) -> bool {
+/// Sets a word of a schema, if it has a value.
+pub(super) fn optional_facet(schema: &mut Json, word: &str, value: Option<Json>) {
+    if let (Json::Object(words), Some(value)) = (schema, value) {
+        words.insert(word.to_owned(), value);
+    }
+}
+
+/// The schema of a type that has derived types, with the name by which it can be chosen itself.
+fn with_type_name(mut schema: Json, name: Option<&QualifiedName>) -> Json {
+    if let (Some(Json::Object(properties)), Some(name)) = (schema.get_mut("properties"), name)
+        && !properties.contains_key("@type")
+    {
+        properties.insert("@type".to_owned(), json!({ "const": unescape(&name.local) }));
+    }
+    schema
+}
+
+/// The schema of a derived type in the place of its base.
+fn variant(def: &str, typed: &BindingType) -> Json {
+    let name = typed.name.as_ref().map(|name| unescape(&name.local)).unwrap_or_default();
+    json!({
+        "allOf": [refer(def)],
+        "type": "object",
+        "properties": { "@type": { "const": name } },
+        "required": ["@type"],
+    })
+}
+
+/// Whether an element or an attribute is in the target namespace, by itself or by the default of its schema.
+pub(super) fn is_qualified(element: ElementRef<'_>, default: &str) -> bool {
     let form = element.attribute("form").or_else(|| {
         let schema = element.ancestors().find(|outer| is(*outer, XSD, "schema"));
-        schema.and_then(|schema| schema.attribute("elementFormDefault"))
+        schema.and_then(|schema| schema.attribute(default))
     });
     form == Some("qualified")
 }
 
-fn occurs(element: ElementRef<'_>) -> Occurrence {
-    let most = element.attribute("maxOccurs").unwrap_or("1").trim();
-    if most != "1" && most != "0" {
-        Occurrence::Repeatedly
-    } else if element.attribute("minOccurs").is_some_and(|least| least.trim() == "0") {
-        Occurrence::Maybe
-    } else {
-        Occurrence::Once
-    }
+pub(super) fn is_true(word: &str) -> bool {
+    matches!(word.trim(), "true" | "1")
 }
 
-/// How often the content may occur, by its own bounds and those of its parent.
-fn combine(outer: Occurrence, inside: Occurrence) -> Occurrence {
-    match (outer, inside) {
-        (Occurrence::Repeatedly, _) | (_, Occurrence::Repeatedly) => Occurrence::Repeatedly,
-        (Occurrence::Maybe, _) | (_, Occurrence::Maybe) => Occurrence::Maybe,
-        _ => Occurrence::Once,
+/// The named types that are derived from each type.
+fn derived_types<'x>(sources: &Sources<'x>) -> HashMap<(usize, u32), Vec<ElementRef<'x>>> {
+    let mut derived: HashMap<_, Vec<_>> = HashMap::new();
+    for element in sources.all(ComponentKind::Type) {
+        let content = schema_child(element, "complexContent").or_else(|| schema_child(element, "simpleContent"));
+        let derivation =
+            content.and_then(|it| schema_child(it, "extension").or_else(|| schema_child(it, "restriction")));
+        let base = derivation.and_then(|derivation| Some((derivation, sources.qname(derivation, "base").ok()??)));
+        let Some((derivation, base)) = base.filter(|(_, base)| builtin(base).is_none()) else { continue };
+        if let Ok(base) = sources.find(ComponentKind::Type, &base, derivation)
+            && base != element
+            && base.tag_name().name() == "complexType"
+        {
+            derived.entry(sources.number(base)).or_default().push(element);
+        }
     }
+    derived
+}
+
+/// The elements that name another as the head of their substitution group.
+fn substitutes<'x>(sources: &Sources<'x>) -> HashMap<(usize, u32), Vec<ElementRef<'x>>> {
+    let mut substitutes: HashMap<_, Vec<_>> = HashMap::new();
+    for element in sources.all(ComponentKind::Element) {
+        let Ok(Some(head)) = sources.qname(element, "substitutionGroup") else { continue };
+        if let Ok(head) = sources.find(ComponentKind::Element, &head, element) {
+            substitutes.entry(sources.number(head)).or_default().push(element);
+        }
+    }
+    substitutes
+}
+
+/// Whether a type is built in.
+pub(super) fn is_builtin(name: &QName) -> bool {
+    builtin(name).is_some()
 }
 
 /// The built-in types of XML Schema, and those of the same names in the SOAP encoding.
-fn builtin(name: &QName) -> Option<ConvertedType> {
+pub(super) fn builtin(name: &QName) -> Option<ConvertedType> {
     let integer = |format: &str| json!({ "type": "integer", "format": format });
-    if name.namespace == "http://xml.apache.org/xml-soap" {
+    let bounded = |format: &str, least: i64, most: i64| json!({ "type": "integer", "format": format, "minimum": least, "maximum": most });
+    let matching = |pattern: &str| json!({ "type": "string", "pattern": pattern });
+    if name.namespace == APACHE {
         return Some(any());
     }
-    if name.namespace == ENCODING && matches!(name.local.as_str(), "Array" | "Struct") {
+    if [ENCODING, ENCODING_12].contains(&name.namespace.as_str()) && matches!(name.local.as_str(), "Array" | "Struct") {
         return Some(any());
     }
-    if name.namespace != XSD && name.namespace != ENCODING {
+    if ![XSD, ENCODING, ENCODING_12].contains(&name.namespace.as_str()) {
         return None;
     }
     let (kind, schema) = match name.local.as_str() {
         "anyType" | "anySimpleType" | "ur-type" => return Some(any()),
         "boolean" => ("boolean", json!({ "type": "boolean" })),
-        "byte" => ("byte", integer("int8")),
-        "short" => ("short", integer("int16")),
-        "int" => ("int", integer("int32")),
+        "byte" => ("byte", bounded("int8", i8::MIN.into(), i8::MAX.into())),
+        "short" => ("short", bounded("int16", i16::MIN.into(), i16::MAX.into())),
+        "int" => ("int", bounded("int32", i32::MIN.into(), i32::MAX.into())),
         "long" => ("long", integer("int64")),
-        "unsignedByte" => ("unsignedByte", integer("uint8")),
-        "unsignedShort" => ("unsignedShort", integer("uint16")),
-        "unsignedInt" => ("unsignedInt", integer("uint32")),
-        "unsignedLong" => ("unsignedLong", integer("uint64")),
+        "unsignedByte" => ("unsignedByte", bounded("uint8", 0, u8::MAX.into())),
+        "unsignedShort" => ("unsignedShort", bounded("uint16", 0, u16::MAX.into())),
+        "unsignedInt" => ("unsignedInt", bounded("uint32", 0, u32::MAX.into())),
+        "unsignedLong" => ("unsignedLong", json!({ "type": "integer", "format": "uint64", "minimum": 0 })),
         "integer" => ("integer", json!({ "type": "integer" })),
         "nonNegativeInteger" => ("nonNegativeInteger", json!({ "type": "integer", "minimum": 0 })),
         "positiveInteger" => ("positiveInteger", json!({ "type": "integer", "minimum": 1 })),
@@ -475,9 +566,11 @@ fn builtin(name: &QName) -> Option<ConvertedType> {
         "double" => ("double", json!({ "type": "number" })),
         "decimal" => ("decimal", json!({ "type": "number" })),
         "dateTime" => ("dateTime", json!({ "type": "string", "format": "date-time" })),
-        "date" => ("date", json!({ "type": "string", "format": "date" })),
-        "time" => ("time", json!({ "type": "string", "format": "time" })),
-        "duration" => ("duration", json!({ "type": "string", "format": "duration" })),
+        // The formats of JSON Schema are those of RFC 3339: its dates have no zone, its times must have one, and its durations
+        // neither sign nor fraction.
+        "date" => ("date", matching(DATE)),
+        "time" => ("time", matching(TIME)),
+        "duration" => ("duration", matching(DURATION)),
         "base64Binary" | "base64" => ("base64Binary", json!({ "type": "string", "contentEncoding": "base64" })),
         "hexBinary" => ("hexBinary", json!({ "type": "string", "contentEncoding": "base16" })),
         "anyURI" => ("anyURI", json!({ "type": "string", "format": "uri-reference" })),

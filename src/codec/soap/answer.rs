@@ -1,0 +1,612 @@
+//! Reads values of responses by the types of a binding.
+//!
+//! Nothing that a server sends is lost, and nothing of it ends the call: elements and attributes that the type does not
+//! name become members, elements that come more often than the type says become a list, and what no type describes is read
+//! in one generic form.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use super::attachments::Attachments;
+use super::binding::{
+    Binding, ElementContent, ItemsType, MapEntry, MessagePart, Occurrence, PartKind, RecordType, ResultContent,
+    TypeStructure,
+};
+use super::call::{TEXT, TYPE, XSI_TYPE_ATTRIBUTE};
+use super::lexical::SoapScalar;
+use super::read::{Marks, ShapeReader};
+use super::simple::{Facet, SimpleType};
+use crate::codec::tape::TapeNode;
+use crate::codec::xml::tree::Element;
+use crate::model::fault::Fault;
+use crate::model::shape::unescape;
+
+/// The namespace of `xop:Include` (XOP 1.0, section 2.1).
+const XOP: &str = "http://www.w3.org/2004/08/xop/include";
+/// How the namespaces of SOAP's own attributes begin: envelopes, encodings, and instances of XML Schema.
+const MARKS: [&str; 5] = [
+    "http://schemas.xmlsoap.org/soap/",
+    "http://www.w3.org/2003/05/soap-",
+    "http://www.w3.org/2001/XMLSchema-instance",
+    "http://www.w3.org/1999/XMLSchema-instance",
+    "http://www.w3.org/2000/10/XMLSchema-instance",
+];
+
+/// Reads elements onto a tape, by the types of a binding.
+pub(super) struct AnswerReader<'s, 'x, 'a> {
+    pub(super) binding: &'s Binding,
+    pub(super) inner: ShapeReader<'s, 'x, 'a>,
+    /// Whether values carry their types, by SOAP's encoding.
+    pub(super) encoded: bool,
+    pub(super) attachments: &'s Attachments<'s>,
+}
+
+/// A member that a type does not name: the elements or the attributes of one name.
+struct Further<'e, 'a> {
+    name: Cow<'a, str>,
+    elements: Vec<Element<'e, 'a>>,
+    attributes: Vec<Cow<'a, str>>,
+}
+
+impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
+    /// Reads the result in the Body's element.
+    pub(super) fn result(&mut self, content: Element<'x, 'a>, result: &'s ResultContent) -> Result<(), Fault> {
+        match result {
+            ResultContent::Nothing => return Ok(()),
+            ResultContent::Element(kind) => self.content(content, kind, 0)?,
+            ResultContent::Record(record) | ResultContent::Body(record) => {
+                let (content, _) = self.meant(content)?;
+                self.record(content, record, None, 0)?;
+            }
+            ResultContent::Member(part) | ResultContent::Part(part) => {
+                let (content, _) = self.meant(content)?;
+                let all: Vec<_> = content.elements().collect();
+                let named: Vec<_> = all.iter().copied().filter(|it| it.name() == part.element.local).collect();
+                let is_list = part.occurs == Occurrence::Repeatedly;
+                if is_list {
+                    // Rows are passed on while they arrive, and a reader of rows has no place for text between them.
+                    content.no_text()?;
+                }
+                // Some servers use another name than their WSDL.
+                let found = if named.is_empty() || is_list { all } else { named };
+                self.member(part, &found, 0)?;
+            }
+        }
+        self.inner.tape.complete();
+        Ok(())
+    }
+
+    /// Follows references to the element that holds the value. Outside SOAP's encoding `href` is an attribute like others,
+    /// unless it refers to an element beside the result.
+    fn meant<'e>(&self, element: Element<'e, 'a>) -> Result<(Element<'e, 'a>, Marks<'e>), Fault>
+    where
+        'x: 'e,
+    {
+        let marks = Marks::of(element)?;
+        match marks.refers {
+            Some((_, id)) if id.starts_with("cid:") => Ok((element, marks)),
+            Some((_, id)) if self.encoded || self.inner.referred.contains_key(id.strip_prefix('#').unwrap_or(id)) => {
+                self.inner.meant(element)
+            }
+            _ => Ok((element, marks)),
+        }
+    }
+
+    /// Reads the elements of one part: a list if they are repeated or the type says so; nil if there is none.
+    fn member(&mut self, part: &'s MessagePart, found: &[Element<'_, 'a>], depth: usize) -> Result<(), Fault> {
+        match (part.occurs, found) {
+            (Occurrence::Repeatedly, [only]) if self.is_wrapped(*only)? => {
+                let (only, _) = self.meant(*only)?;
+                self.list(only.elements(), &part.content, depth)
+            }
+            (Occurrence::Repeatedly, found) => self.list(found.iter().copied(), &part.content, depth),
+            (_, []) => {
+                self.inner.tape.push(TapeNode::Nil);
+                Ok(())
+            }
+            (_, [only]) => self.content(*only, &part.content, depth),
+            (_, found) => self.list(found.iter().copied(), &part.content, depth),
+        }
+    }
+
+    /// Whether an element that should be repeated is one array in SOAP's encoding.
+    fn is_wrapped(&self, element: Element<'_, 'a>) -> Result<bool, Fault> {
+        let (_, marks) = self.meant(element)?;
+        Ok(self.encoded && (marks.array || marks.kind.is_some_and(|kind| kind.contains("Array"))))
+    }
+
+    fn list<'e>(
+        &mut self,
+        items: impl Iterator<Item = Element<'e, 'a>>,
+        content: &'s ElementContent,
+        depth: usize,
+    ) -> Result<(), Fault>
+    where
+        'a: 'e,
+    {
+        let depth = self.inner.deeper(depth)?;
+        let opened = self.inner.tape.open();
+        let mut count = 0;
+        for item in items {
+            self.content(item, content, depth)?;
+            count += 1;
+        }
+        self.inner.tape.close_array(opened, count);
+        Ok(())
+    }
+
+    /// Reads the value of an element; `depth` values enclose it.
+    fn content(&mut self, element: Element<'_, 'a>, content: &'s ElementContent, depth: usize) -> Result<(), Fault> {
+        let (element, marks) = self.meant(element)?;
+        if marks.nil {
+            self.inner.tape.push(TapeNode::Nil);
+            return Ok(());
+        }
+        match content {
+            ElementContent::Text(kind) => self.text(element, kind, &[], depth),
+            ElementContent::Any => self.any(element, &marks, depth),
+            ElementContent::Typed(at) => self.typed(*at, element, &marks, depth),
+        }
+    }
+
+    /// Reads a value of a declared type, or of the derived type that the element names.
+    fn typed(
+        &mut self,
+        declared: usize,
+        element: Element<'_, 'a>,
+        marks: &Marks<'_>,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        let binding = self.binding;
+        let Some(own) = binding.typed(declared) else { return self.any(element, marks, depth) };
+        let is_own = |local: &str| own.name.as_ref().is_some_and(|name| name.local == local);
+        let named = marks.kind.filter(|local| !is_own(local));
+        let other = named.and_then(|local| binding.derived(declared, local).or_else(|| binding.type_of_name(local)));
+        let shown = match (&own.structure, named) {
+            (TypeStructure::Members(_), Some(local)) if other.is_some() || !self.encoded => Some(local),
+            _ => None,
+        };
+        let structure = match other.and_then(|at| binding.typed(at)).map(|typed| &typed.structure) {
+            // A type that is no struct says nothing about one.
+            Some(structure @ TypeStructure::Members(_)) if shown.is_some() => structure,
+            _ => &own.structure,
+        };
+        self.structure(structure, element, marks, shown, depth)
+    }
+
+    fn structure(
+        &mut self,
+        structure: &'s TypeStructure,
+        element: Element<'_, 'a>,
+        marks: &Marks<'_>,
+        shown: Option<&str>,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        match structure {
+            TypeStructure::Members(record) => self.record(element, record, shown, depth),
+            TypeStructure::Row(parts) => self.row(element, parts, depth),
+            TypeStructure::Items(list) => self.items(element, list, depth),
+            TypeStructure::Array(item) if element.is_text() && !is_blank(&element.whole_text()) => {
+                self.text(element, text_kind(&item.content), &[], depth)
+            }
+            TypeStructure::Array(item) => {
+                element.no_text()?;
+                self.list(element.elements(), &item.content, depth)
+            }
+            TypeStructure::Map => self.map(element, depth),
+            TypeStructure::Free(_) => self.inner.free(element, marks, depth),
+            TypeStructure::Generic { .. } => self.generic(element, None, depth),
+            TypeStructure::Plain(simple) => self.text(element, simple.kind(), texts_of(simple), depth),
+        }
+    }
+
+    fn items(&mut self, element: Element<'_, 'a>, list: &'s ItemsType, depth: usize) -> Result<(), Fault> {
+        if element.is_text() && !is_blank(&element.whole_text()) {
+            return self.generic(element, None, depth);
+        }
+        element.no_text()?;
+        self.list(element.elements(), &list.item.content, depth)
+    }
+
+    /// Reads a text of a built-in type. An empty text is nil unless it is a value of the type. Elements instead of a text
+    /// are read in the generic form.
+    fn text(&mut self, element: Element<'_, 'a>, kind: &str, texts: &[String], depth: usize) -> Result<(), Fault> {
+        if let Some(bytes) = self.included(element) {
+            self.inner.tape.push(TapeNode::Binary(bytes));
+            return Ok(());
+        }
+        if !element.is_text() {
+            return self.generic(element, None, depth);
+        }
+        let node = text_node(kind, texts, element.whole_text());
+        self.inner.tape.push(node);
+        Ok(())
+    }
+
+    /// The bytes of the part of a multipart message to which an element refers: by `xop:Include` inside (XOP 1.0, section
+    /// 2.1), or by its own `href` (SOAP Messages with Attachments, section 3).
+    fn included(&self, element: Element<'_, 'a>) -> Option<Vec<u8>> {
+        let mut inside = element.elements();
+        let refers = match (inside.next(), inside.next()) {
+            (Some(include), None) if include.name() == "Include" && include.namespace() == Some(XOP) => include,
+            (None, _) if is_blank(&element.whole_text()) => element,
+            _ => return None,
+        };
+        let href = refers.attributes().iter().find(|it| it.name == "href")?;
+        self.attachments.bytes(&href.value)
+    }
+
+    /// Reads a struct. `shown` is the name of its type if that is not the declared one.
+    fn record(
+        &mut self,
+        element: Element<'_, 'a>,
+        record: &'s RecordType,
+        shown: Option<&str>,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        let depth = self.inner.deeper(depth)?;
+        let children = Children::sort(element, record);
+        let further = children.further(element, record, self.encoded);
+        let opened = self.inner.tape.open();
+        let mut count = 0;
+        // The names that are taken, so that no two members have the same. Few structs have members without a part.
+        let mut taken: HashSet<Cow<'_, str>> = HashSet::new();
+        let has_further = !further.is_empty();
+        if let Some(local) = shown {
+            let is_taken = record.parts.iter().any(|part| part.name == TYPE);
+            let name = if is_taken { XSI_TYPE_ATTRIBUTE } else { TYPE };
+            self.named(name, TapeNode::Text(unescape(local).into_owned().into()));
+            taken.extend(has_further.then_some(name.into()));
+            count += 1;
+        }
+        for (at, part) in record.parts.iter().enumerate() {
+            if part.kind == PartKind::Element {
+                let found = children.part(at);
+                let is_expected = part.nillable && part.occurs == Occurrence::Once;
+                if found.is_empty() && !is_expected {
+                    continue;
+                }
+                self.inner.name(Cow::Owned(part.name.clone()));
+                self.member(part, found, depth)?;
+            } else {
+                let Some(node) = self.part_text(element, part)? else { continue };
+                self.named(&part.name, node);
+            }
+            taken.extend(has_further.then_some(part.name.as_str().into()));
+            count += 1;
+        }
+        let text = element.whole_text();
+        if record.parts.iter().all(|part| part.kind != PartKind::Text) && !is_blank(&text) {
+            self.named(TEXT, TapeNode::Text(text));
+            count += 1;
+        }
+        let entry = record.entry.as_deref();
+        for Further { name, elements, attributes } in further {
+            if let Some(entry) = entry.filter(|entry| entry.element.local == *name) {
+                count += self.entries(&elements, entry, &mut taken, depth)?;
+                continue;
+            }
+            let mut name = name;
+            while !taken.insert(name.clone()) {
+                name.to_mut().push('_');
+            }
+            self.inner.name(name);
+            self.further(&elements, attributes, depth)?;
+            count += 1;
+        }
+        self.inner.tape.close_struct(opened, count)
+    }
+
+    fn named(&mut self, name: &str, node: TapeNode<'a>) {
+        self.inner.name(Cow::Owned(name.to_owned()));
+        self.inner.tape.push(node);
+    }
+
+    /// The value of a part that is an attribute or the text; `None` if it is not there.
+    fn part_text(&self, element: Element<'_, 'a>, part: &'s MessagePart) -> Result<Option<TapeNode<'a>>, Fault> {
+        let text = match part.kind {
+            PartKind::Attribute => {
+                let namespace = part.element.namespace.and_then(|at| self.binding.namespaces.get(at));
+                let named = element.attributes().iter().filter(|it| it.name == part.element.local);
+                let mut named = named.filter(|it| !is_mark(element.namespace_of(it)));
+                let exact = named.clone().find(|it| element.namespace_of(it) == namespace.map(String::as_str));
+                exact.or_else(|| named.next()).map(|it| it.value.clone())
+            }
+            PartKind::Text => match self.included(element) {
+                Some(bytes) => return Ok(Some(TapeNode::Binary(bytes))),
+                None => Some(element.whole_text()),
+            },
+            PartKind::Element | PartKind::Wildcard => None,
+        };
+        let Some(text) = text else { return Ok(None) };
+        let simple = match &part.content {
+            ElementContent::Typed(at) => match self.binding.typed(*at).map(|typed| &typed.structure) {
+                Some(TypeStructure::Plain(simple)) => Some(simple),
+                _ => None,
+            },
+            _ => None,
+        };
+        let kind = simple.map_or_else(|| text_kind(&part.content), SimpleType::kind);
+        Ok(Some(text_node(kind, simple.map(texts_of).unwrap_or_default(), text)))
+    }
+
+    /// Reads elements or attributes of one name that no type describes.
+    fn further(
+        &mut self,
+        elements: &[Element<'_, 'a>],
+        attributes: Vec<Cow<'a, str>>,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        match (elements, attributes.len()) {
+            ([only], 0) => self.content(*only, &ElementContent::Any, depth),
+            ([], 1) => {
+                attributes.into_iter().for_each(|text| self.inner.tape.push(TapeNode::Text(text)));
+                Ok(())
+            }
+            (elements, _) => {
+                let depth = self.inner.deeper(depth)?;
+                let opened = self.inner.tape.open();
+                let count = elements.len() + attributes.len();
+                attributes.into_iter().for_each(|text| self.inner.tape.push(TapeNode::Text(text)));
+                for element in elements {
+                    self.content(*element, &ElementContent::Any, depth)?;
+                }
+                self.inner.tape.close_array(opened, count);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads the entries of a map as members; returns how many there are.
+    fn entries(
+        &mut self,
+        elements: &[Element<'_, 'a>],
+        entry: &'s MapEntry,
+        taken: &mut HashSet<Cow<'_, str>>,
+        depth: usize,
+    ) -> Result<usize, Fault> {
+        let mut count = 0;
+        for element in elements {
+            let (element, _) = self.meant(*element)?;
+            let child = |name: &str| element.elements().find(|child| child.name() == name);
+            let key = child(&entry.key.local).map(|key| key.whole_text().into_owned()).unwrap_or_default();
+            let mut key = key;
+            while !taken.insert(key.clone().into()) {
+                key.push('_');
+            }
+            self.inner.name(key.into());
+            match child(&entry.value.element.local) {
+                Some(value) => self.member(&entry.value, &[value], depth)?,
+                None => self.inner.tape.push(TapeNode::Nil),
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Reads a tuple: each item by its name, or by its position if the names are others.
+    fn row(&mut self, element: Element<'_, 'a>, parts: &'s [MessagePart], depth: usize) -> Result<(), Fault> {
+        let depth = self.inner.deeper(depth)?;
+        let all: Vec<_> = element.elements().collect();
+        let is_named = all.iter().any(|it| parts.iter().any(|part| part.element.local == it.name()));
+        let opened = self.inner.tape.open();
+        for (at, part) in parts.iter().enumerate() {
+            let found: Vec<_> = match is_named {
+                true => all.iter().copied().filter(|it| it.name() == part.element.local).collect(),
+                false => all.get(at).copied().into_iter().collect(),
+            };
+            self.member(part, &found, depth)?;
+        }
+        self.inner.tape.close_array(opened, parts.len());
+        Ok(())
+    }
+
+    /// Reads Apache's `Map`, or in its place elements of any kind.
+    fn map(&mut self, element: Element<'_, 'a>, depth: usize) -> Result<(), Fault> {
+        let child = |item: Element<'_, 'a>, name: &str| item.elements().any(|child| child.name() == name);
+        if !element.elements().all(|item| item.name() == "item" && child(item, "key")) {
+            return self.generic(element, None, depth);
+        }
+        let depth = self.inner.deeper(depth)?;
+        let opened = self.inner.tape.open();
+        let (mut count, mut taken) = (0, HashSet::new());
+        for item in element.elements() {
+            let find = |name: &str| item.elements().find(|child| child.name() == name);
+            let mut key = find("key").map(|key| key.whole_text()).unwrap_or_default();
+            while !taken.insert(key.clone()) {
+                key.to_mut().push('_');
+            }
+            self.inner.name(key);
+            match find("value") {
+                Some(value) => self.content(value, &ElementContent::Any, depth)?,
+                None => self.inner.tape.push(TapeNode::Nil),
+            }
+            count += 1;
+        }
+        self.inner.tape.close_struct(opened, count)
+    }
+
+    /// Reads a value of any type: by the type that it names, or in the generic form.
+    fn any(&mut self, element: Element<'_, 'a>, marks: &Marks<'_>, depth: usize) -> Result<(), Fault> {
+        let binding = self.binding;
+        let kind = marks.kind.unwrap_or_default();
+        if marks.array || (self.encoded && kind.contains("Array")) {
+            return self.list(element.elements(), &ElementContent::Any, depth);
+        }
+        if let Some(bytes) = self.included(element) {
+            self.inner.tape.push(TapeNode::Binary(bytes));
+            return Ok(());
+        }
+        if kind == "Map" {
+            return self.map(element, depth);
+        }
+        let known = marks.kind.and_then(|kind| binding.type_of_name(kind)).and_then(|at| binding.typed(at));
+        if let Some(typed) = known {
+            return self.structure(&typed.structure, element, marks, marks.kind, depth);
+        }
+        if self.encoded && element.elements().next().is_some() && element.elements().all(|child| child.name() == "item")
+        {
+            return self.list(element.elements(), &ElementContent::Any, depth);
+        }
+        self.generic(element, marks.kind, depth)
+    }
+
+    /// Reads an element in the generic form: a string if it has text alone, and otherwise a struct of its child elements, its
+    /// attributes with `@` before their names, and its text as `#text`.
+    fn generic(&mut self, element: Element<'_, 'a>, kind: Option<&str>, depth: usize) -> Result<(), Fault> {
+        let text = element.whole_text();
+        let encoded = self.encoded;
+        let further = gather(element, element.elements(), |name| !(encoded && is_reference(name)));
+        if further.is_empty() {
+            if kind == Some("Struct") {
+                let opened = self.inner.tape.open();
+                return self.inner.tape.close_struct(opened, 0);
+            }
+            self.inner.tape.push(text_node(kind.unwrap_or_default(), &[], text));
+            return Ok(());
+        }
+        let depth = self.inner.deeper(depth)?;
+        let opened = self.inner.tape.open();
+        let mut count = 0;
+        // The type of an element that has elements is content, as no type of the description has this name.
+        if let Some(kind) = kind.filter(|kind| !matches!(*kind, "Struct" | "anyType")) {
+            self.named(XSI_TYPE_ATTRIBUTE, TapeNode::Text(kind.to_owned().into()));
+            count += 1;
+        }
+        for Further { name, elements, attributes } in further {
+            self.inner.name(name);
+            self.further(&elements, attributes, depth)?;
+            count += 1;
+        }
+        if !is_blank(&text) {
+            self.named(TEXT, TapeNode::Text(text));
+            count += 1;
+        }
+        self.inner.tape.close_struct(opened, count)
+    }
+}
+
+/// The child elements of an element, sorted by part; those that the type does not name come last.
+struct Children<'e, 'a> {
+    elements: Vec<Element<'e, 'a>>,
+    /// The part of each element.
+    parts: Vec<usize>,
+    /// The number of parts.
+    count: usize,
+}
+
+impl<'e, 'a> Children<'e, 'a> {
+    /// Matches local names only: some servers leave out the namespaces that their schemas have.
+    fn sort(element: Element<'e, 'a>, record: &RecordType) -> Children<'e, 'a> {
+        let count = record.parts.len();
+        let (mut sorted, mut next, mut ordered) = (Vec::with_capacity(count), 0, true);
+        for child in element.elements() {
+            let is = |at: &usize| {
+                let part = record.parts.get(*at);
+                part.is_some_and(|it| it.kind == PartKind::Element && it.element.local == child.name())
+            };
+            let near = [next, next + 1].into_iter().find(is);
+            let at = near.or_else(|| (0..count).find(is)).unwrap_or(count);
+            ordered &= at >= next;
+            next = at;
+            sorted.push((at, child));
+        }
+        if !ordered {
+            sorted.sort_by_key(|(at, _)| *at);
+        }
+        let (parts, elements) = sorted.into_iter().unzip();
+        Children { elements, parts, count }
+    }
+
+    /// The elements of one part.
+    fn part(&self, at: usize) -> &[Element<'e, 'a>] {
+        let start = self.parts.partition_point(|other| *other < at);
+        let end = self.parts.partition_point(|other| *other <= at);
+        self.elements.get(start..end).unwrap_or_default()
+    }
+
+    /// The elements and attributes that the type does not name.
+    fn further(&self, element: Element<'e, 'a>, record: &RecordType, encoded: bool) -> Vec<Further<'e, 'a>> {
+        let parts = &record.parts;
+        let declared =
+            |name: &str| parts.iter().any(|part| part.kind == PartKind::Attribute && part.element.local == name);
+        let is_text = parts.iter().any(|part| part.kind == PartKind::Text);
+        let is_included = |child: &Element<'_, '_>| is_text && child.namespace() == Some(XOP);
+        let is_further = |name: &str| !(declared(name) || (encoded && is_reference(name)));
+        let unknown = self.part(self.count).iter().copied().filter(|child| !is_included(child));
+        gather(element, unknown, is_further)
+    }
+}
+
+/// The attributes of an element and some of its child elements, those of one name together, in the order of their first.
+fn gather<'e, 'a>(
+    element: Element<'e, 'a>,
+    children: impl Iterator<Item = Element<'e, 'a>>,
+    is_attribute: impl Fn(&str) -> bool,
+) -> Vec<Further<'e, 'a>> {
+    let mut all: Vec<Further<'e, 'a>> = Vec::new();
+    let mut index: HashMap<Cow<'a, str>, usize> = HashMap::new();
+    let mut slot = |all: &mut Vec<Further<'e, 'a>>, name: Cow<'a, str>| {
+        *index.entry(name).or_insert_with_key(|name| {
+            all.push(Further { name: name.clone(), elements: Vec::new(), attributes: Vec::new() });
+            all.len() - 1
+        })
+    };
+    let attributes =
+        element.attributes().iter().filter(|it| !is_mark(element.namespace_of(it)) && is_attribute(it.name));
+    for attribute in attributes {
+        let at = slot(&mut all, Cow::Owned(format!("@{}", attribute.name)));
+        if let Some(further) = all.get_mut(at) {
+            further.attributes.push(attribute.value.clone());
+        }
+    }
+    for child in children {
+        let at = slot(&mut all, unescape(child.name()));
+        if let Some(further) = all.get_mut(at) {
+            further.elements.push(child);
+        }
+    }
+    all
+}
+
+/// Whether an attribute of this namespace belongs to SOAP or to instances of XML Schema, and is no content.
+fn is_mark(namespace: Option<&str>) -> bool {
+    namespace.is_some_and(|namespace| MARKS.iter().any(|mark| namespace.starts_with(mark)))
+}
+
+/// Whether an attribute has this name by which SOAP's encoding connects elements.
+fn is_reference(name: &str) -> bool {
+    matches!(name, "id" | "href" | "ref")
+}
+
+fn is_blank(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_whitespace())
+}
+
+/// The built-in type of a part that is a text.
+fn text_kind(content: &ElementContent) -> &'static str {
+    match content {
+        ElementContent::Text(kind) => kind,
+        ElementContent::Typed(_) | ElementContent::Any => "string",
+    }
+}
+
+/// The texts of an enumeration.
+fn texts_of(simple: &SimpleType) -> &[String] {
+    let texts = simple.facets.iter().rev().find_map(|facet| match facet {
+        Facet::OneOf(texts) => Some(texts.as_slice()),
+        _ => None,
+    });
+    texts.unwrap_or_default()
+}
+
+/// The value of a text. A text that is not valid for its type stays text, and an empty one is nil then.
+fn text_node<'a>(kind: &str, texts: &[String], text: Cow<'a, str>) -> TapeNode<'a> {
+    let Some(scalar) = SoapScalar::of_type(kind) else {
+        return super::lexical::choice(texts, text);
+    };
+    if is_blank(&text) && scalar != SoapScalar::Binary {
+        return TapeNode::Nil;
+    }
+    scalar.read(text).unwrap_or_else(TapeNode::Text)
+}
