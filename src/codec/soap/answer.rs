@@ -55,11 +55,11 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             ResultContent::Nothing => return Ok(()),
             ResultContent::Element(kind) => self.content(content, kind, 0)?,
             ResultContent::Record(record) | ResultContent::Body(record) => {
-                let (content, _) = self.meant(content)?;
+                let (content, _) = self.meant(content, false)?;
                 self.record(content, record, None, 0)?;
             }
             ResultContent::Member(part) | ResultContent::Part(part) => {
-                let (content, _) = self.meant(content)?;
+                let (content, _) = self.meant(content, false)?;
                 let all: Vec<_> = content.elements().collect();
                 let named: Vec<_> = all.iter().copied().filter(|it| it.name() == part.element.local).collect();
                 let is_list = part.occurs == Occurrence::Repeatedly;
@@ -76,19 +76,35 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
         Ok(())
     }
 
-    /// Follows references to the element that holds the value. Outside SOAP's encoding `href` is an attribute like others,
-    /// unless it refers to an element beside the result.
-    fn meant<'e>(&self, element: Element<'e, 'a>) -> Result<(Element<'e, 'a>, Marks<'e>), Fault>
+    /// Follows references to the element that holds the value. Outside SOAP's encoding, `href` is an attribute like others,
+    /// unless `follows` and the element is empty otherwise.
+    fn meant<'e>(&self, element: Element<'e, 'a>, follows: bool) -> Result<(Element<'e, 'a>, Marks<'e>), Fault>
     where
         'x: 'e,
     {
         let marks = Marks::of(element)?;
         match marks.refers {
             Some((_, id)) if id.starts_with("cid:") => Ok((element, marks)),
-            Some((_, id)) if self.encoded || self.inner.referred.contains_key(id.strip_prefix('#').unwrap_or(id)) => {
+            Some((_, id)) if self.encoded || (follows && id.starts_with('#') && element.is_empty()) => {
                 self.inner.meant(element)
             }
             _ => Ok((element, marks)),
+        }
+    }
+
+    /// Whether an element with this content may refer to the element that has it, as servers that mix SOAP's encoding with
+    /// literal messages do. Content of any kind, and types with an attribute `href`, have it themselves.
+    fn may_refer(&self, content: &ElementContent) -> bool {
+        match content {
+            ElementContent::Text(_) => true,
+            ElementContent::Any => false,
+            ElementContent::Typed(at) => match self.binding.typed(*at).map(|typed| &typed.structure) {
+                Some(TypeStructure::Members(record)) => {
+                    !record.any_attribute && record.parts.iter().all(|part| part.element.local != "href")
+                }
+                Some(TypeStructure::Generic { .. }) | None => false,
+                Some(_) => true,
+            },
         }
     }
 
@@ -96,7 +112,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
     fn member(&mut self, part: &'s MessagePart, found: &[Element<'_, 'a>], depth: usize) -> Result<(), Fault> {
         match (part.occurs, found) {
             (Occurrence::Repeatedly, [only]) if self.is_wrapped(*only)? => {
-                let (only, _) = self.meant(*only)?;
+                let (only, _) = self.meant(*only, false)?;
                 self.list(only.elements(), &part.content, depth)
             }
             (Occurrence::Repeatedly, found) => self.list(found.iter().copied(), &part.content, depth),
@@ -111,8 +127,11 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
 
     /// Whether an element that should be repeated is one array in SOAP's encoding.
     fn is_wrapped(&self, element: Element<'_, 'a>) -> Result<bool, Fault> {
-        let (_, marks) = self.meant(element)?;
-        Ok(self.encoded && (marks.array || marks.kind.is_some_and(|kind| kind.contains("Array"))))
+        if !self.encoded {
+            return Ok(false);
+        }
+        let (_, marks) = self.meant(element, false)?;
+        Ok(marks.array || marks.kind.is_some_and(|kind| kind.contains("Array")))
     }
 
     fn list<'e>(
@@ -137,7 +156,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
 
     /// Reads the value of an element; `depth` values enclose it.
     fn content(&mut self, element: Element<'_, 'a>, content: &'s ElementContent, depth: usize) -> Result<(), Fault> {
-        let (element, marks) = self.meant(element)?;
+        let (element, marks) = self.meant(element, self.may_refer(content))?;
         if marks.nil {
             self.inner.tape.push(TapeNode::Nil);
             return Ok(());
@@ -367,7 +386,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
     ) -> Result<usize, Fault> {
         let mut count = 0;
         for element in elements {
-            let (element, _) = self.meant(*element)?;
+            let (element, _) = self.meant(*element, false)?;
             let child = |name: &str| element.elements().find(|child| child.name() == name);
             let key = child(&entry.key.local).map(|key| key.whole_text().into_owned()).unwrap_or_default();
             let mut key = key;

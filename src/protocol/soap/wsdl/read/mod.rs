@@ -7,6 +7,7 @@
 //! The documents that croupier writes are read back as the same shapes, as far as WSDL can express them: tuples with named
 //! items become records, and defaults become documentation.
 
+mod arrays;
 mod content;
 mod known;
 mod names;
