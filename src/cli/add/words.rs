@@ -79,6 +79,15 @@ fn note(quirk: &Quirk) -> String {
         }
         Quirk::MulticallUnusable(why) => format!("Its `system.multicall` cannot be used: {why}."),
         Quirk::SendsI8 => "It sends integers of 64 bits (`<i8>`).".to_owned(),
+        Quirk::Compresses => "It compresses its responses. They are unpacked.".to_owned(),
+        Quirk::JsonRpc1 => {
+            "Its responses are in the form of JSON-RPC 1.0, without `jsonrpc`. They are accepted.".to_owned()
+        }
+        Quirk::ForbiddenCharacters => {
+            "Its texts have characters that XML forbids, such as colours. Clients of JSON-RPC and REST \
+             get them; `xml-rpc.control-characters = \"strip\"` of the group takes them out for clients of XML-RPC."
+                .to_owned()
+        }
         Quirk::RefusesNamesFault(fault) => {
             format!("It refuses parameters by name: it returns the fault {}.", shown(fault))
         }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use memchr::{memchr_iter, memchr3_iter};
+use memchr::{memchr_iter, memchr3_iter, memmem};
+use serde::de::IgnoredAny;
 
 use crate::model::fault::Fault;
 use crate::model::text::shorten;
@@ -16,7 +17,7 @@ use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError, redi
 use crate::service::args::ArgValues;
 use crate::upstream::fault;
 use crate::upstream::identity_token::IdentityToken;
-use crate::upstream::transport::{Repeat, Transport, TransportError};
+use crate::upstream::transport::{Repeat, Transport, TransportError, WasCompressed};
 
 /// How many characters of a response are repeated in an error.
 const EXCERPT: usize = 100;
@@ -38,8 +39,49 @@ pub(crate) struct DiscoveryClient<'t> {
     max_response: usize,
     /// Signs a token for each request.
     token: Option<&'t IdentityToken>,
-    /// Whether an integer of 64 bits (`<i8>`) was in a response.
-    seen_i8: AtomicBool,
+    seen: SeenForms,
+}
+
+/// What was in any of the responses.
+#[derive(Debug, Default)]
+pub(super) struct SeenForms {
+    /// An integer of 64 bits (`<i8>`).
+    pub(super) i8: AtomicBool,
+    /// A compressed body.
+    pub(super) compressed: AtomicBool,
+    /// A response of JSON-RPC without `jsonrpc`, as in version 1.0.
+    pub(super) json_rpc_1: AtomicBool,
+    /// A character that XML forbids.
+    pub(super) forbidden_characters: AtomicBool,
+}
+
+impl SeenForms {
+    fn note(&self, response: &Response<Bytes>) {
+        let body = response.body();
+        let note = |form: &AtomicBool, was_seen: bool| {
+            if was_seen {
+                form.store(true, Relaxed);
+            }
+        };
+        note(&self.compressed, response.extensions().get::<WasCompressed>().is_some());
+        note(&self.i8, memmem::find(body, b"<i8>").is_some());
+        let begins_with = |first: u8| body.trim_ascii_start().first() == Some(&first);
+        note(&self.json_rpc_1, begins_with(b'{') && is_json_rpc_1(body));
+        let is_forbidden = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+        note(&self.forbidden_characters, begins_with(b'<') && body.iter().any(is_forbidden));
+    }
+}
+
+/// Whether this is a response of JSON-RPC 1.0: it has a result or an error, and does not name its version.
+fn is_json_rpc_1(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        jsonrpc: Option<IgnoredAny>,
+        result: Option<IgnoredAny>,
+        error: Option<IgnoredAny>,
+    }
+    let version = serde_json::from_slice::<Version>(body);
+    version.is_ok_and(|it| it.jsonrpc.is_none() && (it.result.is_some() || it.error.is_some()))
 }
 
 /// Why a request of discovery has no usable response.
@@ -90,7 +132,7 @@ impl DiscoveryError {
 impl<'t> DiscoveryClient<'t> {
     pub(crate) fn new(transport: &'t Transport, timeout: Option<Duration>, max_response: usize) -> DiscoveryClient<'t> {
         let max_response = max_response.min(MAX_DESCRIPTION);
-        DiscoveryClient { transport, timeout, max_response, token: None, seen_i8: AtomicBool::new(false) }
+        DiscoveryClient { transport, timeout, max_response, token: None, seen: SeenForms::default() }
     }
 
     /// Sends tokens that this signs, if it signs any for requests without a caller.
@@ -98,8 +140,9 @@ impl<'t> DiscoveryClient<'t> {
         DiscoveryClient { token, ..self }
     }
 
-    pub(super) fn seen_i8(&self) -> bool {
-        self.seen_i8.load(Relaxed)
+    /// What was in the responses so far.
+    pub(super) fn seen(&self) -> &SeenForms {
+        &self.seen
     }
 
     /// The path of the upstream's address, with its query.
@@ -147,9 +190,7 @@ impl<'t> DiscoveryClient<'t> {
         if parts.saturating_mul(EACH) > MAX_MEMORY {
             return Err(DiscoveryError::Malformed(format!("it has too many parts: {parts}")));
         }
-        if response.body().windows(4).any(|tag| tag == b"<i8>") {
-            self.seen_i8.store(true, Relaxed);
-        }
+        self.seen.note(&response);
         Ok(response)
     }
 }

@@ -3,6 +3,7 @@
 //! Only harmless requests are sent: introspection methods, a `system.multicall` of one of them, `rpc.discover`, and GET of
 //! the WSDL document.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -97,6 +98,12 @@ pub(crate) enum Quirk {
     MulticallUnusable(String),
     /// A response had an `<i8>`.
     SendsI8,
+    /// A response was compressed.
+    Compresses,
+    /// A response was in the form of JSON-RPC 1.0.
+    JsonRpc1,
+    /// A response in XML had a character that XML forbids.
+    ForbiddenCharacters,
     /// Parameters by name are refused with this fault.
     RefusesNamesFault(Fault),
     /// Parameters by name are refused.
@@ -143,7 +150,10 @@ pub(crate) async fn probe(
             Protocol::Soap => prober.soap().await,
         };
         match report {
-            Ok(report) => reports.push(report),
+            Ok(mut report) => {
+                prober.note_forms(&mut report);
+                reports.push(report);
+            }
             Err(error) if error.is_final() && reports.is_empty() => return Err(error),
             Err(error) => failures.push((protocol, error)),
         }
@@ -397,8 +407,21 @@ impl Prober<'_> {
         if let Err(DiscoveryError::Fault(fault)) = capabilities {
             report.note_unauthorized(&fault);
         }
-        if self.client.seen_i8() {
-            report.quirks.push(Quirk::SendsI8);
+    }
+
+    /// Notes what was in the responses: of those of all protocols so far, what this protocol can have.
+    fn note_forms(&self, report: &mut ProbeReport) {
+        let seen = self.client.seen();
+        let forms = [
+            (&seen.i8, Protocol::XmlRpc, Quirk::SendsI8),
+            (&seen.json_rpc_1, Protocol::JsonRpc, Quirk::JsonRpc1),
+            (&seen.forbidden_characters, Protocol::XmlRpc, Quirk::ForbiddenCharacters),
+            (&seen.compressed, report.protocol, Quirk::Compresses),
+        ];
+        for (was_seen, protocol, quirk) in forms {
+            if protocol == report.protocol && was_seen.load(Relaxed) {
+                report.quirks.push(quirk);
+            }
         }
     }
 

@@ -44,6 +44,10 @@ pub struct Incoming {
     unpacker: Option<Box<Unpacker>>,
 }
 
+/// An extension of a response whose body the server has compressed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WasCompressed;
+
 /// What has been collected of a body.
 #[derive(Default)]
 pub(crate) struct CollectedBody {
@@ -116,7 +120,11 @@ impl Incoming {
     /// The response with its body unpacked, if it is compressed with gzip or deflate.
     pub(super) fn unpacked(mut response: Response<Incoming>) -> Response<Incoming> {
         if response.headers().contains_key(header::CONTENT_ENCODING) {
-            response.body_mut().unpacker = Unpacker::for_response(response.headers_mut()).map(Box::new);
+            let unpacker = Unpacker::for_response(response.headers_mut()).map(Box::new);
+            if unpacker.is_some() {
+                response.extensions_mut().insert(WasCompressed);
+            }
+            response.body_mut().unpacker = unpacker;
         }
         response
     }

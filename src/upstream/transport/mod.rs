@@ -63,9 +63,9 @@ use crate::model::fault::BoxError;
 pub(crate) use address::AppendedQuery;
 pub use address::{Address, InvalidAddress, basic};
 use balancer::Balancer;
-#[cfg(feature = "server")]
-pub(crate) use body::CollectedBody;
 pub use body::Incoming;
+#[cfg(feature = "server")]
+pub(crate) use body::{CollectedBody, WasCompressed};
 pub use error::TransportError;
 use layer::LayeredClient;
 pub use layer::{Deadline, TransportClient};

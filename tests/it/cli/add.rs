@@ -179,6 +179,26 @@ fn a_secret_parameter_and_positional_parameters_are_reported() {
     printed("downloads.toml", server.address, &[&format!("http://{}/jsonrpc", server.address)]);
 }
 
+/// Answers as bitcoind does: by JSON-RPC 1.0, with an HTTP status for each error.
+fn node(request: &str) -> String {
+    let json = "Content-Type: application/json\r\n";
+    if !request.starts_with("POST") || !request.contains("\"method\"") {
+        return http("405 Method Not Allowed", "", "JSONRPC server handles only POST requests");
+    }
+    http("404 Not Found", json, r#"{"result":null,"error":{"code":-32601,"message":"Method not found"},"id":1}"#)
+}
+
+#[test]
+fn the_form_of_responses_is_reported() {
+    let server = Scripted::start(node);
+    printed("node.toml", server.address, &[&format!("http://{}/", server.address), "--path", "/node"]);
+    let colours = Scripted::start(|request| match request.contains("system.methodHelp") {
+        true => http("200 OK", "Content-Type: text/xml\r\n", &answered("<string>\u{1b}[31mred\u{1b}[0m</string>")),
+        false => supervisor(request),
+    });
+    printed("colours.toml", colours.address, &[&format!("http://{}/RPC2", colours.address), "--path", "/colours"]);
+}
+
 #[test]
 fn scgi_is_found_at_an_http_url_and_wide_integers_are_reported() {
     let server = Scripted::start(|request| {

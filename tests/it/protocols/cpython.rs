@@ -137,7 +137,7 @@ fn every_apache_tag_decodes() {
         ("i2", "32767", "<int>32767</int>"),
         ("i8", "-9223372036854775808", "<i8>-9223372036854775808</i8>"),
         ("float", "1.5", "<double>1.5</double>"),
-        ("bigdecimal", "-7.25", "<string>-7.25</string>"),
+        ("bigdecimal", "-7.25", "<double>-7.25</double>"),
         ("biginteger", "42", "<int>42</int>"),
         ("dateTime", "20070614T13:02:00", "<dateTime.iso8601>20070614T13:02:00</dateTime.iso8601>"),
     ] {

@@ -188,7 +188,8 @@ fn check_upstream(request: &str, what: &str) {
     let claims = URL_SAFE_NO_PAD.decode(signed.split('.').nth(1).unwrap()).unwrap();
     let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
     assert_eq!((&claims["sub"], &claims["roles"]), (&json!("ada"), &json!(["admin"])), "{what} {claims}");
-    let lower = head.to_ascii_lowercase();
+    // The signature may have any letters.
+    let lower = head.replace(token, "").to_ascii_lowercase();
     for made_up in [FORGED, "10.0.0.1", "evil", "smuggled", "crp_", "basic ", "bearer "] {
         assert!(!lower.contains(made_up), "{what} {made_up} in {request}");
     }

@@ -88,12 +88,12 @@ async fn over_xml_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<V
 
 async fn over_json_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<Value, Code> {
     let method = serde_json::to_string(method).unwrap();
-    let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":{method},"params":{}}}"#, json_of(args));
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":{method},"params":{}}}"#, json_of(args));
     let (status, text) = post_to(&behind.service, &behind.frontends, "", "application/json", body.as_bytes()).await;
     assert_eq!(status, StatusCode::OK);
     let answer = value_of_json(&text);
     let [version, id] = ["jsonrpc", "id"].map(|name| member(&answer, name));
-    assert_eq!((version, id), (Some(&Value::Text("2.0".into())), Some(&Value::Int(7))), "{text}");
+    assert_eq!((version, id), (Some(&Value::Text("2.0".into())), Some(&Value::Int(1))), "{text}");
     match member(&answer, "error").map(|error| member(error, "code")) {
         None => Ok(member(&answer, "result").unwrap().clone()),
         Some(Some(Value::Int(code))) => Err(Code(*code, "")),
