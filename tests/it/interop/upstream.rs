@@ -526,3 +526,61 @@ fn jayson_answers_over_all_protocols_by_an_openrpc_document() {
     let both = croupier.json_rpc("/undescribed", both);
     assert_eq!((&both[0]["result"], &both[1]["error"]["code"]), (&json!(21), &json!(21)));
 }
+
+#[test]
+#[ignore = "needs rtorrent"]
+fn rtorrent_is_called_over_scgi_and_a_name_with_a_control_character_comes() {
+    let folder = Folder::new();
+    let (socket, session) = (folder.path("s.sock"), folder.path(""));
+    let name = "col\u{1b}[31mour";
+    let info = format!("d6:lengthi5e4:name{}:{name}12:piece lengthi16384e6:pieces20:01234567890123456789e", name.len());
+    let torrent = folder.file("a.torrent", &format!("d4:info{info}e"));
+    let options = [
+        "system.daemon.set=true".to_owned(),
+        format!("network.scgi.open_local={socket}"),
+        format!("session.path.set={session}"),
+        "network.port_open.set=no".to_owned(),
+        "dht.mode.set=off".to_owned(),
+    ];
+    let options = options.iter().flat_map(|option| ["-o", option]);
+    let _rtorrent =
+        Server::start(Command::new("rtorrent").arg("-n").args(options), || UnixStream::connect(&socket).is_ok());
+    let config = format!(
+        r#"
+        [group."/kept".upstream]
+        urls = ["scgi:{socket}:/RPC2"]
+        protocol = "xml-rpc"
+        [group."/stripped"]
+        xml-rpc.control-characters = "strip"
+        soap.control-characters = "strip"
+        [group."/stripped".upstream]
+        urls = ["scgi:{socket}:/RPC2"]
+        protocol = "xml-rpc"
+        "#
+    );
+    let croupier = Croupier::start(&folder.file("croupier.toml", &config), &[]);
+    let (kept, stripped) = (croupier.group("/kept", "d.multicall2"), croupier.group("/stripped", "d.multicall2"));
+    kept.call(Over::JsonRpc, "load.normal", &[text(""), text(&torrent)]).unwrap();
+    let args = [text(""), text("main"), text("d.name=")];
+    // The file is read a moment later.
+    let loaded = || kept.call(Over::JsonRpc, "d.multicall2", &args).unwrap() != Value::Array(Vec::new());
+    let begun = std::time::Instant::now();
+    while !loaded() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "the torrent is not loaded");
+    }
+    for over in [Over::JsonRpc, Over::Rest] {
+        assert_eq!(kept.outcome(over, "d.multicall2", &args).value(), json!([[name]]), "{over:?}");
+    }
+    for over in [Over::XmlRpc, Over::Soap] {
+        assert!(kept.call(over, "d.multicall2", &args).is_err(), "{over:?}");
+        assert_eq!(stripped.outcome(over, "d.multicall2", &args).value(), json!([["col[31mour"]]), "{over:?}");
+    }
+    let calls = r#"[[{"methodName": "system.client_version", "params": []},
+                     {"methodName": "d.multicall2", "params": ["", "main", "d.name="]}]]"#;
+    for id in ["7", "\"x\"", "null"] {
+        let call = format!(r#"{{"jsonrpc": "2.0", "id": {id}, "method": "system.multicall", "params": {calls}}}"#);
+        let answer = croupier.json_rpc("/kept", &call);
+        assert_eq!(answer["id"].to_string(), id);
+        assert_eq!(answer["result"][1], json!([[[name]]]), "{answer}");
+    }
+}
