@@ -155,8 +155,8 @@ pub(super) struct UpstreamFile {
     #[serde(default)]
     return_headers: Vec<Spanned<String>>,
     /// Whether callers get the beginning of the body of a response with an error status, such as that of an error page: 200
-    /// characters on one line. Without this, they get the first line of a plain text only. Error pages may show addresses,
-    /// paths and source code.
+    /// characters on one line. Without this, they get the first line of a plain text only, and nothing of one with status 401,
+    /// 403, 407, 502 or 504. Error pages may show addresses, paths and source code.
     #[serde(default)]
     return_error_text: bool,
     /// Headers of every request, by their names.

@@ -445,12 +445,27 @@ pub(super) fn is_plain_text(response: &Response<Bytes>) -> bool {
 #[cfg(feature = "server")]
 pub(crate) fn error_text(response: &Response<Bytes>, any: bool) -> Option<String> {
     let status = response.status();
-    if status == StatusCode::OK || status.is_redirection() || !(any || is_plain_text(response)) {
+    if status == StatusCode::OK || status.is_redirection() || !(any || is_about_call(response)) {
         return None;
     }
     let body = response.body().trim_ascii_start();
     let line = if any { body } else { body.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default() };
     Some(printable(&excerpt(line), MAX_EXCERPT).into_owned()).filter(|text| !text.is_empty())
+}
+
+/// Whether a response with an error status is a plain text about the call. Others are about the credentials of the gateway or
+/// about servers behind a proxy, of which callers learn nothing.
+#[cfg(feature = "server")]
+fn is_about_call(response: &Response<Bytes>) -> bool {
+    let is_about_servers = matches!(
+        response.status(),
+        StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::GATEWAY_TIMEOUT
+    );
+    !is_about_servers && is_plain_text(response)
 }
 
 /// The beginning of an unreadable body, on one line.

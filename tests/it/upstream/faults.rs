@@ -86,6 +86,9 @@ async fn another_status_than_200_is_named() {
             ("500 Internal Server Error", "<p>secret</p>", "500 Internal Server Error"),
             ("429 Too Many Requests", &"x".repeat(5000), &format!("429 Too Many Requests: {}", "x".repeat(200))),
             ("404 Not Found", "", "404 Not Found"),
+            ("401 Unauthorized", "inner realm", "401 Unauthorized"),
+            ("403 Forbidden", "denied by inner.example", "403 Forbidden"),
+            ("502 Bad Gateway", "no route to 10.0.0.1", "502 Bad Gateway"),
             ("302 Found", "http://inner.example/", "302 Found"),
         ] {
             server.will([Act::Output(http_response(status, "text/plain", body))]);
