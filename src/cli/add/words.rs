@@ -37,7 +37,7 @@ pub(super) fn notes(found: &FoundServer) -> Vec<String> {
     notes.extend(match &found.address {
         AddressNote::None => None,
         AddressNote::Stated(address) => Some(format!(
-            "The service is at {address}, as its WSDL document says. If croupier reaches it elsewhere, change `urls`."
+            "`urls` is the address in the WSDL document, {address}. Change it if croupier reaches the service at another one."
         )),
         AddressNote::Missing => {
             Some("Its WSDL document does not say where the service is. Write its URL into `urls`.".to_owned())

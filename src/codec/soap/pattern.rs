@@ -47,7 +47,7 @@ impl Pattern {
 }
 
 /// Translates a pattern. Both dialects agree on groups, alternatives, quantifiers and simple classes; other than in XML
-/// Schema, `^` and `$` have a meaning elsewhere, and `.` excludes less there.
+/// Schema, in other languages `^` and `$` match the ends of a text, and `.` matches more characters.
 fn translate(source: &str) -> Option<String> {
     let mut to = String::with_capacity(source.len() + 8);
     let mut chars = source.chars().peekable();

@@ -56,7 +56,7 @@ pub enum Facet {
 /// A bound of a number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bound {
-    /// The bound as it is written.
+    /// The text of the bound in the schema.
     pub text: String,
     /// Whether the bound itself is not allowed.
     pub exclusive: bool,

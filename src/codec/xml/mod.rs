@@ -106,7 +106,7 @@ pub(super) fn read_tree(text: &str, start: Start, limits: DocumentLimits) -> Res
     }
 }
 
-/// Whether a text is well-formed XML of one or more elements, which can stand in an element of a document. It can use the
+/// Whether a text is well-formed XML of one or more elements, which may be the content of an element of a document. It can use the
 /// prefixes `xsi` and `xsd`, and must declare all others.
 pub(crate) fn is_fragment(text: &str) -> bool {
     let bare = text.trim_matches([' ', '\t', '\r', '\n']);

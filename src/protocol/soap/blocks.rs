@@ -58,7 +58,7 @@ impl fmt::Debug for SoapSecurity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PasswordType {
-    /// As it is. The connection has to be encrypted.
+    /// In plain text (`PasswordText`). Use it over TLS only.
     #[default]
     Text,
     /// As a SHA-1 digest with a nonce and the time.

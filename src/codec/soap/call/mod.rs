@@ -1,5 +1,7 @@
 //! Writes calls to an upstream in the format that its WSDL describes.
 
+mod free_form;
+
 use super::binding::{
     Binding, ElementContent, MapEntry, MessagePart, Occurrence, Operation, PartKind, Particle, QualifiedName,
     RecordType, TypeStructure, Wildcard,
@@ -8,7 +10,7 @@ use super::content::{Given, can_be_absent, first_part};
 use super::fault::attribute;
 use super::simple::{SimpleType, atomic};
 use super::{INSTANCE, SoapVersion};
-use crate::codec::xml::{Characters, Control, escape, is_fragment};
+use crate::codec::xml::{Characters, Control, escape};
 use crate::model::fault::Fault;
 use crate::model::shape::escape as escape_name;
 use crate::model::text::{abridge, nearest};
@@ -598,13 +600,13 @@ impl<'b> BindingWriter<'b> {
         for (at, part) in record.parts.iter().enumerate().filter(|(_, part)| part.kind == PartKind::Wildcard) {
             if let Some(value) = given.next(at, part) {
                 self.path.push(&part.name);
-                self.inside(namespace, record.mixed, value)?;
+                self.free_content(namespace, record.mixed, value)?;
                 self.path.pop();
             }
         }
         if record.entry.is_none() {
             for (name, value) in std::mem::take(&mut given.further) {
-                self.loose(namespace, name, value, false)?;
+                self.free_member(namespace, name, value, false)?;
             }
         }
         Ok(())
@@ -644,218 +646,6 @@ impl<'b> BindingWriter<'b> {
                 _ => self.raw(&["xsd:anyType"]),
             },
         }
-    }
-
-    /// Writes the items of Apache's `Map`.
-    fn map(&mut self, members: &[(String, Value)]) -> Result<(), Fault> {
-        for (key, value) in members {
-            self.raw(&["<item><key xsi:type=\"xsd:string\">"]);
-            self.characters(key)?;
-            self.raw(&["</key><value"]);
-            match (value, self.binding.type_of_name("Map")) {
-                (Value::Struct(members), Some(at)) if type_name(value).is_none() => {
-                    if let Some(name) = self.binding.typed(at).and_then(|typed| typed.name.as_ref()) {
-                        self.raw(&[" xsi:type=\""]);
-                        self.name(name);
-                        self.raw(&["\""]);
-                    }
-                    self.raw(&[">"]);
-                    self.map(members)?;
-                }
-                _ => self.any(value)?,
-            }
-            self.raw(&["</value></item>"]);
-        }
-        Ok(())
-    }
-
-    /// Writes the rest of a start tag with the value's type, and the value.
-    fn any(&mut self, value: &Value) -> Result<(), Fault> {
-        if let Some(at) = type_name(value).and_then(|local| self.binding.type_of_name(local)) {
-            let name = self.binding.typed(at).and_then(|typed| Some((typed.name.as_ref()?, &typed.structure)));
-            if let Some((name, structure)) = name {
-                self.raw(&[" xsi:type=\""]);
-                self.name(name);
-                self.raw(&["\""]);
-                return self.structure(structure, value);
-            }
-        }
-        let kind = match value {
-            Value::Nil => {
-                self.raw(&[" xsi:nil=\"true\">"]);
-                return Ok(());
-            }
-            Value::Array(items) if self.encoded => {
-                self.raw(&[" xsi:type=\"soapenc:Array\" soapenc:arrayType=\"xsd:anyType[", &items.len().to_string()]);
-                self.raw(&["]\">"]);
-                return items.iter().try_for_each(|item| self.loose(None, "item", item, true));
-            }
-            // XML Schema has no built-in type for lists and structs, so they are written as plain elements.
-            Value::Array(items) => {
-                self.raw(&[">"]);
-                return items.iter().try_for_each(|item| self.loose(None, "item", item, true));
-            }
-            Value::Struct(members) => {
-                self.free_attributes(members)?;
-                self.raw(&[">"]);
-                return self.free_members(None, members, true);
-            }
-            Value::Bool(_) => "boolean",
-            Value::Int(number) if i32::try_from(*number).is_ok() => "int",
-            Value::Int(_) => "long",
-            Value::Number(value) if value.is_integer() => "integer",
-            Value::Number(_) => "decimal",
-            Value::Double(_) => "double",
-            Value::Text(_) => "string",
-            Value::Date(_) => "dateTime",
-            Value::Binary(_) => "base64Binary",
-        };
-        self.raw(&[" xsi:type=\"xsd:", kind, "\">"]);
-        let text = atomic(kind, value).map_err(|expected| self.unfit(&expected, value))?;
-        self.characters(&text)
-    }
-
-    /// Writes the rest of a start tag, and a value as free-form content.
-    fn generic(&mut self, namespace: Option<usize>, mixed: bool, value: &Value) -> Result<(), Fault> {
-        if let Value::Struct(members) = value {
-            self.free_attributes(members)?;
-        }
-        self.raw(&[">"]);
-        self.inside(namespace, mixed, value)
-    }
-
-    /// Writes a value as free-form content: a struct as elements, a text as XML if it is XML, and otherwise as text, if that is
-    /// allowed.
-    fn inside(&mut self, namespace: Option<usize>, mixed: bool, value: &Value) -> Result<(), Fault> {
-        match value {
-            Value::Struct(members) => self.free_members(namespace, members, false),
-            Value::Array(items) => items.iter().try_for_each(|item| self.inside(namespace, mixed, item)),
-            Value::Text(text) if is_fragment(text) => {
-                self.raw(&[text]);
-                Ok(())
-            }
-            Value::Nil => Ok(()),
-            Value::Text(text) if text.is_empty() => Ok(()),
-            value if !mixed => Err(self.wrong("a struct or XML", value)),
-            value => {
-                let text = atomic("string", value).map_err(|expected| self.unfit(&expected, value))?;
-                self.characters(&text)
-            }
-        }
-    }
-
-    /// Writes the attributes of a free-form struct: its members whose names begin with `@`.
-    fn free_attributes(&mut self, members: &[(String, Value)]) -> Result<(), Fault> {
-        for (name, value) in members {
-            if name == XSI_TYPE_ATTRIBUTE || matches!(value, Value::Nil) {
-                continue;
-            }
-            match (name.strip_prefix('@'), value) {
-                (Some(local), Value::Array(items)) => {
-                    items.first().map_or(Ok(()), |first| self.plain_attribute(local, first))?;
-                }
-                (Some(local), value) => self.plain_attribute(local, value)?,
-                (None, _) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the elements and the text of a free-form struct. With `typed`, values carry their types.
-    fn free_members(
-        &mut self,
-        namespace: Option<usize>,
-        members: &[(String, Value)],
-        typed: bool,
-    ) -> Result<(), Fault> {
-        for (name, value) in members.iter().filter(|(name, _)| !name.starts_with('@')) {
-            if name == TEXT {
-                let text = atomic("string", value).map_err(|expected| self.unfit(&expected, value))?;
-                self.characters(&text)?;
-            } else {
-                self.loose(namespace, name, value, typed)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes a member of a free-form struct: an element, or one for each item of a list.
-    fn loose(&mut self, namespace: Option<usize>, name: &str, value: &Value, typed: bool) -> Result<(), Fault> {
-        let element = QualifiedName { namespace, local: escape_name(name).into_owned() };
-        let items = match value {
-            Value::Array(items) if !(self.encoded && typed) => items.as_slice(),
-            value => std::slice::from_ref(value),
-        };
-        for item in items {
-            self.begin(&element);
-            if typed {
-                self.any(item)?;
-            } else if matches!(item, Value::Nil) {
-                self.raw(&[" xsi:nil=\"true\">"]);
-            } else {
-                if let Value::Struct(members) = item {
-                    self.free_attributes(members)?;
-                }
-                self.raw(&[">"]);
-                match item {
-                    // Only the wildcard itself may be given as XML: inside, a text is a text.
-                    Value::Text(text) => self.characters(text)?,
-                    item => self.inside(namespace, true, item)?,
-                }
-            }
-            self.end(&element);
-        }
-        Ok(())
-    }
-
-    /// Writes the element that names a value's type, as in croupier's own WSDL.
-    fn free(&mut self, namespace: Option<usize>, value: &Value) -> Result<(), Fault> {
-        let word = |local: &str| QualifiedName { namespace, local: local.to_owned() };
-        let (name, kind) = match value {
-            Value::Nil => ("nil", "string"),
-            Value::Bool(_) => ("boolean", "boolean"),
-            Value::Int(_) => ("int", "integer"),
-            Value::Number(number) if number.is_integer() => ("integer", "integer"),
-            Value::Number(_) => ("decimal", "decimal"),
-            Value::Double(_) => ("double", "double"),
-            Value::Text(_) => ("string", "string"),
-            Value::Date(_) => ("dateTime", "string"),
-            Value::Binary(_) => ("base64", "string"),
-            Value::Array(_) => ("array", "string"),
-            Value::Struct(_) => ("struct", "string"),
-        };
-        let inner = word(name);
-        self.open(&inner);
-        match value {
-            Value::Array(items) => {
-                let item = word("item");
-                for value in items {
-                    self.open(&item);
-                    self.free(namespace, value)?;
-                    self.end(&item);
-                }
-            }
-            Value::Struct(members) => {
-                let [member, name, inside] = ["member", "name", "value"].map(word);
-                for (key, value) in members {
-                    self.open(&member);
-                    self.open(&name);
-                    self.characters(key)?;
-                    self.end(&name);
-                    self.open(&inside);
-                    self.free(namespace, value)?;
-                    self.end(&inside);
-                    self.end(&member);
-                }
-            }
-            Value::Nil => {}
-            value => {
-                let text = atomic(kind, value).map_err(|expected| self.unfit(&expected, value))?;
-                self.characters(&text)?;
-            }
-        }
-        self.end(&inner);
-        Ok(())
     }
 
     fn open(&mut self, name: &QualifiedName) {
