@@ -14,8 +14,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, count_errors};
 use super::secret_file::SecretFile;
+use super::setting_reader::{SettingReader, TlsFile};
 use super::sources::ConfigSources;
-use super::upstream::{SettingReader, TlsFile};
 use super::variables::Environment;
 use crate::codec::jws::Algorithm;
 use crate::model::text::{abridge, nearest};

@@ -46,6 +46,7 @@ mod routes;
 mod schema;
 mod secret_file;
 mod secrets;
+mod setting_reader;
 mod soap_headers;
 mod sources;
 mod syntax;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::secret_file::SecretFile;
-use super::upstream::TlsFile;
+use super::setting_reader::TlsFile;
 
 /// Where the spans of requests are sent, for a tracing system: to a collector of OpenTelemetry over OTLP (protobuf over HTTP).
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -50,8 +50,8 @@ pub(super) use with_exporter::resolve;
 mod with_exporter {
     use super::OtlpFile;
     use crate::config::problem::{Problem, count_errors};
+    use crate::config::setting_reader::SettingReader;
     use crate::config::sources::ConfigSources;
-    use crate::config::upstream::SettingReader;
     use crate::config::variables::Environment;
     use crate::server::otlp::OtlpSettings;
     use crate::upstream::transport::Address;
