@@ -184,6 +184,18 @@ fn came() -> impl Strategy<Value = Came> {
 }
 
 #[test]
+fn nil_comes_back_by_every_client_codec() {
+    let service =
+        SERVICES.iter().position(|make| make().interface().method("interopEchoTests.echoValue").is_some()).unwrap();
+    for method in ["echo", "interopEchoTests.echoValue"] {
+        let asked = CallTarget { service, method: method.to_owned(), args: vec![Value::Nil] };
+        for spoken in &SPOKEN[service] {
+            assert_eq!(heard(&asked, Came::JsonByPosition, spoken), Ok(Value::Nil), "{method} by {}", spoken.name);
+        }
+    }
+}
+
+#[test]
 fn a_call_ends_the_same_by_every_client_codec() {
     let config = ProptestConfig { max_shrink_iters: 200, ..random_cases(CASES) };
     let outcome = TestRunner::new(config).run(&(asked(), came()), |(asked, came)| {

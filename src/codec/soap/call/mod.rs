@@ -127,10 +127,10 @@ struct BindingWriter<'b> {
 }
 
 impl<'b> BindingWriter<'b> {
-    /// Writes one value of a part; nothing for nil, if it may be absent and has no content that says nil.
+    /// Writes one value of a part; nothing for nil, if it may be absent.
     fn occurrence(&mut self, part: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         match (part.occurs, value) {
-            (Occurrence::Maybe, Value::Nil) if !self.has_nil(&part.content) => Ok(()),
+            (Occurrence::Maybe, Value::Nil) => Ok(()),
             _ => self.element(part, value),
         }
     }
@@ -171,12 +171,6 @@ impl<'b> BindingWriter<'b> {
             ElementContent::Any => self.any(value),
             ElementContent::Typed(at) => self.typed(*at, value),
         }
-    }
-
-    /// Whether the content is a free-form value as in croupier's own documents, where an element says nil.
-    fn has_nil(&self, content: &ElementContent) -> bool {
-        let ElementContent::Typed(at) = content else { return false };
-        matches!(self.binding.typed(*at).map(|typed| &typed.structure), Some(TypeStructure::Free(_)))
     }
 
     fn is_free(&self, content: &ElementContent) -> bool {

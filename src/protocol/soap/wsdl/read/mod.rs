@@ -23,7 +23,7 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use crate::codec::soap::{Binding, Operation, SoapVersion};
+use crate::codec::soap::{Binding, BindingType, ElementContent, Occurrence, Operation, SoapVersion, TypeStructure};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method};
 use operations::{Operations, Port};
@@ -154,6 +154,9 @@ fn describe(trees: &[SourceTree<'_>], port: Option<&str>) -> Result<WsdlDescript
     }
     types.prune(methods.iter().flat_map(schemas));
     let TypeReader { typed, defs, namespaces, .. } = types;
+    if port.is_rpc() {
+        send_free_nil(&mut operations, &typed);
+    }
     let interface = Interface { title: port.title(), doc: port.doc(), methods, defs, ..Interface::default() };
     let binding = Binding { address: port.address(), version: port.version, operations, types: typed, namespaces };
     let left_out = left_out.into_iter();
@@ -166,6 +169,21 @@ fn describe(trees: &[SourceTree<'_>], port: Option<&str>) -> Result<WsdlDescript
         port: ports.iter().position(|other| other.is_same(&port)),
         ports: ports.iter().filter_map(Port::describe).collect(),
     })
+}
+
+/// A part of rpc style that is null is left out, but a free-form value, as in croupier's own documents, has an element for nil.
+/// That a part has such a type is known only when all types are read.
+fn send_free_nil(operations: &mut [Operation], types: &[BindingType]) {
+    let is_free = |content: &ElementContent| match content {
+        ElementContent::Typed(at) => {
+            matches!(types.get(*at).map(|typed| &typed.structure), Some(TypeStructure::Free(_)))
+        }
+        _ => false,
+    };
+    let parts = operations.iter_mut().flat_map(|operation| &mut operation.request.parts);
+    for part in parts.filter(|part| is_free(&part.content)) {
+        part.occurs = Occurrence::Once;
+    }
 }
 
 /// Removes the methods that use types which cannot be read: the faults of these by the names of their definitions.
