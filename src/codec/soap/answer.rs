@@ -12,7 +12,8 @@ use super::binding::{
     Binding, ElementContent, ItemsType, MapEntry, MessagePart, Occurrence, PartKind, RecordType, ResultContent,
     TypeStructure,
 };
-use super::call::{TEXT, TYPE, XSI_TYPE_ATTRIBUTE};
+use super::call::{ORDER, TEXT, TYPE, XSI_TYPE_ATTRIBUTE};
+use super::content::written_order;
 use super::lexical::SoapScalar;
 use super::read::{Marks, ShapeReader};
 use super::simple::{Facet, SimpleType};
@@ -264,7 +265,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
         depth: usize,
     ) -> Result<(), Fault> {
         let depth = self.inner.deeper(depth)?;
-        let children = Children::sort(element, record);
+        let children = Children::sort(element, record, &self.binding.namespaces);
         let further = children.further(element, record, self.encoded);
         let opened = self.inner.tape.open();
         let mut count = 0;
@@ -294,6 +295,11 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             taken.extend(has_further.then_some(part.name.as_str().into()));
             count += 1;
         }
+        if let Some(order) = &children.order {
+            self.inner.name(Cow::Borrowed(ORDER));
+            self.order(order, &record.parts, depth)?;
+            count += 1;
+        }
         let text = element.whole_text();
         if record.parts.iter().all(|part| part.kind != PartKind::Text) && !is_blank(&text) {
             self.named(TEXT, TapeNode::Text(text));
@@ -314,6 +320,20 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             count += 1;
         }
         self.inner.tape.close_struct(opened, count)
+    }
+
+    /// Writes the order of elements, as the names of their parts.
+    fn order(&mut self, order: &[usize], parts: &'s [MessagePart], depth: usize) -> Result<(), Fault> {
+        self.inner.deeper(depth)?;
+        let opened = self.inner.tape.open();
+        let names = order.iter().filter_map(|at| parts.get(*at));
+        let mut count = 0;
+        for part in names {
+            self.inner.tape.push(TapeNode::Text(Cow::Owned(part.name.clone())));
+            count += 1;
+        }
+        self.inner.tape.close_array(opened, count);
+        Ok(())
     }
 
     fn named(&mut self, name: &str, node: TapeNode<'a>) {
@@ -512,11 +532,14 @@ struct Children<'e, 'a> {
     parts: Vec<usize>,
     /// The number of parts.
     count: usize,
+    /// The part of each element in the order of the elements, if the struct without it would be written in another one.
+    order: Option<Vec<usize>>,
 }
 
 impl<'e, 'a> Children<'e, 'a> {
-    /// Matches local names only: some servers leave out the namespaces that their schemas have.
-    fn sort(element: Element<'e, 'a>, record: &RecordType) -> Children<'e, 'a> {
+    /// Finds the part of each child by its local name only: some servers leave out the namespaces that their schemas have. Where
+    /// several parts have the name, the one with the namespace of the child is meant.
+    fn sort(element: Element<'e, 'a>, record: &RecordType, namespaces: &[String]) -> Children<'e, 'a> {
         let count = record.parts.len();
         let (mut sorted, mut next, mut ordered) = (Vec::with_capacity(count), 0, true);
         for child in element.elements() {
@@ -524,17 +547,23 @@ impl<'e, 'a> Children<'e, 'a> {
                 let part = record.parts.get(*at);
                 part.is_some_and(|it| it.kind == PartKind::Element && it.element.local == child.name())
             };
-            let near = [next, next + 1].into_iter().find(is);
-            let at = near.or_else(|| (0..count).find(is)).unwrap_or(count);
+            let is_exact = |at: &usize| {
+                let namespace = record.parts.get(*at).and_then(|part| namespaces.get(part.element.namespace?));
+                is(at) && namespace.map(String::as_str) == child.namespace()
+            };
+            let is_meant = |at: &usize| if record.has_twins { is_exact(at) } else { is(at) };
+            let near = [next, next + 1].into_iter().find(is_meant);
+            let at = near.or_else(|| (0..count).find(is_meant)).or_else(|| (0..count).find(is)).unwrap_or(count);
             ordered &= at >= next;
             next = at;
             sorted.push((at, child));
         }
+        let order = record.has_orders().then(|| unusual_order(record, &sorted)).flatten();
         if !ordered {
             sorted.sort_by_key(|(at, _)| *at);
         }
         let (parts, elements) = sorted.into_iter().unzip();
-        Children { elements, parts, count }
+        Children { elements, parts, count, order }
     }
 
     /// The elements of one part.
@@ -555,6 +584,19 @@ impl<'e, 'a> Children<'e, 'a> {
         let unknown = self.part(self.count).iter().copied().filter(|child| !is_included(child));
         gather(element, unknown, is_further)
     }
+}
+
+/// The parts of elements in the order of the elements, if they would be written in another one.
+fn unusual_order(record: &RecordType, elements: &[(usize, Element<'_, '_>)]) -> Option<Vec<usize>> {
+    let mut counts = vec![0; record.parts.len()];
+    let mut order = Vec::with_capacity(elements.len());
+    for (at, _) in elements {
+        if let Some(count) = counts.get_mut(*at) {
+            *count += 1;
+            order.push(*at);
+        }
+    }
+    (order != written_order(record, counts)).then_some(order)
 }
 
 /// The attributes of an element and some of its child elements, those of one name together, in the order of their first.

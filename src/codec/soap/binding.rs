@@ -1,6 +1,8 @@
 //! The format of an upstream's messages, as its WSDL describes it: elements, namespaces and types. Shapes cannot express
 //! this, because they assume one namespace and one way to write a list.
 
+use std::collections::HashMap;
+
 use super::SoapVersion;
 use super::simple::SimpleType;
 
@@ -14,9 +16,17 @@ pub struct Binding {
     /// The operations that can be called.
     pub operations: Vec<Operation>,
     /// The types that [`ElementContent::Typed`] refers to by index.
-    pub types: Vec<BindingType>,
+    pub types: BindingTypes,
     /// The namespaces that [`QualifiedName::namespace`] refers to by index.
     pub namespaces: Vec<String>,
+}
+
+/// The types of a binding, which are also found by their names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BindingTypes {
+    types: Vec<BindingType>,
+    /// The types with each local name, in their order.
+    by_name: HashMap<String, Vec<usize>>,
 }
 
 /// A qualified name.
@@ -196,6 +206,25 @@ pub struct RecordType {
     pub any_attribute: bool,
     /// Whether there may be text between the elements.
     pub mixed: bool,
+    /// Whether several elements have the same local name, in different namespaces.
+    pub has_twins: bool,
+}
+
+impl RecordType {
+    /// Whether elements of different names can follow each other in more than one order: several of them are in a group that is
+    /// repeated.
+    pub(super) fn has_orders(&self) -> bool {
+        fn has_orders(particle: &Particle, is_repeated: bool) -> bool {
+            match particle {
+                Particle::Sequence(range, inside) | Particle::Choice(range, inside) => {
+                    let is_repeated = is_repeated || range.max > 1;
+                    (is_repeated && inside.len() > 1) || inside.iter().any(|it| has_orders(it, is_repeated))
+                }
+                Particle::Part(..) | Particle::Wildcard => false,
+            }
+        }
+        self.particles.iter().any(|it| has_orders(it, false))
+    }
 }
 
 /// Elements that a type does not name.
@@ -229,6 +258,34 @@ pub struct MapEntry {
     pub value: MessagePart,
 }
 
+impl BindingTypes {
+    /// These types, by their indexes.
+    pub fn new(types: Vec<BindingType>) -> BindingTypes {
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, typed) in types.iter().enumerate() {
+            if let Some(name) = &typed.name {
+                by_name.entry(name.local.clone()).or_default().push(at);
+            }
+        }
+        BindingTypes { types, by_name }
+    }
+
+    /// The type with this index.
+    pub fn get(&self, at: usize) -> Option<&BindingType> {
+        self.types.get(at)
+    }
+
+    /// The indexes of all types.
+    pub(super) fn indexes(&self) -> std::ops::Range<usize> {
+        0..self.types.len()
+    }
+
+    /// The types with this local name.
+    fn named(&self, local: &str) -> &[usize] {
+        self.by_name.get(local).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
 impl Binding {
     /// The operation of this method.
     pub fn operation(&self, method: &str) -> Option<&Operation> {
@@ -249,16 +306,12 @@ impl Binding {
 
     /// The types with this local name that are derived from a type, or are the type itself.
     pub(super) fn derived(&self, from: usize, local: &str) -> Option<usize> {
-        let is = |at: &usize| {
-            let name = self.types.get(*at).and_then(|typed| typed.name.as_ref());
-            name.is_some_and(|name| name.local == local) && self.derives(*at, from)
-        };
-        (0..self.types.len()).find(is)
+        self.types.named(local).iter().copied().find(|at| self.derives(*at, from))
     }
 
     /// The first named type with this local name.
     pub(super) fn type_of_name(&self, local: &str) -> Option<usize> {
-        self.types.iter().position(|typed| typed.name.as_ref().is_some_and(|name| name.local == local))
+        self.types.named(local).first().copied()
     }
 }
 

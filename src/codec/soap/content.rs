@@ -1,5 +1,7 @@
 //! The values that are given for the parts of a message, while they are written.
 
+use std::collections::VecDeque;
+
 use super::binding::{MessagePart, Occurrence, PartKind, Particle, RecordType};
 use crate::model::value::Value;
 
@@ -8,6 +10,8 @@ pub(super) struct Given<'v> {
     slots: Vec<Slot<'v>>,
     /// Members that the type does not name.
     pub(super) further: Vec<(&'v str, &'v Value)>,
+    /// The parts of the elements that are still to be written, in the order that was given for them.
+    order: Option<VecDeque<usize>>,
 }
 
 #[derive(Clone, Copy)]
@@ -21,7 +25,42 @@ struct Slot<'v> {
 impl<'v> Given<'v> {
     /// Nothing for this number of parts.
     pub(super) fn new(parts: usize) -> Given<'v> {
-        Given { slots: vec![Slot { value: None, order: 0, written: 0 }; parts], further: Vec::new() }
+        Given { slots: vec![Slot { value: None, order: 0, written: 0 }; parts], further: Vec::new(), order: None }
+    }
+
+    /// Sets the order in which the elements of the parts follow each other. A part that has no elements is passed over.
+    ///
+    /// # Errors
+    /// The part that occurs in it more or less often than it has elements.
+    pub(super) fn set_order(&mut self, order: Vec<usize>, parts: &[MessagePart]) -> Result<(), usize> {
+        let mut counts = vec![0; parts.len()];
+        for at in &order {
+            if let Some(count) = counts.get_mut(*at) {
+                *count += 1;
+            }
+        }
+        let left = |at: usize| parts.get(at).map_or(0, |part| self.left(at, part));
+        let differs = |(at, part): (usize, &MessagePart)| {
+            part.kind == PartKind::Element && left(at) > 0 && counts.get(at) != Some(&left(at))
+        };
+        match parts.iter().enumerate().position(differs) {
+            Some(at) => Err(at),
+            None => {
+                let order = order.into_iter().filter(|at| left(*at) > 0).collect();
+                self.order = Some(order);
+                Ok(())
+            }
+        }
+    }
+
+    /// The part whose element must come next, if an order was given and something is left of it.
+    pub(super) fn next_in_order(&self) -> Option<usize> {
+        self.order.as_ref()?.front().copied()
+    }
+
+    /// Whether an element of a part can come next.
+    fn is_next(&self, at: usize, part: &MessagePart) -> bool {
+        part.kind != PartKind::Element || self.order.as_ref().is_none_or(|order| order.front() == Some(&at))
     }
 
     /// Sets the value of a part. The first one counts.
@@ -54,8 +93,11 @@ impl<'v> Given<'v> {
 
     /// The value of the next element of a part.
     pub(super) fn next(&mut self, at: usize, part: &MessagePart) -> Option<&'v Value> {
-        if self.left(at, part) == 0 {
+        if self.left(at, part) == 0 || !self.is_next(at, part) {
             return None;
+        }
+        if let Some(order) = self.order.as_mut().filter(|_| part.kind == PartKind::Element) {
+            order.pop_front();
         }
         let slot = self.slots.get_mut(at)?;
         let value = match (slot.value?, part.occurs) {
@@ -69,7 +111,9 @@ impl<'v> Given<'v> {
     /// Whether anything is left for a particle.
     pub(super) fn has(&self, record: &RecordType, particle: &Particle) -> bool {
         match particle {
-            Particle::Part(at, _) => record.parts.get(*at).is_some_and(|part| self.left(*at, part) > 0),
+            Particle::Part(at, _) => {
+                record.parts.get(*at).is_some_and(|part| self.left(*at, part) > 0 && self.is_next(*at, part))
+            }
             Particle::Sequence(_, inside) | Particle::Choice(_, inside) => inside.iter().any(|it| self.has(record, it)),
             Particle::Wildcard => {
                 let is_given =
@@ -127,5 +171,63 @@ pub(super) fn can_be_absent(particle: &Particle) -> bool {
         Particle::Sequence(range, inside) => range.min == 0 || inside.iter().all(can_be_absent),
         Particle::Choice(range, inside) => range.min == 0 || inside.iter().any(can_be_absent),
         Particle::Wildcard => true,
+    }
+}
+
+/// The order in which the elements of a struct are written that has this many of each part, and gives them in the order of the
+/// parts. It is that of [`BindingWriter`](super::call) without an order of its own.
+pub(super) fn written_order(record: &RecordType, counts: Vec<usize>) -> Vec<usize> {
+    let mut walk = Walk { left: counts, order: Vec::new() };
+    record.particles.iter().for_each(|particle| walk.particle(particle));
+    walk.order
+}
+
+struct Walk {
+    left: Vec<usize>,
+    order: Vec<usize>,
+}
+
+impl Walk {
+    fn particle(&mut self, particle: &Particle) {
+        match particle {
+            Particle::Part(at, range) => {
+                let Some(left) = self.left.get_mut(*at) else { return };
+                let count = (*left).min(usize::try_from(range.max).unwrap_or(usize::MAX));
+                *left -= count;
+                self.order.extend(std::iter::repeat_n(*at, count));
+            }
+            Particle::Sequence(range, inside) => self.rounds(range.max, |walk| {
+                inside.iter().for_each(|it| walk.particle(it));
+            }),
+            Particle::Choice(range, inside) => self.rounds(range.max, |walk| {
+                let next = inside.iter().filter_map(|it| Some((walk.first(it)?, it))).min_by_key(|(first, _)| *first);
+                if let Some((_, alternative)) = next {
+                    walk.particle(alternative);
+                }
+            }),
+            Particle::Wildcard => {}
+        }
+    }
+
+    /// Repeats a group until it takes nothing more.
+    fn rounds(&mut self, most: u32, mut round: impl FnMut(&mut Walk)) {
+        for _ in 0..most {
+            let before = self.order.len();
+            round(self);
+            if self.order.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// The first part of a particle of which something is left.
+    fn first(&self, particle: &Particle) -> Option<usize> {
+        match particle {
+            Particle::Part(at, _) => self.left.get(*at).filter(|left| **left > 0).map(|_| *at),
+            Particle::Sequence(_, inside) | Particle::Choice(_, inside) => {
+                inside.iter().filter_map(|it| self.first(it)).min()
+            }
+            Particle::Wildcard => None,
+        }
     }
 }

@@ -38,8 +38,8 @@ use crate::model::fault::Fault;
 
 pub use attachments::Attachments;
 pub use binding::{
-    Binding, BindingType, ElementContent, ItemsType, MapEntry, MessagePart, Occurrence, Operation, PartKind, Particle,
-    QualifiedName, Range, RecordType, ResultContent, TypeStructure, Wildcard,
+    Binding, BindingType, BindingTypes, ElementContent, ItemsType, MapEntry, MessagePart, Occurrence, Operation,
+    PartKind, Particle, QualifiedName, Range, RecordType, ResultContent, TypeStructure, Wildcard,
 };
 pub use call::write_call;
 pub use fault::{FaultCause, write_fault};

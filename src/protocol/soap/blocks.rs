@@ -7,8 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use roxmltree::{Document, Node};
 
-use crate::codec::xml;
+use crate::codec::soap::SoapVersion;
+use crate::codec::{DocumentLimits, xml};
 use crate::model::fault::{Fault, Kind};
 
 /// The namespaces of WS-Security 1.1.
@@ -89,22 +91,89 @@ impl SoapHeaders {
         Ok(SoapHeaders { blocks: all, security })
     }
 
+    /// Whether calls have no blocks of these.
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.security.is_none()
+    }
+
     /// The header blocks of one call.
     ///
     /// # Errors
     /// `Internal` if there are no random numbers for a nonce.
-    pub(super) fn write(&self) -> Result<String, Fault> {
+    pub(super) fn write(&self, version: SoapVersion) -> Result<String, Fault> {
         let Some(security) = &self.security else { return Ok(self.blocks.clone()) };
         let mut nonce = [0; 16];
         SystemRandom::new()
             .fill(&mut nonce)
             .map_err(|_| Fault::new(Kind::Internal, "there are no random numbers for a nonce"))?;
-        Ok(format!("{}{}", self.blocks, security.write(SystemTime::now(), &nonce)))
+        Ok(format!("{}{}", self.blocks, security.write(version, SystemTime::now(), &nonce)))
+    }
+
+    /// The text of a message with these blocks in its header, in the place of blocks that have the same names. `None` if it cannot
+    /// be written in this way.
+    pub(super) fn add_to(&self, message: &str, version: SoapVersion, limits: DocumentLimits) -> Option<String> {
+        let message = message.trim_start_matches('\u{feff}');
+        let blocks = self.write(version).ok()?;
+        let own = format!("<x>{blocks}</x>");
+        let own = xml::description(&own, DocumentLimits::default()).ok()?;
+        let is_own = |block: &Node<'_, '_>| {
+            block.is_element() && own.root_element().children().any(|it| it.tag_name() == block.tag_name())
+        };
+        let document = xml::description(message, limits).ok()?;
+        let written = match child_of_envelope(&document, "Header") {
+            Some(header) => in_header(message, header, &blocks, is_own)?,
+            None => {
+                let body = child_of_envelope(&document, "Body")?.range().start;
+                let prefix = prefix_at(message, body)?;
+                let (before, after) = message.split_at_checked(body)?;
+                format!("{before}<{prefix}Header>{blocks}</{prefix}Header>{after}")
+            }
+        };
+        // The message may declare what the blocks do not: a prefix, or a default namespace.
+        let document = xml::description(&written, limits).ok()?;
+        let header = child_of_envelope(&document, "Header")?;
+        let is_there = |block: Node<'_, '_>| header.children().any(|it| it.tag_name() == block.tag_name());
+        own.root_element().children().all(is_there).then_some(written)
     }
 }
 
+/// A child of the envelope that is in its namespace.
+fn child_of_envelope<'x>(document: &'x Document<'_>, name: &str) -> Option<Node<'x, 'x>> {
+    let envelope = document.root_element();
+    let namespace = envelope.tag_name().namespace();
+    envelope.children().find(|child| child.tag_name().name() == name && child.tag_name().namespace() == namespace)
+}
+
+/// A message with blocks at the end of its header, without the blocks that they replace.
+fn in_header(
+    message: &str,
+    header: Node<'_, '_>,
+    blocks: &str,
+    is_replaced: impl Fn(&Node<'_, '_>) -> bool,
+) -> Option<String> {
+    let place = header.range();
+    let text = message.get(place.clone())?;
+    if text.ends_with("/>") {
+        let prefix = prefix_at(message, place.start)?;
+        let (before, after) = message.split_at_checked(place.end.checked_sub(2)?)?;
+        let after = after.strip_prefix("/>")?;
+        return Some(format!("{before}>{blocks}</{prefix}Header>{after}"));
+    }
+    let end = place.start.checked_add(text.rfind("</")?)?;
+    let mut written = String::with_capacity(message.len().saturating_add(blocks.len()));
+    let mut from = 0;
+    for replaced in header.children().filter(is_replaced).map(|block| block.range()) {
+        written.push_str(message.get(from..replaced.start)?);
+        from = replaced.end;
+    }
+    written.push_str(message.get(from..end)?);
+    written.push_str(blocks);
+    written.push_str(message.get(end..)?);
+    Some(written)
+}
+
 impl SoapSecurity {
-    fn write(&self, now: SystemTime, nonce: &[u8]) -> String {
+    fn write(&self, version: SoapVersion, now: SystemTime, nonce: &[u8]) -> String {
         let time = |time: SystemTime| humantime::format_rfc3339_millis(time).to_string();
         let created = time(now);
         let timestamp = self.lifetime.and_then(|lifetime| now.checked_add(lifetime)).map(|expires| {
@@ -127,13 +196,22 @@ impl SoapSecurity {
             }
         };
         format!(
-            "<wsse:Security xmlns:wsse=\"{WSSE}\" xmlns:wsu=\"{WSU}\" soap:mustUnderstand=\"1\">{}\
+            "<wsse:Security xmlns:wsse=\"{WSSE}\" xmlns:wsu=\"{WSU}\" xmlns:soap=\"{}\" soap:mustUnderstand=\"1\">{}\
              <wsse:UsernameToken wsu:Id=\"UT-1\"><wsse:Username>{}</wsse:Username>\
              <wsse:Password Type=\"{PROFILE}{kind}\">{password}</wsse:Password>{proof}</wsse:UsernameToken></wsse:Security>",
+            version.namespace(),
             timestamp.unwrap_or_default(),
             escaped(&self.user)
         )
     }
+}
+
+/// The prefix of the tag that begins here, with its colon.
+fn prefix_at(message: &str, at: usize) -> Option<&str> {
+    let name = message.get(at..)?.strip_prefix('<')?;
+    let end = name.find(|c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/'))?;
+    let name = name.get(..end)?;
+    Some(name.split_once(':').and_then(|(prefix, _)| name.get(..=prefix.len())).unwrap_or_default())
 }
 
 /// A text between tags.
@@ -147,7 +225,7 @@ mod tests {
 
     fn token(password_type: PasswordType, lifetime: Option<Duration>) -> String {
         let security = SoapSecurity { user: "a&b".into(), password: "p<w".into(), password_type, lifetime };
-        security.write(SystemTime::UNIX_EPOCH, b"0123456789abcdef")
+        security.write(SoapVersion::V11, SystemTime::UNIX_EPOCH, b"0123456789abcdef")
     }
 
     #[test]
@@ -165,7 +243,7 @@ mod tests {
         );
         assert!(digest.contains("<wsu:Expires>1970-01-01T00:05:00.000Z</wsu:Expires>"), "{digest}");
         assert!(!digest.contains("p&lt;w"));
-        assert!(xml::is_fragment(&digest.replace("soap:", "")));
+        assert!(xml::is_fragment(&digest));
     }
 
     #[test]
@@ -174,5 +252,35 @@ mod tests {
         for text in ["", "a", "<a>", "<b:c/>", "</soap:Header><soap:Header>", "<a/>text"] {
             assert_eq!(SoapHeaders::new([text], None), Err(NotABlock), "{text}");
         }
+    }
+
+    #[test]
+    fn blocks_are_added_to_messages_as_they_are() {
+        let headers = SoapHeaders::new(["<b:c xmlns:b='urn:b'>1</b:c>", "<d/>"], None).unwrap();
+        let added = |message: &str| headers.add_to(message, SoapVersion::V11, DocumentLimits::default());
+        let envelope = |inside: &str| format!("<e:Envelope xmlns:e='urn:e'>{inside}<e:Body><x/></e:Body></e:Envelope>");
+        let blocks = "<b:c xmlns:b='urn:b'>1</b:c><d/>";
+        for (header, expected) in [
+            ("", format!("<e:Header>{blocks}</e:Header>")),
+            ("<e:Header/>", format!("<e:Header>{blocks}</e:Header>")),
+            ("\n<e:Header a='/>' />", format!("\n<e:Header a='/>' >{blocks}</e:Header>")),
+            ("<e:Header><own>2</own></e:Header >", format!("<e:Header><own>2</own>{blocks}</e:Header >")),
+            // A block of the client with the same name gives way.
+            (
+                "<e:Header><c xmlns='urn:b'>3</c> <d xmlns='urn:d'/><own/></e:Header>",
+                format!("<e:Header> <d xmlns='urn:d'/><own/>{blocks}</e:Header>"),
+            ),
+        ] {
+            assert_eq!(added(&envelope(header)), Some(envelope(&expected)), "{header}");
+        }
+        assert_eq!(
+            added("<Envelope><Body/></Envelope>"),
+            Some(format!("<Envelope><Header>{blocks}</Header><Body/></Envelope>"))
+        );
+        assert_eq!(added("<Envelope/>"), None);
+        // The message declares what the blocks do not, which would change them.
+        assert_eq!(added("<Envelope xmlns='urn:e'><Header/><Body/></Envelope>"), None);
+        let undeclared = SoapHeaders::new(["<a xsi:nil='true'/>"], None).unwrap();
+        assert_eq!(undeclared.add_to(&envelope(""), SoapVersion::V11, DocumentLimits::default()), None);
     }
 }

@@ -70,7 +70,7 @@ impl SoapCodec {
         let arguments = arguments.placed(known)?;
         let mut body = Vec::with_capacity(1024);
         #[cfg(feature = "server")]
-        let blocks = self.headers.write()?;
+        let blocks = self.headers.write(self.binding.version)?;
         #[cfg(not(feature = "server"))]
         let blocks = "";
         write_call(&mut body, &self.binding, operation, &arguments, blocks.as_ref(), self.control)?;
@@ -82,9 +82,16 @@ impl SoapCodec {
         &self.binding
     }
 
-    /// The request with a message in its original bytes, which are UTF-8; `None` if the upstream does not have the method.
+    /// The request with a message in its original bytes, which are UTF-8, and the configured header blocks; `None` if the upstream
+    /// does not have the method, or the blocks cannot be added.
     pub(crate) fn encode_raw(&self, method: &str, body: &[u8]) -> Option<Request<Bytes>> {
         let operation = self.binding.operations.iter().find(|operation| operation.method == method)?;
+        #[cfg(feature = "server")]
+        if !self.headers.is_empty() {
+            let text = std::str::from_utf8(body).ok()?;
+            let text = self.headers.add_to(text, self.binding.version, self.limits)?;
+            return Some(self.post(text.into_bytes(), &operation.action));
+        }
         Some(self.post(body.to_vec(), &operation.action))
     }
 

@@ -258,6 +258,96 @@ fn repeated_groups_keep_their_order() {
 }
 
 #[test]
+fn the_order_of_repeated_groups_comes_with_responses() {
+    let types = "<x:complexType name='Changes'><x:choice maxOccurs='unbounded'><x:element name='set' type='x:string'/>\
+                 <x:element name='drop' type='x:string' nillable='true'/><x:sequence><x:element name='from' type='x:int'/>\
+                 <x:element name='to' type='x:int' minOccurs='0'/></x:sequence></x:choice></x:complexType>\
+                 <x:complexType name='Pairs'><x:sequence><x:element name='id' type='x:int'/><x:sequence minOccurs='0' maxOccurs='9'>\
+                 <x:element name='k' type='x:string'/><x:element name='v' type='x:int' minOccurs='0'/></x:sequence></x:sequence>\
+                 </x:complexType>";
+    let both = |kind: &str| {
+        let one = sequence(&format!("<x:element name='it' type='z:{kind}'/>"));
+        zoo(&(element("Ask", &one) + &element("Answer", &one) + types))
+    };
+    let changes = both("Changes");
+    let pairs = both("Pairs");
+    // What comes back is sent again as it came, and `#order` comes only where it is needed for that.
+    for (zoo, inside, expected) in [
+        (&changes, "<set>1</set><drop>2</drop>", r#"{"set": ["1"], "drop": ["2"]}"#),
+        (&changes, "<from>1</from><to>2</to><from>3</from>", r#"{"from": [1, 3], "to": [2]}"#),
+        (
+            &changes,
+            "<set>1</set><drop>2</drop><set>3</set>",
+            r##"{"set": ["1", "3"], "drop": ["2"], "#order": ["set", "drop", "set"]}"##,
+        ),
+        (
+            &changes,
+            "<from>1</from><from>2</from><to>3</to><set>4</set>",
+            r##"{"set": ["4"], "from": [1, 2], "to": [3], "#order": ["from", "from", "to", "set"]}"##,
+        ),
+        (&pairs, "<id>1</id>", r#"{"id": 1}"#),
+        (&pairs, "<id>1</id><k>a</k><v>1</v><k>b</k><v>2</v>", r#"{"id": 1, "k": ["a", "b"], "v": [1, 2]}"#),
+        (
+            &pairs,
+            "<id>1</id><k>a</k><k>b</k><v>2</v>",
+            r##"{"id": 1, "k": ["a", "b"], "v": [2], "#order": ["id", "k", "k", "v"]}"##,
+        ),
+    ] {
+        let value = heard(zoo, &format!("<it>{inside}</it>"));
+        assert_eq!(value, json(expected), "{inside}");
+        let again = sent(zoo, &format!("[{value}]")).replace("n0:", "");
+        assert_eq!(again, format!("<Ask><it>{inside}</it></Ask>"));
+    }
+    for (value, message) in [
+        (r##"{"set": ["1"], "#order": "set"}"##, "parameter `it`: `#order` must be a list of names"),
+        (r##"{"set": ["1"], "#order": ["sit"]}"##, "parameter `it`: `#order` must be a list of the names of members"),
+        (
+            r##"{"set": ["1", "2"], "#order": ["set"]}"##,
+            "parameter `it`: `#order` must name `set` as often as it has items",
+        ),
+        (
+            r##"{"from": [1], "to": [2], "#order": ["to", "from"]}"##,
+            "parameter `it`: `#order` has `to` where the type does not allow it",
+        ),
+    ] {
+        assert_eq!(refused(&changes, &format!("[{value}]")), message, "{value}");
+    }
+}
+
+#[test]
+fn elements_of_one_name_in_two_namespaces_are_two_members() {
+    let types = "<x:complexType name='Two'><x:sequence><x:element name='id' type='x:int' form='unqualified'/>\
+                 <x:element ref='z:id'/></x:sequence></x:complexType><x:element name='id' type='x:string'/>";
+    let one = sequence("<x:element name='it' type='z:Two'/>");
+    let zoo = zoo(&(element("Ask", &one) + &element("Answer", &one) + types));
+    let value = json(r#"{"id": 1, "id_2": "b"}"#);
+    assert_eq!(heard(&zoo, "<z:it><id>1</id><z:id>b</z:id></z:it>"), value);
+    assert_eq!(heard(&zoo, "<z:it><z:id>b</z:id><id>1</id></z:it>"), value);
+    let whole = sent(&zoo, &format!("[{value}]"));
+    assert!(whole.contains("<id>1</id><n0:id>b</n0:id>"), "{whole}");
+}
+
+#[test]
+fn a_value_of_any_type_can_have_each_type_of_the_document() {
+    let types = "<x:complexType name='Option'><x:sequence><x:element name='Value' type='x:int'/></x:sequence></x:complexType>\
+                 <x:complexType name='Unreadable'><x:sequence><x:element ref='z:nowhere'/></x:sequence></x:complexType>";
+    let one = sequence("<x:element name='it' type='x:anyType'/>");
+    let zoo = zoo(&(element("Ask", &one) + &element("Answer", &one) + types));
+    assert_eq!(
+        sent(&zoo, r#"[{"@type": "Option", "Value": 3}]"#).replace("n0:", ""),
+        r#"<Ask><it xsi:type="Option"><Value>3</Value></it></Ask>"#
+    );
+    assert_eq!(
+        refused(&zoo, r#"[{"@type": "Option", "Value": "3.5"}]"#),
+        "parameter `it.Value`: expected an integer, not `3.5`"
+    );
+    assert_eq!(
+        heard(&zoo, "<z:it i:type='z:Option'><z:Value>3</z:Value></z:it>"),
+        json(r#"{"@type": "Option", "Value": 3}"#)
+    );
+}
+
+#[test]
 fn derived_types_are_named() {
     let types = "<x:complexType name='Animal' abstract='true'><x:sequence><x:element name='id' type='x:int'/></x:sequence>\
                  </x:complexType><x:complexType name='Bird'><x:complexContent><x:extension base='z:Animal'><x:sequence>\

@@ -50,7 +50,9 @@ pub(crate) mod upstream;
 
 use proptest::test_runner::Config;
 
-/// `count` cases of a property. A case that fails is printed and not written to a file: it belongs in a test of its own.
+/// `count` cases of a property, or as many times more as the variable `TIMES_CASES` says. A case that fails is printed and
+/// not written to a file: it belongs in a test of its own.
 pub(crate) fn random_cases(count: u32) -> Config {
-    Config { cases: count, failure_persistence: None, ..Config::default() }
+    let times = std::env::var("TIMES_CASES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    Config { cases: count.saturating_mul(times), failure_persistence: None, ..Config::default() }
 }

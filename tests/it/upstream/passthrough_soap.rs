@@ -6,6 +6,7 @@ use croupier::codec::soap::Operation;
 use croupier::model::name_patterns::NamePatterns;
 use croupier::model::shape::Shapes;
 use croupier::protocol::Protocol;
+use croupier::protocol::soap::blocks::SoapHeaders;
 use croupier::protocol::soap::server::namespace_of;
 use croupier::protocol::soap::wsdl::read as discover;
 use croupier::protocol::soap::wsdl::write as wsdl;
@@ -28,6 +29,15 @@ const V12: &str = "http://www.w3.org/2003/05/soap-envelope";
 
 /// The server, whose one method is `hello`, as its own description has it.
 async fn remote(server: &ScriptedUpstream, versions: Versions, deny: &str) -> Arc<dyn RpcService> {
+    remote_with_headers(server, versions, deny, SoapHeaders::default()).await
+}
+
+async fn remote_with_headers(
+    server: &ScriptedUpstream,
+    versions: Versions,
+    deny: &str,
+    soap_headers: SoapHeaders,
+) -> Arc<dyn RpcService> {
     let service = sound();
     let form = WsdlForm { style: Style::Document, versions };
     let shapes = Shapes::of(&service.interface());
@@ -38,7 +48,13 @@ async fn remote(server: &ScriptedUpstream, versions: Versions, deny: &str) -> Ar
     let deny = NamePatterns(vec![deny.to_owned()]);
     let remote = Upstream::new(
         transport,
-        UpstreamOptions { description, deny, max_response: LARGEST, ..UpstreamOptions::new(Protocol::Soap) },
+        UpstreamOptions {
+            description,
+            deny,
+            soap_headers,
+            max_response: LARGEST,
+            ..UpstreamOptions::new(Protocol::Soap)
+        },
     )
     .unwrap();
     remote.discover().await.unwrap();
@@ -113,6 +129,26 @@ async fn headers_that_must_be_understood_are_passed_through() {
         let (status, text) = post_to(&remote, &frontends(), "", media, own.as_bytes()).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(text.contains("MustUnderstand"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn configured_headers_are_added() {
+    let server = ScriptedUpstream::start().await;
+    let block = r#"<t:Tenant xmlns:t="urn:t">7</t:Tenant>"#;
+    for (versions, envelope, media) in [(Versions::One, V11, "text/xml"), (Versions::Two, V12, "application/soap+xml")]
+    {
+        let headers = SoapHeaders::new([block], None).unwrap();
+        let (remote, answer) = (remote_with_headers(&server, versions, "", headers).await, answer(envelope));
+        server.will([Act::Output(response("200 OK", media, &answer))]);
+        let sent = call(envelope, THEIRS);
+        let heard = post_to(&remote, &frontends(), "", media, sent.as_bytes()).await;
+        assert_eq!(heard, (StatusCode::OK, answer.clone()), "{envelope}");
+        assert_eq!(body_of(&server.last()), sent.replace("</e:Header>", &format!("{block}</e:Header>")));
+        // What the client says of the same is not sent.
+        let spoofed = sent.replace("<h:own ", r#"<Tenant xmlns="urn:t">8</Tenant><h:own "#);
+        assert_eq!(post_to(&remote, &frontends(), "", media, spoofed.as_bytes()).await.0, StatusCode::OK);
+        assert_eq!(body_of(&server.last()), sent.replace("</e:Header>", &format!("{block}</e:Header>")));
     }
 }
 

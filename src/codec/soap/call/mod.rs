@@ -27,6 +27,8 @@ const XML: &str = "http://www.w3.org/XML/1998/namespace";
 pub(super) const TEXT: &str = "#text";
 pub(super) const TYPE: &str = "@type";
 pub(super) const XSI_TYPE: &str = "xsi:type";
+/// The order of the elements of a struct, by the names of its members.
+pub(super) const ORDER: &str = "#order";
 /// The attribute `xsi:type` of an element of any type.
 pub(super) const XSI_TYPE_ATTRIBUTE: &str = "@xsi:type";
 
@@ -236,7 +238,7 @@ impl<'b> BindingWriter<'b> {
         let binding = self.binding;
         let Some(typed) = binding.typed(declared) else { return Ok(None) };
         let names = || {
-            let derived = (0..binding.types.len()).filter(|at| binding.derives(*at, declared));
+            let derived = binding.types.indexes().filter(|at| binding.derives(*at, declared));
             let concrete = derived.filter_map(|at| binding.typed(at)).filter(|typed| !typed.is_abstract);
             concrete.filter_map(|typed| Some(format!("`{}`", typed.name.as_ref()?.local)))
         };
@@ -367,13 +369,32 @@ impl<'b> BindingWriter<'b> {
             let by_name = record.parts.iter().position(|part| part.name == *name);
             match by_name.or_else(|| record.parts.iter().position(is)) {
                 Some(at) => given.set(at, order, value),
-                None if name == TYPE || name == XSI_TYPE || name == XSI_TYPE_ATTRIBUTE => {}
+                None if [TYPE, XSI_TYPE, XSI_TYPE_ATTRIBUTE, ORDER].contains(&name.as_str()) => {}
                 None if (attribute.is_some() && record.any_attribute) || (name == TEXT && record.mixed) => {}
                 None if record.entry.is_some() || record.wildcard.is_some() => given.further.push((name, value)),
                 None => return Err(self.unknown(name, &record.parts)),
             }
         }
+        if let Some((_, order)) = members.iter().find(|(name, _)| name == ORDER) {
+            self.set_order(record, order, &mut given)?;
+        }
         Ok(given)
+    }
+
+    /// Sets the order of the elements, which are named by the members that they are of.
+    fn set_order(&self, record: &'b RecordType, order: &Value, given: &mut Given<'_>) -> Result<(), Fault> {
+        let place = |name: &Value| match name {
+            Value::Text(name) => record.parts.iter().position(|part| part.name == *name),
+            _ => None,
+        };
+        let Value::Array(names) = order else { return Err(self.at(format!("`{ORDER}` must be a list of names"))) };
+        let Some(places) = names.iter().map(place).collect::<Option<Vec<_>>>() else {
+            return Err(self.at(format!("`{ORDER}` must be a list of the names of members")));
+        };
+        given.set_order(places, &record.parts).map_err(|at| {
+            let name = record.parts.get(at).map_or("", |part| part.name.as_str());
+            self.at(format!("`{ORDER}` must name `{name}` as often as it has items"))
+        })
     }
 
     /// Writes the attributes that a type declares.
@@ -491,6 +512,7 @@ impl<'b> BindingWriter<'b> {
     }
 
     fn nothing_left(&mut self, record: &'b RecordType, given: &Given<'_>) -> Result<(), Fault> {
+        self.check_order(record, given)?;
         for (at, part) in record.parts.iter().enumerate().filter(|(_, part)| part.kind == PartKind::Element) {
             let left = given.left(at, part);
             if left > 0 {
@@ -514,16 +536,15 @@ impl<'b> BindingWriter<'b> {
                     self.occurrence(part, value)?;
                     count += 1;
                 }
-                if count == 0 && range.min > 0 {
-                    match &part.fixed {
-                        Some(fixed) => self.element(part, &Value::Text(fixed.clone()))?,
-                        None if part.occurs == Occurrence::Repeatedly => {
-                            return Err(self.at(format!("expected at least {} items, not 0", range.min)));
-                        }
-                        None => return Err(self.at("it is missing".to_owned())),
+                match &part.fixed {
+                    _ if count >= range.min => {}
+                    Some(fixed) if count == 0 => self.element(part, &Value::Text(fixed.clone()))?,
+                    _ => {
+                        self.path.pop();
+                        self.check_order(record, given)?;
+                        self.path.push(&part.name);
+                        return Err(self.too_few(part, range.min, count));
                     }
-                } else if count < range.min {
-                    return Err(self.at(format!("expected at least {} items, not {count}", range.min)));
                 }
                 self.path.pop();
                 Ok(())
@@ -554,7 +575,7 @@ impl<'b> BindingWriter<'b> {
         inside: &'b [Particle],
         given: &mut Given<'_>,
     ) -> Result<(), Fault> {
-        let mut active: Vec<_> = inside.iter().filter(|it| given.has(record, it)).collect();
+        let active: Vec<_> = inside.iter().filter(|it| given.has(record, it)).collect();
         if active.is_empty() {
             return match can_be_absent(choice) {
                 true => Ok(()),
@@ -562,17 +583,16 @@ impl<'b> BindingWriter<'b> {
             };
         }
         if most > 1 {
-            active.sort_by_key(|it| given.order(record, it));
             let mut rounds = 0;
-            for alternative in active {
-                while given.has(record, alternative) {
-                    if rounds == most {
-                        let names = names_of(record, inside);
-                        return Err(self.at(format!("expected at most {most} of {names}")));
-                    }
-                    self.particle(record, alternative, given)?;
-                    rounds += 1;
+            while let Some(alternative) =
+                inside.iter().filter(|it| given.has(record, it)).min_by_key(|it| given.order(record, it))
+            {
+                if rounds == most {
+                    let names = names_of(record, inside);
+                    return Err(self.at(format!("expected at most {most} of {names}")));
                 }
+                self.particle(record, alternative, given)?;
+                rounds += 1;
             }
             return Ok(());
         }
@@ -707,6 +727,22 @@ impl<'b> BindingWriter<'b> {
             value => return self.wrong(expected, value),
         };
         self.at(format!("expected {expected}, not {given}"))
+    }
+
+    /// A fault about a part of which too few elements are given.
+    fn too_few(&self, part: &MessagePart, least: u32, count: u32) -> Fault {
+        match part.occurs {
+            Occurrence::Repeatedly => self.at(format!("expected at least {least} items, not {count}")),
+            Occurrence::Once | Occurrence::Maybe => self.at("it is missing".to_owned()),
+        }
+    }
+
+    /// Fails if the given order has an element next where the type does not allow it.
+    fn check_order(&self, record: &RecordType, given: &Given<'_>) -> Result<(), Fault> {
+        match given.next_in_order().and_then(|at| record.parts.get(at)) {
+            Some(part) => Err(self.at(format!("`{ORDER}` has `{}` where the type does not allow it", part.name))),
+            None => Ok(()),
+        }
     }
 
     fn unknown(&self, name: &str, parts: &[MessagePart]) -> Fault {

@@ -1,6 +1,6 @@
 //! The content of complex types: elements in their order, wildcards and attributes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -57,7 +57,10 @@ impl Content {
 
     /// The form of messages with this content.
     pub(super) fn into_record(self) -> RecordType {
+        let mut locals = HashSet::new();
+        let mut elements = self.members.iter().map(|it| &it.part).filter(|part| part.kind == PartKind::Element);
         RecordType {
+            has_twins: !elements.all(|part| locals.insert(part.element.local.clone())),
             parts: self.members.into_iter().map(|member| member.part).collect(),
             particles: self.particles,
             entry: None,

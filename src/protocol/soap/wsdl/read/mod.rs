@@ -23,7 +23,9 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use crate::codec::soap::{Binding, BindingType, ElementContent, Occurrence, Operation, SoapVersion, TypeStructure};
+use crate::codec::soap::{
+    Binding, BindingType, BindingTypes, ElementContent, Occurrence, Operation, SoapVersion, TypeStructure,
+};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method};
 use operations::{Operations, Port};
@@ -158,7 +160,8 @@ fn describe(trees: &[SourceTree<'_>], port: Option<&str>) -> Result<WsdlDescript
         send_free_nil(&mut operations, &typed);
     }
     let interface = Interface { title: port.title(), doc: port.doc(), methods, defs, ..Interface::default() };
-    let binding = Binding { address: port.address(), version: port.version, operations, types: typed, namespaces };
+    let types = BindingTypes::new(typed);
+    let binding = Binding { address: port.address(), version: port.version, operations, types, namespaces };
     let left_out = left_out.into_iter();
     let left_out = left_out.map(|(name, fault)| LeftOutOperation { name, reason: fault.message.into_owned() });
     Ok(WsdlDescription {

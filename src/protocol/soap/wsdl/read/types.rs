@@ -79,6 +79,8 @@ pub(super) struct TypeReader<'x> {
     optional: HashSet<usize>,
     /// The index of Apache's `Map`.
     map: Option<usize>,
+    /// Whether there are elements of any type.
+    uses_any: bool,
     /// The number of members that may still be read.
     left: usize,
 }
@@ -99,6 +101,7 @@ impl<'x> TypeReader<'x> {
             substitutes: substitutes(sources),
             optional: HashSet::new(),
             map: None,
+            uses_any: false,
             left: MAX_MEMBERS,
         }
     }
@@ -118,6 +121,24 @@ impl<'x> TypeReader<'x> {
 
     /// Converts all types in the queue. Returns the types that cannot be converted, by the names of their definitions.
     pub(super) fn finish(&mut self) -> Vec<(String, Fault)> {
+        let mut failed = self.convert_waiting();
+        // A value of any type can have each type of the document.
+        if self.uses_any {
+            for element in self.sources.all(ComponentKind::Type) {
+                if self.left < MEMBERS_FOR_DERIVED {
+                    break;
+                }
+                if element.tag_name().name() == "complexType" {
+                    self.complex(element, element.attribute("name").unwrap_or_default(), true);
+                    failed.extend(self.convert_waiting());
+                }
+            }
+        }
+        self.describe_derived();
+        failed
+    }
+
+    fn convert_waiting(&mut self) -> Vec<(String, Fault)> {
         let mut failed = Vec::new();
         while let Some((at, element, name)) = self.waiting.pop_front() {
             let (mut schema, structure) = match self.structure(element, &name) {
@@ -139,7 +160,6 @@ impl<'x> TypeReader<'x> {
                 slot.structure = structure;
             }
         }
-        self.describe_derived();
         failed
     }
 
@@ -277,7 +297,10 @@ impl<'x> TypeReader<'x> {
         }
         match schema_child(element, "complexType") {
             Some(inner) => Ok(self.complex(inner, hint, false)),
-            None => Ok(any()),
+            None => {
+                self.uses_any = true;
+                Ok(any())
+            }
         }
     }
 
@@ -287,6 +310,7 @@ impl<'x> TypeReader<'x> {
             return Ok(self.map());
         }
         if let Some(known) = builtin(name) {
+            self.uses_any |= known.content == ElementContent::Any;
             return Ok(known);
         }
         let element = self.sources.find(ComponentKind::Type, name, from)?;

@@ -1,0 +1,401 @@
+"""Calls made up from the OpenRPC documents of groups in front of SOAP services, with what is sent held to the services' own
+schemas by libxml2.
+
+    python3 soap_made_up.py CROUPIER FOLDER SEED CALLS [NAME...]
+
+FOLDER has WSDL documents and `index.tsv`, whose columns `name` and `entry` say what they are called and where each begins.
+Values are random, but valid by the JSON Schemas of the parameters: alternatives, attributes, derived types, facets. A call
+that is refused counts as not valid. Documents of style rpc are left out, because no schema declares their elements, and so
+are those that libxml2 cannot compile. Prints a line for each kind of failure, and as its last line how many calls there
+were and how many were valid.
+"""
+
+import collections
+import contextlib
+import csv
+import http.client
+import http.server
+import json
+import os
+import random
+import re
+import re._constants as sre
+import re._parser as patterns
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.parse
+
+from lxml import etree
+
+XSD = "{http://www.w3.org/2001/XMLSchema}"
+WSDL = "{http://schemas.xmlsoap.org/wsdl/}"
+XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
+XML_ATTRIBUTES = f"""<xs:schema xmlns:xs="{XSD[1:-1]}" targetNamespace="{XML_NAMESPACE}">
+<xs:attribute name="lang" type="xs:language"/><xs:attribute name="base" type="xs:anyURI"/>
+<xs:attribute name="space"><xs:simpleType><xs:restriction base="xs:NCName"><xs:enumeration value="default"/>
+<xs:enumeration value="preserve"/></xs:restriction></xs:simpleType></xs:attribute></xs:schema>"""
+# How deep values may nest before they have nothing that is optional, and before they are given up.
+OPTIONAL_DEPTH, MAX_DEPTH = 5, 24
+# What a made-up value cannot know: elements and attributes of the schema at a wildcard.
+FREE = ["x", {"made": "up"}]
+
+
+# ---- The schemas of a document ----------------------------------------------------------------------------------------
+
+def documents(entry):
+    """The documents of a description by their paths: the entry and what it imports and includes from the folder."""
+    found, waiting = {}, [entry]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not os.path.isfile(path):
+            continue
+        found[path] = etree.parse(path, etree.XMLParser(huge_tree=True)).getroot()
+        for link in found[path].iter(WSDL + "import", XSD + "import", XSD + "include", XSD + "redefine"):
+            location = link.get("location") or link.get("schemaLocation") or ""
+            if location and "://" not in location:
+                waiting.append(os.path.normpath(os.path.join(os.path.dirname(path), location)))
+    return found
+
+
+def compiled(entry, folder):
+    """One schema of all schemas of a description. libxml2 reads one document for each namespace, so one includes the others."""
+    schemas = []
+    for path, root in documents(entry).items():
+        for schema in [root] if root.tag == XSD + "schema" else root.iter(XSD + "schema"):
+            own = etree.fromstring(etree.tostring(schema), etree.XMLParser(huge_tree=True))
+            schemas.append((own, path, schema is root))
+    files = {path: f"{folder}/{at}.xsd" for at, (_, path, alone) in enumerate(schemas) if alone}
+
+    def beside(path, link):
+        location = link.get("schemaLocation") or ""
+        return files.get(os.path.normpath(os.path.join(os.path.dirname(path), location)))
+
+    included = {beside(path, link) for schema, path, _ in schemas for link in schema.iter(XSD + "include")}
+    spaces = collections.defaultdict(list)
+    for at, (schema, _, _) in enumerate(schemas):
+        if f"{folder}/{at}.xsd" not in included:
+            spaces[schema.get("targetNamespace", "")].append(f"{folder}/{at}.xsd")
+    gathered = {space: f"{folder}/space{at}.xsd" for at, space in enumerate(spaces)}
+    for at, (schema, path, _) in enumerate(schemas):
+        for link in list(schema.iter(XSD + "import", XSD + "include")):
+            space = link.get("namespace", "")
+            if link.tag == XSD + "include":
+                place = beside(path, link)
+            else:
+                place = f"{folder}/xml.xsd" if space == XML_NAMESPACE else gathered.get(space)
+            if place:
+                link.set("schemaLocation", place)
+            elif link.tag == XSD + "include":
+                link.getparent().remove(link)
+            else:
+                link.attrib.pop("schemaLocation", None)
+        with open(f"{folder}/{at}.xsd", "wb") as file:
+            file.write(etree.tostring(schema))
+
+    def write(path, space, lines):
+        target = f' targetNamespace="{space}"' if space else ""
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'<xs:schema xmlns:xs="{XSD[1:-1]}"{target}>{"".join(lines)}</xs:schema>')
+
+    with open(f"{folder}/xml.xsd", "w", encoding="utf-8") as file:
+        file.write(XML_ATTRIBUTES)
+    for space, places in spaces.items():
+        write(gathered[space], space, [f'<xs:include schemaLocation="{place}"/>' for place in places])
+    named = [(f' namespace="{space}"' if space else "", place) for space, place in gathered.items()]
+    write(f"{folder}/all.xsd", "urn:all", [f'<xs:import{space} schemaLocation="{place}"/>' for space, place in named])
+    return etree.XMLSchema(file=f"{folder}/all.xsd")
+
+
+# ---- Values -----------------------------------------------------------------------------------------------------------
+
+class Values:
+    """Makes random values that are valid by JSON Schemas."""
+
+    def __init__(self, definitions, seed):
+        self.definitions, self.random = definitions, random.Random(seed)
+
+    def value(self, schema, depth=0):
+        if depth > MAX_DEPTH:
+            raise RecursionError("what is required has no end")
+        if not isinstance(schema, dict) or not schema:
+            return self.random.choice(FREE)
+        if "$ref" in schema:
+            return self.value(self.definitions[schema["$ref"].rsplit("/", 1)[-1]], depth)
+        if "const" in schema:
+            return schema["const"]
+        if "enum" in schema:
+            return self.random.choice(schema["enum"])
+        kind = schema.get("type")
+        kind = self.random.choice(kind) if isinstance(kind, list) else kind
+        if kind == "object" or "properties" in schema or "allOf" in schema:
+            return self.struct(schema, depth)
+        for word in ("anyOf", "oneOf"):
+            if word in schema:
+                return self.value(self.alternative(schema[word], depth), depth)
+        made = {
+            "array": lambda: self.list(schema, depth),
+            "integer": lambda: self.integer(schema),
+            "number": lambda: self.number(schema),
+            "boolean": lambda: self.random.choice([True, False]),
+            "null": lambda: None,
+            "string": lambda: self.text(schema),
+        }.get(kind)
+        return made() if made else self.random.choice(FREE)
+
+    def alternative(self, alternatives, depth):
+        """One of several schemas. A deep value takes the first that is no reference, so that it has an end."""
+        if depth > OPTIONAL_DEPTH:
+            return next((it for it in alternatives if "$ref" not in it), alternatives[0])
+        return self.random.choice(alternatives)
+
+    def struct(self, schema, depth):
+        """Members that are required, some that are not, and of each choice those of one alternative."""
+        schemas = [schema, *schema.get("allOf", [])]
+        properties, required, excluded = {}, set(), set()
+        while schemas:
+            one = schemas.pop(0)
+            if "$ref" in one:
+                one = self.definitions[one["$ref"].rsplit("/", 1)[-1]]
+                schemas.extend(one.get("allOf", []))
+            properties.update(one.get("properties", {}))
+            required.update(one.get("required", []))
+            for alternatives in filter(None, (one.get("oneOf"), one.get("anyOf"))):
+                chosen = self.alternative(alternatives, depth)
+                own = set(chosen.get("properties", {})) | set(chosen.get("required", []))
+                excluded |= {name for it in alternatives for name in it.get("properties", {})} - own
+                schemas.append({word: it for word, it in chosen.items() if word != "not"})
+        wanted = [name for name in properties if name in required or (name not in excluded and self.wants(depth))]
+        members = {name: self.value(properties[name], depth + 1) for name in wanted}
+        further = schema.get("additionalProperties")
+        if isinstance(further, dict) and "$ref" not in further and self.wants(depth):
+            members["made up"] = self.value(further, depth + 1)
+        return members
+
+    def wants(self, depth):
+        return depth < OPTIONAL_DEPTH and self.random.random() < 0.6 / (1 + depth / 3)
+
+    def list(self, schema, depth):
+        if "prefixItems" in schema:
+            return [self.value(item, depth + 1) for item in schema["prefixItems"]]
+        least = schema.get("minItems", 0)
+        most = min(schema.get("maxItems", least + 2), least + 2)
+        count = least if depth > OPTIONAL_DEPTH else self.random.randint(least, most)
+        return [self.value(schema.get("items", True), depth + 1) for _ in range(count)]
+
+    def integer(self, schema):
+        least = schema.get("minimum", schema.get("exclusiveMinimum", -1000) + 1 if "exclusiveMinimum" in schema else None)
+        most = schema.get("maximum", schema.get("exclusiveMaximum", 1000) - 1 if "exclusiveMaximum" in schema else None)
+        least = most - 1000 if least is None and most is not None and most < 0 else (0 if least is None else least)
+        most = least + 1000 if most is None else most
+        return self.random.choice([least, most, self.random.randint(least, most)])
+
+    def number(self, schema):
+        least, most = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum", schema.get("exclusiveMaximum"))
+        if least is None and most is None:
+            return self.random.choice([0, 1.5, -2.25])
+        least = most - 2 if least is None else least
+        most = least + 2 if most is None else most
+        return (least + most) / 2
+
+    def text(self, schema):
+        if "pattern" in schema:
+            return self.matching(patterns.parse(schema["pattern"]))
+        if schema.get("contentEncoding") == "base64":
+            return "aGVsbG8="
+        if schema.get("contentEncoding") == "base16":
+            return "0AFF"
+        formats = {
+            "date-time": ["2024-02-29T12:00:00Z", "1999-12-31T23:59:59.5+01:00"], "date": ["2024-02-29"],
+            "time": ["12:00:00Z"], "duration": ["P1D", "-PT1.5S"], "uri-reference": ["http://x.example/y"],
+            "uri": ["http://x.example/y"],
+        }
+        made = self.random.choice(formats.get(schema.get("format"), ["abc", "x", "Grüße"]))
+        least, most = schema.get("minLength", 0), schema.get("maxLength", 10**6)
+        return (made * (least // len(made) + 1))[:max(least, min(most, len(made)))]
+
+    def matching(self, parsed):
+        """A text that a regular expression matches."""
+        made = ""
+        for operation, operand in parsed:
+            if operation is sre.LITERAL:
+                made += chr(operand)
+            elif operation is sre.ANY:
+                made += "x"
+            elif operation is sre.IN:
+                made += self.one_of(operand)
+            elif operation in (sre.MAX_REPEAT, sre.MIN_REPEAT):
+                least, most, inside = operand
+                count = self.random.randint(least, min(int(most), least + 2))
+                made += "".join(self.matching(inside) for _ in range(count))
+            elif operation is sre.BRANCH:
+                made += self.matching(self.random.choice(operand[1]))
+            elif operation is sre.SUBPATTERN:
+                made += self.matching(operand[3])
+            elif operation is not sre.AT:
+                raise ValueError(f"no text is made for {operation}")
+        return made
+
+    def one_of(self, ranges):
+        classes = {sre.CATEGORY_DIGIT: "0123456789", sre.CATEGORY_WORD: "abcXYZ_09", sre.CATEGORY_SPACE: " "}
+        allowed = ""
+        for operation, operand in ranges:
+            if operation is sre.LITERAL:
+                allowed += chr(operand)
+            elif operation is sre.RANGE:
+                allowed += "".join(map(chr, range(operand[0], min(operand[1], operand[0] + 100) + 1)))
+            elif operation is sre.CATEGORY:
+                allowed += classes.get(operand, "x")
+        if ranges and ranges[0][0] is sre.NEGATE:
+            return next(c for c in "aA1-_ .!" if c not in allowed)
+        return self.random.choice(allowed)
+
+
+# ---- The servers ------------------------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def upstream(folder):
+    """Serves the documents, and keeps the last message that came for each name."""
+    received = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def respond(self, status, body=b""):
+            self.send_response(status)
+            self.send_header("Content-Type", "text/xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_GET(self):
+            path = os.path.normpath(os.path.join(folder, urllib.parse.unquote(self.path.split("?")[0]).lstrip("/")))
+            if not path.startswith(os.path.normpath(folder)) or not os.path.isfile(path):
+                return self.respond(404)
+            with open(path, "rb") as file:
+                self.respond(200, file.read())
+
+        def do_POST(self):
+            received[self.path] = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.respond(405)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1], received
+    finally:
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def gateway(program, rows, port):
+    """The gateway with a group for each document; gives its port."""
+    lines = ['listen = ["127.0.0.1:0"]', "[log]", "access = false"]
+    for row in rows:
+        place = urllib.parse.quote(row["entry"])
+        lines += [f'[group."/{row["name"]}".upstream]', f'urls = ["http://127.0.0.1:{port}/to/{row["name"]}"]',
+                  'protocol = "soap"', f'description = "/{place}"']
+    with tempfile.TemporaryDirectory() as folder:
+        with open(f"{folder}/c.toml", "w", encoding="utf-8") as file:
+            file.write("\n".join(lines))
+        with open(f"{folder}/log", "w+", encoding="utf-8") as log:
+            process = subprocess.Popen([program, "serve", "--config", f"{folder}/c.toml"], stdout=log, stderr=log)
+            try:
+                address = None
+                while address is None and process.poll() is None:
+                    with open(f"{folder}/log", encoding="utf-8") as said:
+                        address = re.search(r"127\.0\.0\.1:(\d+)", said.read())
+                if address is None:
+                    sys.exit("the gateway does not serve")
+                yield int(address.group(1))
+            finally:
+                process.terminate()
+                process.wait(30)
+
+
+def ask(port, path, body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    headers = {"Content-Type": "application/json"} if body else {}
+    connection.request("POST" if body else "GET", path, body, headers)
+    response = connection.getresponse()
+    try:
+        return json.loads(response.read())
+    finally:
+        connection.close()
+
+
+# ---- The calls --------------------------------------------------------------------------------------------------------
+
+def invalid(schema, message):
+    """Why a message is not valid; `None` if it is."""
+    parts = etree.fromstring(message)
+    for block in (block for part in parts for block in part):
+        # What is validated stands alone, with its own declarations.
+        alone = etree.fromstring(etree.tostring(block))
+        if schema.validate(alone):
+            continue
+        reasons = [re.sub(r"\{[^}]*\}", "", error.message) for error in schema.error_log]
+        if any("No matching global" in reason for reason in reasons):
+            continue
+        return reasons[0]
+    return None
+
+
+def calls_of(row, folder, port, received, schema, seed, count):
+    """Makes calls to the methods of one document; gives how many were valid, and the reasons of the others."""
+    document = ask(port, f"/{row['name']}/openrpc.json")
+    definitions = document.get("components", {}).get("schemas", {})
+    methods = [method for method in document["methods"] if not method["name"].startswith("rpc.")]
+    values, valid, failures = Values(definitions, f"{seed} {row['name']}"), 0, collections.Counter()
+    for number in range(count if methods else 0):
+        method = methods[number % len(methods)]
+        required = {param["name"] for param in method["params"] if param.get("required")}
+        try:
+            params = {param["name"]: values.value(param["schema"], 1) for param in method["params"]
+                      if param["name"] in required or values.wants(0)}
+        except RecursionError as error:
+            failures[f"{method['name']}: {error}"] += 1
+            continue
+        received.pop(f"/to/{row['name']}", None)
+        call = {"jsonrpc": "2.0", "id": f"made up {number}", "method": method["name"], "params": params}
+        answer = ask(port, f"/{row['name']}", json.dumps(call))
+        message = received.get(f"/to/{row['name']}")
+        reason = answer.get("error", answer).get("message") if message is None else invalid(schema, message)
+        if reason is None:
+            valid += 1
+        else:
+            failures[f"{method['name']}: {'not sent: ' if message is None else ''}{reason}"] += 1
+            if os.environ.get("SHOW"):
+                print(json.dumps(params, ensure_ascii=False), message and message.decode(), file=sys.stderr)
+    return valid, failures
+
+
+def main(program, folder, seed, calls, *names):
+    with open(os.path.join(folder, "index.tsv"), encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row.get("readable") != "no"]
+    rows = [row for row in rows if not names or row["name"] in names]
+    schemas = {}
+    for row in rows:
+        entry = os.path.normpath(os.path.join(folder, row["entry"]))
+        with open(entry, encoding="utf-8", errors="replace") as file:
+            if 'style="rpc"' in file.read():
+                continue
+        with tempfile.TemporaryDirectory() as place, contextlib.suppress(etree.Error, OSError):
+            schemas[row["name"]] = compiled(entry, place)
+    rows = [row for row in rows if row["name"] in schemas]
+    made = valid = 0
+    with upstream(folder) as (port, received), gateway(program, rows, port) as own:
+        for row in rows:
+            good, failures = calls_of(row, folder, own, received, schemas[row["name"]], seed, -(-int(calls) // len(rows)))
+            made, valid = made + good + sum(failures.values()), valid + good
+            for reason, times in failures.most_common():
+                print(f"{row['name']}: {times} x {reason[:300]}", flush=True)
+    print(f"{made} calls of {len(rows)} documents, {valid} valid")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
