@@ -8,7 +8,7 @@ use super::secret_file::SecretFile;
 use crate::model::units::Period;
 use crate::protocol::soap::blocks::PasswordType;
 
-/// The headers of the calls to a SOAP upstream. A call that is passed through in its original bytes has those of its client.
+/// The headers of the calls to a SOAP upstream, and of its responses.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct SoapUpstreamFile {
@@ -21,6 +21,9 @@ pub(super) struct SoapUpstreamFile {
     /// and `lifetime` (a timestamp beside the token).
     #[schemars(with = "Option<UsernameTokenFile>")]
     pub(super) username_token: Option<Spanned<UsernameTokenFile>>,
+    /// Whether methods return the header blocks of responses too: a struct of `headers` and `result`. Responses that are passed
+    /// through have them anyway.
+    pub(super) response_headers: bool,
 }
 
 /// A header block: XML, or a secret with XML.

@@ -33,6 +33,7 @@ use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
 use crate::protocol::jsonrpc::server::FurtherMembers;
 use crate::protocol::soap::blocks::{SoapHeaders, SoapSecurity};
+use crate::protocol::soap::wsdl::read::WsdlOptions;
 use crate::server::mount::{CallerRules, Fingerprint};
 use crate::server::settings::GroupLimits;
 use crate::upstream::discovery::{wsdl, wsdl_files};
@@ -466,6 +467,7 @@ pub(super) fn resolve(
         invalid_characters: *file.invalid_characters.get_ref(),
         dialect: XmlRpcDialect { reading: xml::Reading::Lenient, ..dialect },
         soap_headers,
+        soap_response_headers: file.soap.get_ref().response_headers,
         forwarding,
         return_error_text: file.return_error_text,
         max_response: file.max_response.0,
@@ -558,7 +560,9 @@ impl SettingReader<'_> {
             self.problems.push(problem.warning().hint("operations that need nothing of it can be called"));
         }
         // Without all files, the reason would be another one.
-        if let (true, Err(fault)) = (unread.is_empty(), wsdl::read_files(&files, port)) {
+        if let (true, Err(fault)) =
+            (unread.is_empty(), wsdl::read_files(&files, WsdlOptions { port, ..WsdlOptions::default() }))
+        {
             self.problems.push(Problem::at(named.span(), fault.message.into_owned()).warning());
         }
         DescriptionSource::Files(files)
@@ -591,8 +595,9 @@ impl SettingReader<'_> {
 
     /// The header blocks of SOAP calls, and the secrets in them.
     fn soap_headers(&mut self, file: &UpstreamFile) -> (SoapHeaders, Vec<String>) {
-        let SoapUpstreamFile { headers, username_token } = file.soap.get_ref();
-        if *file.protocol.get_ref() != Protocol::Soap && !(headers.is_empty() && username_token.is_none()) {
+        let SoapUpstreamFile { headers, username_token, response_headers } = file.soap.get_ref();
+        let is_set = *response_headers || !headers.is_empty() || username_token.is_some();
+        if *file.protocol.get_ref() != Protocol::Soap && is_set {
             self.wrong(file.soap.span(), "`soap` is for upstreams with `protocol = \"soap\"` only: leave it out");
             return Default::default();
         }

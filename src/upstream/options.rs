@@ -119,8 +119,10 @@ pub struct UpstreamOptions {
     pub invalid_characters: InvalidCharacters,
     /// How XML-RPC is written and read where its specification leaves a choice (the default dialect).
     pub dialect: XmlRpcDialect,
-    /// The header blocks of every SOAP call that is not passed through in its original bytes (none by default).
+    /// The header blocks of every SOAP call (none by default).
     pub soap_headers: SoapHeaders,
+    /// Whether methods of SOAP upstreams return the header blocks of responses too (no by default).
+    pub soap_response_headers: bool,
     /// What of a client's request reaches the upstream, and what of its response comes back (nothing but the call and its
     /// result by default).
     pub forwarding: Forwarding,
@@ -157,6 +159,7 @@ impl UpstreamOptions {
             invalid_characters: InvalidCharacters::default(),
             dialect: XmlRpcDialect::default(),
             soap_headers: SoapHeaders::default(),
+            soap_response_headers: false,
             forwarding: Forwarding::default(),
             return_error_text: false,
             max_response: 64 << 20,

@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.parse
 
 from lxml import etree
@@ -38,8 +39,10 @@ XML_ATTRIBUTES = f"""<xs:schema xmlns:xs="{XSD[1:-1]}" targetNamespace="{XML_NAM
 <xs:enumeration value="preserve"/></xs:restriction></xs:simpleType></xs:attribute></xs:schema>"""
 # How deep values may nest before they have nothing that is optional, and before they are given up.
 OPTIONAL_DEPTH, MAX_DEPTH = 5, 24
+# Texts whose patterns say less than their types.
+SAMPLES = ["2024-02-29", "1999-12-31+01:00", "12:00:00Z", "23:59:59.5", "P1D", "-PT1.5S", "de-AT"]
 # What a made-up value cannot know: elements and attributes of the schema at a wildcard.
-FREE = ["x", {"made": "up"}]
+FREE = [{"made": "up"}]
 
 
 # ---- The schemas of a document ----------------------------------------------------------------------------------------
@@ -129,6 +132,9 @@ class Values:
             return self.random.choice(schema["enum"])
         kind = schema.get("type")
         kind = self.random.choice(kind) if isinstance(kind, list) else kind
+        # A reference with a description of its own.
+        if kind is None and "properties" not in schema and len(schema.get("allOf", [])) == 1:
+            return self.value(schema["allOf"][0], depth)
         if kind == "object" or "properties" in schema or "allOf" in schema:
             return self.struct(schema, depth)
         for word in ("anyOf", "oneOf"):
@@ -150,24 +156,48 @@ class Values:
             return next((it for it in alternatives if "$ref" not in it), alternatives[0])
         return self.random.choice(alternatives)
 
+    def definition(self, schema):
+        """What a schema refers to."""
+        while isinstance(schema, dict) and "$ref" in schema:
+            schema = self.definitions[schema["$ref"].rsplit("/", 1)[-1]]
+        return schema if isinstance(schema, dict) else {}
+
+    def at_least(self, schema, items):
+        """The schema of a list of at least this many items."""
+        return {**self.definition(schema), "minItems": items} if items else schema
+
+    def of_type(self, alternatives, chosen):
+        """The alternatives that do not name another type than the chosen one."""
+        name = (chosen or {}).get("const")
+        names = [self.definition(it).get("properties", {}).get("@type", {}).get("const", name) for it in alternatives]
+        return [it for it, own in zip(alternatives, names) if name is None or own == name] or alternatives
+
     def struct(self, schema, depth):
         """Members that are required, some that are not, and of each choice those of one alternative."""
         schemas = [schema, *schema.get("allOf", [])]
         properties, required, excluded = {}, set(), set()
+        together, least = {}, {}
         while schemas:
-            one = schemas.pop(0)
-            if "$ref" in one:
-                one = self.definitions[one["$ref"].rsplit("/", 1)[-1]]
+            one = self.definition(schemas.pop(0))
+            if one is not schema:
                 schemas.extend(one.get("allOf", []))
-            properties.update(one.get("properties", {}))
+            for name, member in one.get("properties", {}).items():
+                if isinstance(member, dict) and set(member) == {"minItems"}:
+                    least[name] = member["minItems"]
+                elif name != "@type" or "const" not in properties.get(name, {}):
+                    properties[name] = member
             required.update(one.get("required", []))
+            together.update(one.get("dependentRequired", {}))
             for alternatives in filter(None, (one.get("oneOf"), one.get("anyOf"))):
-                chosen = self.alternative(alternatives, depth)
-                own = set(chosen.get("properties", {})) | set(chosen.get("required", []))
-                excluded |= {name for it in alternatives for name in it.get("properties", {})} - own
-                schemas.append({word: it for word, it in chosen.items() if word != "not"})
+                chosen = self.alternative(self.of_type(alternatives, properties.get("@type")), depth)
+                own = self.definition(chosen)
+                names = set(own.get("properties", {})) | set(own.get("required", []))
+                excluded |= {name for it in alternatives for name in self.definition(it).get("properties", {})} - names
+                if isinstance(chosen, dict):
+                    schemas.append({word: it for word, it in chosen.items() if word != "not"})
         wanted = [name for name in properties if name in required or (name not in excluded and self.wants(depth))]
-        members = {name: self.value(properties[name], depth + 1) for name in wanted}
+        wanted += [name for member in wanted for name in together.get(member, []) if name not in wanted]
+        members = {name: self.value(self.at_least(properties[name], least.get(name)), depth + 1) for name in wanted}
         further = schema.get("additionalProperties")
         if isinstance(further, dict) and "$ref" not in further and self.wants(depth):
             members["made up"] = self.value(further, depth + 1)
@@ -201,7 +231,8 @@ class Values:
 
     def text(self, schema):
         if "pattern" in schema:
-            return self.matching(patterns.parse(schema["pattern"]))
+            samples = [sample for sample in SAMPLES if re.search(schema["pattern"], sample)]
+            return self.random.choice(samples) if samples else self.matching(patterns.parse(schema["pattern"]))
         if schema.get("contentEncoding") == "base64":
             return "aGVsbG8="
         if schema.get("contentEncoding") == "base16":
@@ -317,15 +348,28 @@ def gateway(program, rows, port):
                 process.wait(30)
 
 
-def ask(port, path, body=None):
+def described(port, path):
+    """The OpenRPC document of a group, as soon as its upstream has been read."""
+    for _ in range(600):
+        status, text = request(port, path)
+        if status != 503:
+            return json.loads(text)
+        time.sleep(0.2)
+    sys.exit(f"{path}: the description of the upstream is not read")
+
+
+def ask(port, path, body):
+    return json.loads(request(port, path, body)[1])
+
+
+def request(port, path, body=None):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     headers = {"Content-Type": "application/json"} if body else {}
     connection.request("POST" if body else "GET", path, body, headers)
     response = connection.getresponse()
-    try:
-        return json.loads(response.read())
-    finally:
-        connection.close()
+    text = response.read()
+    connection.close()
+    return response.status, text
 
 
 # ---- The calls --------------------------------------------------------------------------------------------------------
@@ -347,7 +391,7 @@ def invalid(schema, message):
 
 def calls_of(row, folder, port, received, schema, seed, count):
     """Makes calls to the methods of one document; gives how many were valid, and the reasons of the others."""
-    document = ask(port, f"/{row['name']}/openrpc.json")
+    document = described(port, f"/{row['name']}/openrpc.json")
     definitions = document.get("components", {}).get("schemas", {})
     methods = [method for method in document["methods"] if not method["name"].startswith("rpc.")]
     values, valid, failures = Values(definitions, f"{seed} {row['name']}"), 0, collections.Counter()

@@ -7,6 +7,7 @@ use crate::cli::Failure;
 use crate::codec::xml::charset;
 use crate::config::LARGEST_FILE;
 use crate::files;
+use crate::protocol::soap::wsdl::read::WsdlOptions;
 use crate::upstream::DescriptionFile;
 use crate::upstream::discovery::probe::ProbeReport;
 use crate::upstream::discovery::{wsdl, wsdl_files};
@@ -22,7 +23,7 @@ pub(super) fn found(document: &Path, config: Option<&Path>) -> Result<FoundServe
     let root = document.to_str().ok_or_else(|| unusable("its name is not UTF-8"))?.to_owned();
     let text = read(&root).map_err(|reason| unusable(&reason))?;
     let (files, unread) = wsdl_files::with_imports(DescriptionFile { name: root.clone(), text }, read);
-    let mut description = wsdl::read_files(&files, None).map_err(|fault| unusable(&fault.message))?;
+    let mut description = wsdl::read_files(&files, WsdlOptions::default()).map_err(|fault| unusable(&fault.message))?;
     // The reasons are those for which the files have not been read.
     description.unread.retain(|other| unread.iter().all(|unread| unread.location != other.location));
     description.unread.splice(0..0, unread);

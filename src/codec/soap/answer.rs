@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::attachments::Attachments;
 use super::binding::{
-    Binding, ElementContent, ItemsType, MapEntry, MessagePart, Occurrence, PartKind, RecordType, ResultContent,
-    TypeStructure,
+    Binding, ElementContent, ItemsType, MapEntry, MessagePart, Occurrence, Operation, PartKind, RecordType,
+    ResultContent, TypeStructure,
 };
 use super::call::{ORDER, TEXT, TYPE, XSI_TYPE_ATTRIBUTE};
 use super::content::written_order;
@@ -21,6 +21,10 @@ use crate::codec::tape::TapeNode;
 use crate::codec::xml::tree::Element;
 use crate::model::fault::Fault;
 use crate::model::shape::unescape;
+
+/// The members of a result with the header blocks of the response beside it.
+pub const HEADERS: &str = "headers";
+pub const RESULT: &str = "result";
 
 /// The namespace of `xop:Include` (XOP 1.0, section 2.1).
 const XOP: &str = "http://www.w3.org/2004/08/xop/include";
@@ -50,10 +54,41 @@ struct Further<'e, 'a> {
 }
 
 impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
-    /// Reads the result in the Body's element.
-    pub(super) fn result(&mut self, content: Element<'x, 'a>, result: &'s ResultContent) -> Result<(), Fault> {
+    /// Reads the result in the Body's element, if there is one, with the header blocks beside it if they are returned.
+    pub(super) fn response(
+        &mut self,
+        header: Option<Element<'x, 'a>>,
+        content: Option<Element<'x, 'a>>,
+        operation: &'s Operation,
+    ) -> Result<(), Fault> {
+        let Some(headers) = &operation.response_headers else {
+            let Some(content) = content.filter(|_| operation.result != ResultContent::Nothing) else { return Ok(()) };
+            self.result(content, &operation.result)?;
+            self.inner.tape.complete();
+            return Ok(());
+        };
+        let opened = self.inner.tape.open();
+        self.inner.name(Cow::Borrowed(HEADERS));
+        match header {
+            Some(header) => self.record(header, headers, None, 1)?,
+            None => {
+                let opened = self.inner.tape.open();
+                self.inner.tape.close_struct(opened, 0)?;
+            }
+        }
+        self.inner.name(Cow::Borrowed(RESULT));
+        match content {
+            Some(content) if operation.result != ResultContent::Nothing => self.result(content, &operation.result)?,
+            _ => self.inner.tape.push(TapeNode::Nil),
+        }
+        self.inner.tape.close_struct(opened, 2)?;
+        self.inner.tape.complete();
+        Ok(())
+    }
+
+    fn result(&mut self, content: Element<'x, 'a>, result: &'s ResultContent) -> Result<(), Fault> {
         match result {
-            ResultContent::Nothing => return Ok(()),
+            ResultContent::Nothing => {}
             ResultContent::Element(kind) => self.content(content, kind, 0)?,
             ResultContent::Record(record) | ResultContent::Body(record) => {
                 let (content, _) = self.meant(content, false)?;
@@ -73,7 +108,6 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
                 self.member(part, &found, 0)?;
             }
         }
-        self.inner.tape.complete();
         Ok(())
     }
 

@@ -55,6 +55,8 @@ pub struct Operation {
     pub headers: Vec<MessagePart>,
     /// The result in the response.
     pub result: ResultContent,
+    /// The header blocks of the response, if they are returned beside the result: those that the WSDL names, and others.
+    pub response_headers: Option<RecordType>,
 }
 
 /// Where the result is in a response, and what it is.

@@ -61,6 +61,12 @@ impl<'x, 'a> Envelope<'x, 'a> {
         Ok(Some(Envelope { version, body, content, must_understand: Vec::new(), referred }))
     }
 
+    /// The Header of a response, if it has one.
+    pub(super) fn response_header(xml: &'x XmlTree<'a>) -> Result<Option<Element<'x, 'a>>, SoapMessageError> {
+        let (_, header, _) = Envelope::body(xml)?;
+        Ok(header)
+    }
+
     /// Fails if the first element is followed by others than those that it refers to.
     pub(super) fn check_single(&self) -> Result<(), Fault> {
         if self.body.elements().skip(1).any(|more| id(more).is_none()) {

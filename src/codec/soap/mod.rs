@@ -36,6 +36,7 @@ mod simple;
 
 use crate::model::fault::Fault;
 
+pub use answer::{HEADERS, RESULT};
 pub use attachments::Attachments;
 pub use binding::{
     Binding, BindingType, BindingTypes, ElementContent, ItemsType, MapEntry, MessagePart, Occurrence, Operation,

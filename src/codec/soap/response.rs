@@ -56,8 +56,13 @@ pub fn read_response<'a>(
     limits: DocumentLimits,
 ) -> Result<SoapResponse<'a>, SoapMessageError> {
     let xml = envelope::tree(text, limits)?;
+    let no_shapes = Shapes::default();
+    let inner = ShapeReader::new(&no_shapes, SoapStyle::Document, limits);
+    let mut reader = AnswerReader { binding, inner, encoded: operation.encoded, attachments };
+    let header = Envelope::response_header(&xml)?;
     let Some(envelope) = Envelope::read_response(&xml)? else {
-        return Ok(SoapResponse::Result(Tape::default()));
+        reader.response(header, None, operation)?;
+        return Ok(SoapResponse::Result(reader.inner.tape));
     };
     let (version, content) = (envelope.version, envelope.content);
     if is(content, version, "Fault") {
@@ -67,11 +72,8 @@ pub fn read_response<'a>(
         ResultContent::Body(_) => (Ok(()), envelope.body),
         _ => (envelope.check_single(), content),
     };
-    let no_shapes = Shapes::default();
-    let mut inner = ShapeReader::new(&no_shapes, SoapStyle::Document, limits);
-    inner.referred = envelope.referred;
-    let mut reader = AnswerReader { binding, inner, encoded: operation.encoded, attachments };
-    match single.and_then(|()| reader.result(content, &operation.result)) {
+    reader.inner.referred = envelope.referred;
+    match single.and_then(|()| reader.response(header, Some(content), operation)) {
         Ok(()) => Ok(SoapResponse::Result(reader.inner.tape)),
         Err(fault) => Err(SoapMessageError { version: Some(version), ..SoapMessageError::from(fault) }),
     }

@@ -75,6 +75,7 @@ enum Lexical {
     Duration,
     Base64,
     Hex,
+    Language,
     Text,
 }
 
@@ -90,6 +91,7 @@ impl Lexical {
             "duration" => Lexical::Duration,
             "base64Binary" => Lexical::Base64,
             "hexBinary" => Lexical::Hex,
+            "language" => Lexical::Language,
             kind if range(kind).is_some() => Lexical::Integer,
             _ => Lexical::Text,
         }
@@ -106,6 +108,7 @@ impl Lexical {
             Lexical::Duration => "a duration, such as `P1DT2H`",
             Lexical::Base64 => "bytes in base64",
             Lexical::Hex => "bytes in hexadecimal digits",
+            Lexical::Language => "a language, such as `de-AT`",
             Lexical::Text => "a single value",
         }
     }
@@ -137,11 +140,16 @@ impl SimpleType {
         SimpleType { variety: Variety::Atomic(kind), facets: Vec::new() }
     }
 
-    /// The built-in type of a value; `string` for lists and unions.
+    /// The built-in type of a value; `string` for lists, and for unions of different types.
     pub fn kind(&self) -> &'static str {
         match &self.variety {
             Variety::Atomic(kind) => kind,
-            _ => "string",
+            Variety::List(_) => "string",
+            Variety::Union(members) => {
+                let mut kinds = members.iter().map(SimpleType::kind);
+                let first = kinds.next().unwrap_or("string");
+                if kinds.all(|kind| kind == first) { first } else { "string" }
+            }
         }
     }
 
@@ -273,6 +281,7 @@ pub(super) fn atomic<'v>(kind: &str, value: &'v Value) -> Result<Cow<'v, str>, S
         Lexical::Duration => is_duration(bare),
         Lexical::Base64 => is_base64(bare),
         Lexical::Hex => bare.len().is_multiple_of(2) && bare.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        Lexical::Language => is_language(bare),
         Lexical::Text => true,
     };
     if !is_valid {
@@ -342,6 +351,14 @@ fn hexadecimal(bytes: &[u8]) -> String {
         .flat_map(|byte| [byte >> 4, byte & 15])
         .filter_map(|digit| char::from_digit(digit.into(), 16))
         .collect()
+}
+
+/// Whether a text is a tag of a language (XML Schema Part 2, section 3.3.3).
+fn is_language(text: &str) -> bool {
+    let mut tags = text.split('-');
+    let is_tag = |tag: &str| (1..=8).contains(&tag.len());
+    tags.next().is_some_and(|tag| is_tag(tag) && tag.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        && tags.all(|tag| is_tag(tag) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 fn is_integer(text: &str) -> bool {

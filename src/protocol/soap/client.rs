@@ -11,7 +11,8 @@ use crate::codec::DocumentLimits;
 #[cfg(feature = "server")]
 use crate::codec::portions::{RowDocuments, Search};
 use crate::codec::soap::{
-    Attachments, Binding, Operation, ResultContent, SoapFault, SoapResponse, SoapVersion, read_response, write_call,
+    Attachments, Binding, HEADERS, Operation, RESULT, ResultContent, SoapFault, SoapResponse, SoapVersion,
+    read_response, write_call,
 };
 #[cfg(feature = "server")]
 use crate::codec::xml::rows::{self, OnPath};
@@ -103,7 +104,13 @@ impl SoapCodec {
         let operation = self.operation(target).map_err(ResponseError::Fault)?;
         let succeeded = response.status().is_success();
         if operation.result == ResultContent::Nothing && succeeded && response.body().is_empty() {
-            return Ok(Value::Nil);
+            return Ok(match operation.response_headers {
+                Some(_) => {
+                    let headers = Value::Struct(Vec::new());
+                    Value::Struct(vec![(HEADERS.to_owned(), headers), (RESULT.to_owned(), Value::Nil)])
+                }
+                None => Value::Nil,
+            });
         }
         let parts = multipart(response);
         let text = match &parts {
@@ -134,7 +141,8 @@ impl SoapCodec {
     #[cfg(feature = "server")]
     pub(in crate::protocol) fn find_rows(&self, target: CallTarget<'_>, beginning: &[u8]) -> Search<RowDocuments> {
         let (Ok(operation), Some(known)) = (self.operation(target), target.known) else { return Search::None };
-        let depth = rows_depth(&operation.result, &known.method.result, known.shapes).filter(|_| !operation.encoded);
+        let depth = rows_depth(&operation.result, &known.method.result, known.shapes)
+            .filter(|_| !operation.encoded && operation.response_headers.is_none());
         let Some(depth) = depth else { return Search::None };
         let on_path = |level, name: &[u8]| match (level, name) {
             (0, b"Envelope") | (1, b"Body") => OnPath::Yes,

@@ -13,6 +13,7 @@ use crate::protocol::Protocol;
 use crate::protocol::client_codec::{CallTarget, ClientCodec};
 use crate::protocol::jsonrpc::client::JsonRpcCodec;
 use crate::protocol::soap::client::SoapCodec;
+use crate::protocol::soap::wsdl::read::WsdlOptions;
 use crate::protocol::xmlrpc::client::XmlRpcCodec;
 use crate::service::args::{ArgValues, KnownParams};
 use crate::upstream::transport::Transport;
@@ -97,7 +98,8 @@ async fn speaks(client: &DiscoveryClient<'_>, codec: &ClientCodec) -> Result<(),
 async fn by_wsdl(client: &DiscoveryClient<'_>, limit: Duration) -> Result<Caller, DiscoveryError> {
     let fetched = wsdl::fetch_usual(client).await?;
     let is_own_path = fetched.is_own_path;
-    let described = timeout(limit, wsdl::describe(client, fetched.location, fetched.text, None)).await;
+    let described =
+        timeout(limit, wsdl::describe(client, fetched.location, fetched.text, WsdlOptions::default())).await;
     let unusable = |reason: String| DiscoveryError::Malformed(format!("its WSDL document cannot be used: {reason}"));
     let description = match described {
         Ok(described) => described.map_err(|fault: Fault| unusable(fault.message.into_owned()))?.description,

@@ -38,6 +38,7 @@ use crate::protocol::Protocol;
 use crate::protocol::client_codec::ClientCodec;
 use crate::protocol::jsonrpc::openrpc::read as openrpc_document;
 use crate::protocol::soap;
+use crate::protocol::soap::wsdl::read::WsdlOptions;
 use client::{DiscoveryClient, DiscoveryError};
 use wsdl::ReadDescription;
 
@@ -114,13 +115,18 @@ impl Upstream {
     ) -> Result<Discovered, Fault> {
         let usual = DescriptionSource::At("?wsdl".to_owned());
         let first = description.unwrap_or(&usual);
-        let port = self.inner.options.wsdl_port.as_deref();
+        let options = WsdlOptions {
+            port: self.inner.options.wsdl_port.as_deref(),
+            response_headers: self.inner.options.soap_response_headers,
+        };
         let read = match first {
-            DescriptionSource::Files(files) => wsdl::describe_files(client, files, port).await?,
-            DescriptionSource::Text { name, text } => wsdl::describe(client, name.clone(), text.clone(), port).await?,
+            DescriptionSource::Files(files) => wsdl::describe_files(client, files, options).await?,
+            DescriptionSource::Text { name, text } => {
+                wsdl::describe(client, name.clone(), text.clone(), options).await?
+            }
             DescriptionSource::At(url) => {
                 let text = self.read_description(client, first).await?;
-                wsdl::describe(client, wsdl::resolve(client.path(), url)?, text, port).await?
+                wsdl::describe(client, wsdl::resolve(client.path(), url)?, text, options).await?
             }
         };
         let ReadDescription { description, unread } = read;

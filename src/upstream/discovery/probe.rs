@@ -18,7 +18,7 @@ use crate::model::value::Value;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::ClientCodec;
 use crate::protocol::jsonrpc;
-use crate::protocol::soap::wsdl::read::SoapPort;
+use crate::protocol::soap::wsdl::read::{SoapPort, WsdlOptions};
 use crate::protocol::xmlrpc;
 use crate::service::args::ArgValues;
 use crate::upstream::Batching;
@@ -289,7 +289,10 @@ impl Prober<'_> {
     }
 
     async fn describe(&self, location: String, text: String) -> Result<ReadDescription, DiscoveryError> {
-        let described = timeout(self.limit * DESCRIPTION_TIMEOUTS, wsdl::describe(&self.client, location, text, None));
+        let described = timeout(
+            self.limit * DESCRIPTION_TIMEOUTS,
+            wsdl::describe(&self.client, location, text, WsdlOptions::default()),
+        );
         match described.await {
             Ok(Ok(read)) => Ok(read),
             Ok(Err(fault)) => Err(unusable_wsdl(&fault.message)),

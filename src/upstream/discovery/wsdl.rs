@@ -11,7 +11,7 @@ use super::{MAX_DOCUMENTS, wsdl_files};
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 use crate::protocol::soap::wsdl::read as wsdl;
-use crate::protocol::soap::wsdl::read::{Document, Links, WsdlDescription};
+use crate::protocol::soap::wsdl::read::{Document, Links, WsdlDescription, WsdlOptions};
 use crate::upstream::DescriptionFile;
 use crate::upstream::gaps::UnreadImport;
 
@@ -143,11 +143,16 @@ impl LoadedDocuments {
         Ok(loaded)
     }
 
-    fn read(&self, links: &Links, unread: Vec<UnreadImport>, port: Option<&str>) -> Result<ReadDescription, Fault> {
+    fn read(
+        &self,
+        links: &Links,
+        unread: Vec<UnreadImport>,
+        options: WsdlOptions<'_>,
+    ) -> Result<ReadDescription, Fault> {
         let documents = self.documents.iter();
         let documents: Vec<_> =
             documents.map(|document| Document { location: document.location.text(), text: &document.text }).collect();
-        Ok(ReadDescription { description: wsdl::read_linked(&documents, links, port)?, unread })
+        Ok(ReadDescription { description: wsdl::read_linked(&documents, links, options)?, unread })
     }
 
     fn position(&self, location: &DocumentLocation) -> Option<usize> {
@@ -155,7 +160,7 @@ impl LoadedDocuments {
     }
 }
 
-/// Reads the description that begins with this document of the server, and fetches the others. `port` names one of several
+/// Reads the description that begins with this document of the server, and fetches the others. `options` name one of several
 /// SOAP ports.
 ///
 /// # Errors
@@ -164,11 +169,11 @@ pub(super) async fn describe(
     client: &DiscoveryClient<'_>,
     location: String,
     text: String,
-    port: Option<&str>,
+    options: WsdlOptions<'_>,
 ) -> Result<ReadDescription, Fault> {
     let mut loaded = LoadedDocuments::default();
     loaded.add(DocumentLocation::Path(location), text)??;
-    read(client, loaded, port).await
+    read(client, loaded, options).await
 }
 
 /// Reads the description in these files, the first of which is the WSDL document.
@@ -179,15 +184,15 @@ pub(super) async fn describe(
 pub(super) async fn describe_files(
     client: &DiscoveryClient<'_>,
     files: &[DescriptionFile],
-    port: Option<&str>,
+    options: WsdlOptions<'_>,
 ) -> Result<ReadDescription, Fault> {
-    read(client, LoadedDocuments::of_files(files)?, port).await
+    read(client, LoadedDocuments::of_files(files)?, options).await
 }
 
 async fn read(
     client: &DiscoveryClient<'_>,
     mut loaded: LoadedDocuments,
-    port: Option<&str>,
+    options: WsdlOptions<'_>,
 ) -> Result<ReadDescription, Fault> {
     let mut links = Links::new();
     let mut unread: Vec<UnreadImport> = Vec::new();
@@ -214,7 +219,7 @@ async fn read(
         }
         next += 1;
     }
-    loaded.read(&links, unread, port)
+    loaded.read(&links, unread, options)
 }
 
 /// Reads the description in these files, as [`describe_files`] does, without documents of the server.
@@ -222,7 +227,7 @@ async fn read(
 /// # Errors
 /// `Limit` if there are too many documents; otherwise if no operation can be called.
 #[cfg(feature = "config")]
-pub(crate) fn read_files(files: &[DescriptionFile], port: Option<&str>) -> Result<ReadDescription, Fault> {
+pub(crate) fn read_files(files: &[DescriptionFile], options: WsdlOptions<'_>) -> Result<ReadDescription, Fault> {
     let loaded = LoadedDocuments::of_files(files)?;
     let (mut links, mut unread) = (Links::new(), Vec::new());
     for (from, document) in loaded.documents.iter().enumerate() {
@@ -242,7 +247,7 @@ pub(crate) fn read_files(files: &[DescriptionFile], port: Option<&str>) -> Resul
             }
         }
     }
-    loaded.read(&links, unread, port)
+    loaded.read(&links, unread, options)
 }
 
 fn too_many_documents() -> Fault {

@@ -1,6 +1,8 @@
 //! Messages by the types of a WSDL: what is sent, what is refused, and what is read from responses.
 
 use croupier::model::fault::Kind;
+use croupier::protocol::soap::wsdl::read::WsdlOptions;
+use http::Response;
 use serde_json::Value as Json;
 
 use super::wsdl::Foreign;
@@ -498,6 +500,102 @@ fn headers_that_the_binding_names_are_parameters() {
         refused(&zoo, r#"{"Session": 1, "SessionHeader": {"id": "x"}}"#),
         "parameter `SessionHeader.v`: it is missing"
     );
+}
+
+#[test]
+fn headers_of_responses_are_returned_if_they_are_wanted() {
+    let schema = answer(&sequence("<x:element name='r' type='x:int' maxOccurs='unbounded'/>"))
+        + &element("Session", "<x:attribute name='left' type='x:int'/>");
+    let text = wsdl(&schema, "<message name='h'><part name='s' element='z:Session'/></message>", "").replace(
+        "<output><s:body use='literal'/>",
+        "<output><s:header message='z:h' part='s' use='literal'/><s:body use='literal'/>",
+    );
+    let zoo = Foreign::with(&[&text], WsdlOptions { response_headers: true, ..WsdlOptions::default() });
+    let result = zoo.interface().methods[0].result.as_value();
+    assert_eq!(result["required"], json(r#"["headers", "result"]"#));
+    assert_eq!(result["properties"]["headers"]["properties"]["Session"]["$ref"], "#/$defs/Session");
+    assert_eq!(result["properties"]["result"]["type"], "array");
+    let response = |header: &str, body: &str| {
+        let text = format!(
+            "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/' xmlns:z='urn:zoo'>{header}\
+             <e:Body>{body}</e:Body></e:Envelope>"
+        );
+        zoo.decoded("ask", &Response::new(text.into()))
+    };
+    let body = "<z:Answer><z:r>1</z:r><z:r>2</z:r></z:Answer>";
+    assert_eq!(
+        response("<e:Header><z:Session e:mustUnderstand='1' left='7'/><t xmlns='urn:t'>9</t></e:Header>", body),
+        json(r#"{"headers": {"Session": {"left": 7}, "t": "9"}, "result": [1, 2]}"#)
+    );
+    assert_eq!(response("", body), json(r#"{"headers": {}, "result": [1, 2]}"#));
+    assert_eq!(response("", ""), json(r#"{"headers": {}, "result": null}"#));
+}
+
+#[test]
+fn a_member_that_names_a_type_is_no_attribute() {
+    let types = "<x:complexType name='Ref'><x:attribute name='id' type='x:int'/></x:complexType>\
+                 <x:complexType name='RecordRef'><x:complexContent><x:extension base='z:Ref'>\
+                 <x:attribute name='type'><x:simpleType><x:restriction base='x:string'><x:enumeration value='account'/>\
+                 </x:restriction></x:simpleType></x:attribute></x:extension></x:complexContent></x:complexType>\
+                 <x:complexType name='Any' abstract='true'/><x:complexType name='Open'><x:complexContent>\
+                 <x:extension base='z:Any'><x:sequence><x:any minOccurs='0'/></x:sequence></x:extension></x:complexContent>\
+                 </x:complexType>";
+    let both = "<x:element name='ref' type='z:Ref'/><x:element name='open' type='z:Any' minOccurs='0'/>";
+    let zoo = zoo(&(element("Ask", &sequence(both)) + &element("Answer", "") + types));
+    for (reference, expected) in [
+        (r#"{"@type": "RecordRef", "id": 1}"#, r#"<ref xsi:type="RecordRef" id="1"></ref>"#),
+        (
+            r#"{"@type": "RecordRef", "type": "account", "id": 1}"#,
+            r#"<ref xsi:type="RecordRef" id="1" type="account"></ref>"#,
+        ),
+        (
+            r#"{"id": 1}, {"@type": "Open", "made": "up"}"#,
+            r#"<ref id="1"></ref><open xsi:type="Open"><made>up</made></open>"#,
+        ),
+    ] {
+        let whole = sent(&zoo, &format!("[{reference}]")).replace("n0:", "");
+        assert_eq!(whole, format!("<Ask>{expected}</Ask>"));
+    }
+}
+
+#[test]
+fn documents_say_what_the_writer_demands_of_choices() {
+    let choice = |inside: &str| format!("<x:choice>{inside}</x:choice>");
+    let of = |name: &str, inside: &str| format!("<x:complexType name='{name}'>{inside}</x:complexType>");
+    let text = |name: &str, more: &str| format!("<x:element name='{name}' type='x:string' {more}/>");
+    let optional = "minOccurs='0'";
+    let types = of("Optional", &choice(&(text("a", optional) + &text("b", optional))))
+        + &of("Nested", &choice(&(choice(&(text("a", "") + &text("b", ""))) + &text("c", ""))))
+        + &of("Repeated", &format!("<x:choice maxOccurs='9'>{}{}</x:choice>", text("a", ""), text("b", "")))
+        + &of("Together", &format!("<x:sequence {optional}>{}{}</x:sequence>", text("a", ""), text("b", optional)))
+        + &of("Fixed", &(sequence(&text("a", "fixed='x'")) + "<x:attribute name='v' type='z:Version' fixed='2'/>"))
+        + "<x:simpleType name='Version'><x:restriction base='x:string'><x:enumeration value='1'/><x:enumeration value='2'/>\
+           </x:restriction></x:simpleType>";
+    let all: String = ["Optional", "Nested", "Repeated", "Together", "Fixed"]
+        .map(|name| format!("<x:element name='{}' type='z:{name}' minOccurs='0'/>", name.to_lowercase()))
+        .concat();
+    let zoo = zoo(&(ask(&sequence(&all)) + &types));
+    let defs = &zoo.interface().defs;
+    let required = |schemas: &Json| -> Vec<Json> {
+        schemas.as_array().unwrap().iter().map(|schema| schema["required"].clone()).collect()
+    };
+    assert_eq!(defs["Optional"]["anyOf"][0]["not"], json(r#"{"anyOf": [{"required": ["b"]}]}"#));
+    assert_eq!(required(&defs["Nested"]["oneOf"]), [json(r#"["a"]"#), json(r#"["b"]"#), json(r#"["c"]"#)]);
+    assert_eq!(defs["Repeated"]["anyOf"][0], json(r#"{"properties": {"a": {"minItems": 1}}, "required": ["a"]}"#));
+    assert_eq!(defs["Together"]["dependentRequired"], json(r#"{"b": ["a"]}"#));
+    assert_eq!(defs["Fixed"]["properties"]["a"]["const"], "x");
+    assert_eq!(defs["Fixed"]["properties"]["v"], json(r#"{"type": "string", "const": "2"}"#));
+    // And it demands no more.
+    for (args, expected) in [
+        (r#"{"optional": {}}"#, "<optional></optional>"),
+        (r#"{"nested": {"b": "1"}}"#, "<nested><b>1</b></nested>"),
+        (r#"{"repeated": {"b": ["1"]}}"#, "<repeated><b>1</b></repeated>"),
+        (r#"{"together": {}}"#, "<together></together>"),
+        (r#"{"together": {"a": "1"}}"#, "<together><a>1</a></together>"),
+        (r#"{"fixed": {}}"#, "<fixed><a>x</a></fixed>"),
+    ] {
+        assert_eq!(sent(&zoo, args).replace("n0:", ""), format!("<Ask>{expected}</Ask>"));
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use croupier::model::shape::{Field, Shape, Shapes};
 use croupier::protocol::client_codec;
 use croupier::protocol::client_codec::{CallTarget, ResponseError};
 use croupier::protocol::soap::client::SoapCodec;
-use croupier::protocol::soap::wsdl::read::{Document, WsdlDescription, imports, read};
+use croupier::protocol::soap::wsdl::read::{Document, Links, WsdlDescription, WsdlOptions, imports, read, read_linked};
 use croupier::protocol::soap::wsdl::write as wsdl;
 use croupier::protocol::soap::wsdl::write::{Style, Versions, WsdlForm};
 use croupier::protocol::xmlrpc::signature::signature_line;
@@ -100,8 +100,12 @@ pub(super) struct Foreign {
 
 impl Foreign {
     pub(super) fn new(texts: &[&str], port: Option<&str>) -> Foreign {
+        Foreign::with(texts, WsdlOptions { port, ..WsdlOptions::default() })
+    }
+
+    pub(super) fn with(texts: &[&str], options: WsdlOptions<'_>) -> Foreign {
         let documents: Vec<_> = texts.iter().map(|text| Document { location: "x.wsdl", text }).collect();
-        let discovered = read(&documents, port).unwrap();
+        let discovered = read_linked(&documents, &Links::new(), options).unwrap();
         let shapes = Shapes::of(&discovered.interface);
         let codec = client_codec::ClientCodec::Soap(SoapCodec::new(Arc::new(discovered.binding.clone())));
         Foreign { discovered, shapes, codec }

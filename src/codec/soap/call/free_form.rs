@@ -1,7 +1,7 @@
 //! Writes values whose type the WSDL leaves open: `xs:anyType`, `xs:any`, Apache's `Map`, and the free-form type of croupier's
 //! own documents.
 
-use super::{BindingWriter, TEXT, XSI_TYPE_ATTRIBUTE, type_name};
+use super::{BindingWriter, TEXT, TYPE, XSI_TYPE_ATTRIBUTE, type_name};
 use crate::codec::soap::binding::QualifiedName;
 use crate::codec::soap::simple::atomic;
 use crate::codec::xml::is_fragment;
@@ -41,7 +41,7 @@ impl BindingWriter<'_> {
                 self.raw(&[" xsi:type=\""]);
                 self.name(name);
                 self.raw(&["\""]);
-                return self.structure(structure, value);
+                return self.structure(structure, value, true);
             }
         }
         let kind = match value {
@@ -60,7 +60,7 @@ impl BindingWriter<'_> {
                 return items.iter().try_for_each(|item| self.free_member(None, "item", item, true));
             }
             Value::Struct(members) => {
-                self.free_attributes(members)?;
+                self.free_attributes(members, false)?;
                 self.raw(&[">"]);
                 return self.free_members(None, members, true);
             }
@@ -80,9 +80,15 @@ impl BindingWriter<'_> {
     }
 
     /// Writes the rest of a start tag, and a value as free-form content.
-    pub(super) fn generic(&mut self, namespace: Option<usize>, mixed: bool, value: &Value) -> Result<(), Fault> {
+    pub(super) fn generic(
+        &mut self,
+        namespace: Option<usize>,
+        mixed: bool,
+        value: &Value,
+        is_chosen: bool,
+    ) -> Result<(), Fault> {
         if let Value::Struct(members) = value {
-            self.free_attributes(members)?;
+            self.free_attributes(members, is_chosen)?;
         }
         self.raw(&[">"]);
         self.free_content(namespace, mixed, value)
@@ -108,10 +114,10 @@ impl BindingWriter<'_> {
         }
     }
 
-    /// Writes the attributes of a free-form struct: its members whose names begin with `@`.
-    fn free_attributes(&mut self, members: &[(String, Value)]) -> Result<(), Fault> {
+    /// Writes the attributes of a free-form struct: its members whose names begin with `@`. With `is_chosen`, `@type` is none.
+    fn free_attributes(&mut self, members: &[(String, Value)], is_chosen: bool) -> Result<(), Fault> {
         for (name, value) in members {
-            if name == XSI_TYPE_ATTRIBUTE || matches!(value, Value::Nil) {
+            if name == XSI_TYPE_ATTRIBUTE || (is_chosen && name == TYPE) || matches!(value, Value::Nil) {
                 continue;
             }
             match (name.strip_prefix('@'), value) {
@@ -164,7 +170,7 @@ impl BindingWriter<'_> {
                 self.raw(&[" xsi:nil=\"true\">"]);
             } else {
                 if let Value::Struct(members) = item {
-                    self.free_attributes(members)?;
+                    self.free_attributes(members, false)?;
                 }
                 self.raw(&[">"]);
                 match item {

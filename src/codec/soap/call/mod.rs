@@ -230,7 +230,7 @@ impl<'b> BindingWriter<'b> {
         {
             self.raw(&[" xsi:type=\"xsd:", simple.kind(), "\""]);
         }
-        self.structure(&typed.structure, value)
+        self.structure(&typed.structure, value, chosen.is_some())
     }
 
     /// The derived type that a value names, if it names one.
@@ -260,12 +260,13 @@ impl<'b> BindingWriter<'b> {
         }
     }
 
-    /// Writes the rest of a start tag, and the content by its structure.
-    fn structure(&mut self, structure: &'b TypeStructure, value: &Value) -> Result<(), Fault> {
+    /// Writes the rest of a start tag, and the content by its structure. `is_chosen` says that the member `@type` has named this
+    /// type, and is no attribute.
+    fn structure(&mut self, structure: &'b TypeStructure, value: &Value, is_chosen: bool) -> Result<(), Fault> {
         match (structure, value) {
-            (TypeStructure::Members(record), value) => return self.record(record, value),
+            (TypeStructure::Members(record), value) => return self.record(record, value, is_chosen),
             (TypeStructure::Generic { wildcard, mixed }, value) => {
-                return self.generic(wildcard.namespace, *mixed, value);
+                return self.generic(wildcard.namespace, *mixed, value, is_chosen);
             }
             _ => self.raw(&[">"]),
         }
@@ -313,12 +314,12 @@ impl<'b> BindingWriter<'b> {
     }
 
     /// Writes the rest of a start tag, and the members of a struct.
-    fn record(&mut self, record: &'b RecordType, value: &Value) -> Result<(), Fault> {
+    fn record(&mut self, record: &'b RecordType, value: &Value, is_chosen: bool) -> Result<(), Fault> {
         let parts = &record.parts;
         let text = parts.iter().position(|part| part.kind == PartKind::Text);
         match (value, text) {
             (Value::Struct(members), _) => {
-                let given = self.given(record, members)?;
+                let given = self.given(record, members, is_chosen)?;
                 self.attributes(record, &given)?;
                 self.any_attributes(record, members)?;
                 self.raw(&[">"]);
@@ -349,15 +350,20 @@ impl<'b> BindingWriter<'b> {
         self.raw(&[">"]);
         for item in items {
             let Value::Struct(members) = item else { return Err(self.wrong("a struct", item)) };
-            let mut given = self.given(record, members)?;
+            let mut given = self.given(record, members, false)?;
             self.particle(record, group, &mut given)?;
             self.nothing_left(record, &given)?;
         }
         Ok(())
     }
 
-    /// Sorts the members of a struct by the parts of its type.
-    fn given<'v>(&self, record: &'b RecordType, members: &'v [(String, Value)]) -> Result<Given<'v>, Fault> {
+    /// Sorts the members of a struct by the parts of its type. With `is_chosen`, `@type` is none of them.
+    fn given<'v>(
+        &self,
+        record: &'b RecordType,
+        members: &'v [(String, Value)],
+        is_chosen: bool,
+    ) -> Result<Given<'v>, Fault> {
         let mut given = Given::new(record.parts.len());
         for (order, (name, value)) in members.iter().enumerate() {
             let attribute = name.strip_prefix('@');
@@ -367,7 +373,8 @@ impl<'b> BindingWriter<'b> {
                     || (part.kind == PartKind::Text && name == TEXT)
             };
             let by_name = record.parts.iter().position(|part| part.name == *name);
-            match by_name.or_else(|| record.parts.iter().position(is)) {
+            let is_choice = is_chosen && name == TYPE;
+            match by_name.or_else(|| record.parts.iter().position(is).filter(|_| !is_choice)) {
                 Some(at) => given.set(at, order, value),
                 None if [TYPE, XSI_TYPE, XSI_TYPE_ATTRIBUTE, ORDER].contains(&name.as_str()) => {}
                 None if (attribute.is_some() && record.any_attribute) || (name == TEXT && record.mixed) => {}

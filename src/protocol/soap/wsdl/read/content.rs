@@ -49,10 +49,7 @@ impl Content {
 
     /// A list of the only member, if it is repeated: how often it may occur.
     pub(super) fn only_range(&self) -> Range {
-        match self.particles.as_slice() {
-            [Particle::Part(_, range)] => *range,
-            _ => Range { min: 0, max: u32::MAX },
-        }
+        counts(&self.particles).remove(&0).unwrap_or(Range { min: 0, max: u32::MAX })
     }
 
     /// The form of messages with this content.
@@ -371,7 +368,11 @@ fn add_attribute(members: &mut Vec<Member>, attribute: Attribute) {
     let plain = unescape(&element.local).into_owned();
     let is_taken = |name: &str| members.iter().any(|member| member.part.name == name);
     let name = if is_taken(&plain) { unique(members, format!("@{plain}")) } else { plain };
-    let mut schema = fixed_schema(schema, fixed.as_deref());
+    let mut schema = match (&fixed, schema.get("$ref")) {
+        // Only enumerations are definitions among the types of attributes.
+        (Some(fixed), Some(_)) => json!({ "type": "string", "const": fixed }),
+        (fixed, _) => fixed_schema(schema, fixed.as_deref()),
+    };
     if let (Json::Object(words), Some(default)) = (&mut schema, &default)
         && let Some(default) = default_value(words, default)
     {
@@ -404,10 +405,10 @@ fn default_value(schema: &Map<String, Json>, written: &str) -> Option<Json> {
 fn fixed_schema(mut schema: Json, fixed: Option<&str>) -> Json {
     if let (Json::Object(words), Some(fixed)) = (&mut schema, fixed)
         && words.get("type").is_some_and(|kind| kind == "string")
-        && !words.contains_key("enum")
         && !words.contains_key("contentEncoding")
         && !words.contains_key("format")
     {
+        words.remove("enum");
         words.insert("const".to_owned(), fixed.into());
     }
     schema
@@ -509,33 +510,140 @@ fn counts_of(particle: &Particle) -> BTreeMap<usize, Range> {
     }
 }
 
-/// What the schema of a record says of the choices in it: schemas of which exactly one holds.
+/// What the schema of a record says of the choices and the optional sequences in it: schemas all of which hold.
 pub(super) fn choices(content: &Content) -> Vec<Json> {
     content.particles.iter().filter_map(|particle| choice(content, particle)).collect()
 }
 
 fn choice(content: &Content, particle: &Particle) -> Option<Json> {
-    let Particle::Choice(Range { min, max: 1 }, inside) = particle else { return None };
-    if inside.len() > MAX_ALTERNATIVES {
-        return None;
-    }
-    let mut alternatives = Vec::with_capacity(inside.len() + 1);
-    for alternative in inside {
-        let needed: Vec<_> = counts_of(alternative).into_iter().filter(|(_, range)| range.min > 0).collect();
-        if needed.is_empty() {
-            return None;
+    match particle {
+        Particle::Choice(range, inside) => {
+            let mut alternatives = Vec::new();
+            flatten(inside, &mut alternatives);
+            let alternatives: Vec<_> = alternatives.iter().map(|it| Alternative::new(content, it)).collect();
+            if alternatives.len() > MAX_ALTERNATIVES || alternatives.iter().any(|it| it.all.is_empty()) {
+                return None;
+            }
+            match range {
+                Range { min, max: 1 } if alternatives.iter().all(|it| it.needed.len() == it.all.len()) => {
+                    Some(one_of(&alternatives, *min == 0))
+                }
+                Range { min, max: 1 } => Some(at_most_one_of(&alternatives, *min == 0)),
+                Range { min: 1.., .. } if alternatives.iter().all(|it| !it.needed.is_empty()) => {
+                    Some(json!({ "anyOf": alternatives.iter().map(Alternative::at_least_one).collect::<Vec<_>>() }))
+                }
+                _ => None,
+            }
         }
-        let members: Vec<_> = needed.iter().filter_map(|(at, _)| content.members.get(*at)).collect();
-        let names: Vec<_> = members.iter().map(|member| Json::from(member.part.name.as_str())).collect();
-        let properties: Map<_, _> =
-            members.iter().map(|member| (member.part.name.clone(), member.schema.clone())).collect();
-        alternatives.push(json!({ "type": "object", "properties": properties, "required": names }));
+        // What is needed in an optional sequence is needed only if it has anything.
+        Particle::Sequence(Range { min: 0, max: 1 }, inside) => {
+            let Alternative { all, needed } = Alternative::with(content, &counts(inside));
+            let names = |members: &[&Member], without: &str| -> Vec<Json> {
+                let names = members.iter().map(|member| member.part.name.as_str());
+                names.filter(|name| *name != without).map(Json::from).collect()
+            };
+            let needs: Map<_, _> = all
+                .iter()
+                .map(|member| (member.part.name.clone(), names(&needed, &member.part.name).into()))
+                .filter(|(_, needs): &(String, Json)| needs.as_array().is_some_and(|needs| !needs.is_empty()))
+                .collect();
+            (!needs.is_empty()).then(|| json!({ "dependentRequired": needs }))
+        }
+        _ => None,
     }
-    if *min == 0 {
-        let none: Vec<_> = alternatives.iter().map(|it| json!({ "required": it["required"] })).collect();
-        alternatives.push(json!({ "not": { "anyOf": none } }));
+}
+
+/// The alternatives of a choice, with those of choices that are one of them.
+fn flatten<'p>(inside: &'p [Particle], to: &mut Vec<&'p Particle>) {
+    for particle in inside {
+        match particle {
+            Particle::Choice(Range::ONCE, inside) => flatten(inside, to),
+            particle => to.push(particle),
+        }
     }
-    Some(json!({ "oneOf": alternatives }))
+}
+
+/// The members of one alternative of a choice.
+struct Alternative<'c> {
+    all: Vec<&'c Member>,
+    /// Those that it does not have without.
+    needed: Vec<&'c Member>,
+}
+
+impl<'c> Alternative<'c> {
+    fn new(content: &'c Content, particle: &Particle) -> Alternative<'c> {
+        Alternative::with(content, &counts_of(particle))
+    }
+
+    fn with(content: &'c Content, counts: &BTreeMap<usize, Range>) -> Alternative<'c> {
+        let member = |at: &usize| content.members.get(*at);
+        let needed = counts.iter().filter(|(_, range)| range.min > 0).filter_map(|(at, _)| member(at)).collect();
+        Alternative { all: counts.keys().filter_map(member).collect(), needed }
+    }
+
+    fn required(&self) -> Vec<Json> {
+        self.needed.iter().map(|member| Json::from(member.part.name.as_str())).collect()
+    }
+
+    fn schema(&self) -> Map<String, Json> {
+        let schema = |member: &Member| match member.part.occurs {
+            // The list has an item if this alternative is chosen.
+            Occurrence::Repeatedly if self.needed.iter().any(|it| it.part.name == member.part.name) => {
+                list_schema(member.item.clone(), Range { min: 1, max: u32::MAX })
+            }
+            _ => member.schema.clone(),
+        };
+        let properties = self.all.iter().map(|member| (member.part.name.clone(), schema(member)));
+        let mut words = Map::from_iter([
+            ("type".to_owned(), json!("object")),
+            ("properties".to_owned(), properties.collect::<Map<_, _>>().into()),
+        ]);
+        if !self.needed.is_empty() {
+            words.insert("required".to_owned(), self.required().into());
+        }
+        words
+    }
+
+    /// The alternative of a repeated choice: it occurs at least once.
+    fn at_least_one(&self) -> Json {
+        let items = self.needed.iter().map(|member| (member.part.name.clone(), json!({ "minItems": 1 })));
+        json!({ "properties": items.collect::<Map<_, _>>(), "required": self.required() })
+    }
+}
+
+/// Exactly one of several alternatives, each of which is known by the members that it needs; or none.
+fn one_of(alternatives: &[Alternative<'_>], may_be_absent: bool) -> Json {
+    let mut schemas: Vec<Json> = alternatives.iter().map(|it| it.schema().into()).collect();
+    if may_be_absent {
+        let all: Vec<_> = alternatives.iter().map(|it| json!({ "required": it.required() })).collect();
+        schemas.push(json!({ "not": { "anyOf": all } }));
+    }
+    json!({ "oneOf": schemas })
+}
+
+/// Members of one of several alternatives, and none that only others have.
+fn at_most_one_of(alternatives: &[Alternative<'_>], may_be_absent: bool) -> Json {
+    let names = |it: &Alternative<'_>| -> Vec<String> { it.all.iter().map(|it| it.part.name.clone()).collect() };
+    let all: Vec<Vec<String>> = alternatives.iter().map(names).collect();
+    let absent = |own: &[String]| {
+        let mut others: Vec<&String> = all.iter().flatten().filter(|name| !own.contains(name)).collect();
+        others.sort_unstable();
+        others.dedup();
+        let others: Vec<_> = others.into_iter().map(|name| json!({ "required": [name] })).collect();
+        json!({ "anyOf": others })
+    };
+    let mut schemas: Vec<Json> = Vec::with_capacity(alternatives.len() + 1);
+    for (alternative, own) in alternatives.iter().zip(&all) {
+        let mut words = alternative.schema();
+        if all.iter().flatten().any(|name| !own.contains(name)) {
+            words.insert("not".to_owned(), absent(own));
+        }
+        schemas.push(words.into());
+    }
+    if may_be_absent {
+        schemas.push(json!({ "not": absent(&[]) }));
+    }
+    json!({ "anyOf": schemas })
 }
 
 /// How often an element, a group or a wildcard occurs.

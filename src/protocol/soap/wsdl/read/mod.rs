@@ -121,32 +121,46 @@ pub fn read(documents: &[Document<'_>], port: Option<&str>) -> Result<WsdlDescri
             links.extend(target.map(|to| ((from, reference), to)));
         }
     }
-    read_linked(documents, &links, port)
+    read_linked(documents, &links, WsdlOptions { port, response_headers: false })
+}
+
+/// What is read of a description.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WsdlOptions<'a> {
+    /// The SOAP port, as for [`read`].
+    pub port: Option<&'a str>,
+    /// Whether methods return the header blocks of responses beside the result: a struct of `headers` and `result`.
+    pub response_headers: bool,
 }
 
 /// Reads a description, as [`read`] does. `links` has the documents that the references lead to.
 ///
 /// # Errors
 /// As those of [`read`].
-pub fn read_linked(documents: &[Document<'_>], links: &Links, port: Option<&str>) -> Result<WsdlDescription, Fault> {
+pub fn read_linked(
+    documents: &[Document<'_>],
+    links: &Links,
+    options: WsdlOptions<'_>,
+) -> Result<WsdlDescription, Fault> {
     let known = known::schemas(documents.iter().map(|document| document.text));
     let mut texts: Vec<_> = documents.iter().copied().chain(known).map(SourceText::new).collect();
     let trees = source::trees(&texts)?;
     let adopted = source::adopted(&texts, &trees, links)?;
     if adopted.is_empty() {
-        return describe(&trees, port);
+        return describe(&trees, options);
     }
     drop(trees);
     texts.extend(adopted);
-    describe(&source::trees(&texts)?, port)
+    describe(&source::trees(&texts)?, options)
 }
 
-fn describe(trees: &[SourceTree<'_>], port: Option<&str>) -> Result<WsdlDescription, Fault> {
+fn describe(trees: &[SourceTree<'_>], options: WsdlOptions<'_>) -> Result<WsdlDescription, Fault> {
     let sources = Sources::new(trees)?;
     let ports = operations::ports(&sources)?;
-    let port = Port::select(&ports, port)?;
+    let port = Port::select(&ports, options.port)?;
     let mut types = TypeReader::new(&sources);
-    let Operations { mut methods, mut operations, mut left_out } = port.operations(&mut types)?;
+    let Operations { mut methods, mut operations, mut left_out } =
+        port.operations(&mut types, options.response_headers)?;
     let failed = types.finish();
     if !failed.is_empty() {
         leave_out_failed(&mut methods, &mut operations, &mut left_out, &types.unusable(failed));

@@ -14,7 +14,8 @@ use super::structure::{described_schema, record_schema};
 use super::types::{ConvertedType, Member, TypeReader, is_builtin, optional};
 use super::{SoapPort, description_fault};
 use crate::codec::soap::{
-    ElementContent, MessagePart, Occurrence, Operation, Particle, QualifiedName, ResultContent, SoapVersion,
+    ElementContent, HEADERS, MessagePart, Occurrence, Operation, Particle, QualifiedName, RESULT, ResultContent,
+    SoapVersion, Wildcard,
 };
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Method, Param};
@@ -203,7 +204,7 @@ impl<'x> Port<'x> {
     ///
     /// # Errors
     /// If the port type is missing, or there are too many operations.
-    pub(super) fn operations(&self, types: &mut TypeReader<'x>) -> Result<Operations, Fault> {
+    pub(super) fn operations(&self, types: &mut TypeReader<'x>, response_headers: bool) -> Result<Operations, Fault> {
         let sources = self.sources;
         let port_type = sources.qname(self.binding, "type")?;
         let port_type =
@@ -226,7 +227,12 @@ impl<'x> Port<'x> {
             let declared = take_declared(declared.entry(local).or_default(), bound).ok_or_else(|| {
                 sources.description_fault(bound, &format!("the port type has no operation `{}`", abridge(local)))
             });
-            match declared.and_then(|declared| self.operation(types, bound, declared, name.clone())) {
+            let operation = declared.and_then(|declared| self.operation(types, bound, declared, name.clone()));
+            let operation = operation.and_then(|(method, operation)| match response_headers {
+                true => self.with_response_headers(types, bound, method, operation),
+                false => Ok((method, operation)),
+            });
+            match operation {
                 Ok((method, operation)) => {
                     read.methods.push(method);
                     read.operations.push(operation);
@@ -271,7 +277,7 @@ impl<'x> Port<'x> {
             // A part of rpc/literal is never nil (WS-I BP 1.1, R2211): one that is null is left out.
             content.members.iter_mut().for_each(|member| member.part.occurs = Occurrence::Maybe);
         }
-        let headers = self.headers(types, bound, &content.members)?;
+        let headers = self.headers(types, bound, "input", &content.members)?;
         let params = content.members.iter().chain(&headers).map(param).collect();
         let operation = Operation {
             method: name.clone(),
@@ -281,6 +287,7 @@ impl<'x> Port<'x> {
             request: content.into_record(),
             headers: headers.into_iter().map(|member| member.part).collect(),
             result: result_content,
+            response_headers: None,
         };
         let mut doc = documentation(declared);
         if unescape(local) != name {
@@ -290,17 +297,39 @@ impl<'x> Port<'x> {
         Ok((Method { name, doc, params, result: schema(result), safe: false }, operation))
     }
 
-    /// The header blocks that the binding of the input names, as optional parameters. One whose message is not there is
-    /// left out.
+    /// Returns the header blocks of the response beside the result.
+    fn with_response_headers(
+        &self,
+        types: &mut TypeReader<'x>,
+        bound: ElementRef<'x>,
+        method: Method,
+        operation: Operation,
+    ) -> Result<(Method, Operation), Fault> {
+        let members = self.headers(types, bound, "output", &[])?;
+        let wildcard = Some(Wildcard { namespace: None });
+        let content = Content { wildcard, ..Content::sequence(members) };
+        let result = json!({
+            "type": "object",
+            "properties": { HEADERS: record_schema(&content), RESULT: method.result.as_value() },
+            "required": [HEADERS, RESULT],
+        });
+        let response_headers = Some(content.into_record());
+        Ok((Method { result: schema(result), ..method }, Operation { response_headers, ..operation }))
+    }
+
+    /// The header blocks that the binding of the input or the output names, as optional members. One whose message is not there
+    /// is left out.
     fn headers(
         &self,
         types: &mut TypeReader<'x>,
         bound: ElementRef<'x>,
+        direction: &str,
         members: &[Member],
     ) -> Result<Vec<Member>, Fault> {
         let mut headers: Vec<Member> = Vec::new();
-        let input = wsdl_children(bound, "input").next();
-        let named = input.into_iter().flat_map(|input| input.descendants()).filter(|it| is_soap(*it, "header"));
+        let messages = wsdl_children(bound, direction).next();
+        let named = messages.into_iter().flat_map(|message| message.descendants());
+        let named = named.filter(|it| is_soap(*it, "header"));
         for header in named.take(MAX_HEADERS) {
             let Ok(Some(message)) = self.sources.qname(header, "message") else { continue };
             let Ok(message) = self.sources.find(ComponentKind::Message, &message, header) else { continue };

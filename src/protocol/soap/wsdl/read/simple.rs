@@ -150,8 +150,16 @@ fn plain_text() -> SimpleText {
     (text().schema, SimpleType::atomic("string"))
 }
 
-/// The schema of a union: all texts of its enumerations, or any text.
+/// The schema of a union: all texts of its enumerations, a value of the one type that its members restrict, or any text.
 fn union_schema(members: &[SimpleText]) -> Json {
+    let kinds: Vec<_> = members.iter().map(|(_, simple)| simple.kind()).collect();
+    if let (Some((schema, _)), Some(first)) = (members.first(), kinds.first())
+        && schema.get("enum").is_none()
+        && kinds.iter().all(|kind| kind == first)
+        && let Some(kind) = schema.get("type").filter(|kind| *kind != "string")
+    {
+        return json!({ "type": kind });
+    }
     let mut texts: Vec<Json> = Vec::new();
     for (schema, _) in members {
         match schema.get("enum").and_then(Json::as_array) {

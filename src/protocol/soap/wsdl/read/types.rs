@@ -27,8 +27,9 @@ const GENERIC: TypeStructure = TypeStructure::Generic { wildcard: Wildcard { nam
 const MAX_SUBSTITUTES: usize = 500;
 
 /// Patterns for the texts of built-in types (XML Schema Part 2, section 3.2).
-const DATE: &str = "^-?[0-9]{4,}-[0-9]{2}-[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?$";
-const TIME: &str = "^[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?$";
+const DATE: &str = "^-?[0-9]{4,}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(Z|[+-][0-9]{2}:[0-9]{2})?$";
+const TIME: &str = "^([01][0-9]|2[0-4]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?$";
+const LANGUAGE: &str = "^[a-zA-Z]{1,8}(-[a-zA-Z0-9]{1,8})*$";
 const DURATION: &str = "^-?P[0-9YMDTHS.]+$";
 
 /// The namespace of Apache's own types.
@@ -518,7 +519,11 @@ pub(super) fn builtin(name: &QName) -> Option<ConvertedType> {
         return None;
     }
     let (kind, schema) = match name.local.as_str() {
-        "anyType" | "anySimpleType" | "ur-type" => return Some(any()),
+        "anyType" | "ur-type" => return Some(any()),
+        "anySimpleType" => {
+            let schema = json!({ "type": ["string", "number", "boolean"] });
+            return Some(ConvertedType { schema, content: ElementContent::Any });
+        }
         "boolean" => ("boolean", json!({ "type": "boolean" })),
         "byte" => ("byte", bounded("int8", i8::MIN.into(), i8::MAX.into())),
         "short" => ("short", bounded("int16", i16::MIN.into(), i16::MAX.into())),
@@ -544,6 +549,7 @@ pub(super) fn builtin(name: &QName) -> Option<ConvertedType> {
         "duration" => ("duration", matching(DURATION)),
         "base64Binary" | "base64" => ("base64Binary", json!({ "type": "string", "contentEncoding": "base64" })),
         "hexBinary" => ("hexBinary", json!({ "type": "string", "contentEncoding": "base16" })),
+        "language" => ("language", matching(LANGUAGE)),
         "anyURI" => ("anyURI", json!({ "type": "string", "format": "uri-reference" })),
         _ => ("string", json!({ "type": "string" })),
     };
