@@ -351,6 +351,8 @@ impl<'x> TypeReader<'x> {
                 self.known.insert(number, (at, def.clone()));
                 self.elements.insert(at, element);
                 if derived {
+                    // A type without members counts too.
+                    self.left = self.left.saturating_sub(1);
                     self.optional.insert(at);
                 }
                 self.waiting.push_back((at, element, def.clone()));
