@@ -41,6 +41,7 @@ impl BindingWriter<'_> {
                 self.raw(&[" xsi:type=\""]);
                 self.name(name);
                 self.raw(&["\""]);
+                self.is_type_named = true;
                 return self.structure(structure, value);
             }
         }

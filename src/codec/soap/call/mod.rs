@@ -55,6 +55,7 @@ pub fn write_call(
         used: vec![false; binding.namespaces.len()],
         control,
         path: Vec::new(),
+        is_type_named: false,
     };
     let parts = &operation.request.parts;
     for (part, argument) in operation.headers.iter().zip(arguments.iter().skip(parts.len())) {
@@ -126,13 +127,15 @@ struct BindingWriter<'b> {
     control: Control,
     /// The path to the current member, for error messages.
     path: Vec<&'b str>,
+    /// Whether the member `@type` of the next value names its type, so that it is not the attribute `type`.
+    is_type_named: bool,
 }
 
 impl<'b> BindingWriter<'b> {
-    /// Writes one value of a part; nothing for nil, if it may be absent.
+    /// Writes one value of a part; nothing for nil, if it may be absent and is not nillable.
     fn occurrence(&mut self, part: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         match (part.occurs, value) {
-            (Occurrence::Maybe, Value::Nil) => Ok(()),
+            (Occurrence::Maybe, Value::Nil) if !part.nillable => Ok(()),
             _ => self.element(part, value),
         }
     }
@@ -230,6 +233,7 @@ impl<'b> BindingWriter<'b> {
         {
             self.raw(&[" xsi:type=\"xsd:", simple.kind(), "\""]);
         }
+        self.is_type_named = chosen.is_some();
         self.structure(&typed.structure, value)
     }
 
@@ -250,7 +254,9 @@ impl<'b> BindingWriter<'b> {
         match type_name(value).filter(|_| !is_own_member(&typed.structure)) {
             Some(local) => match binding.derived(declared, local) {
                 Some(at) if binding.typed(at).is_some_and(|typed| !typed.is_abstract) => Ok(Some(at)),
-                _ if names().next().is_none() => Ok(None),
+                _ if names().next().is_none() || (!typed.is_abstract && has_type_attribute(&typed.structure)) => {
+                    Ok(None)
+                }
                 _ => Err(self.at(format!("there is no type `{}` here; there is {}", abridge(local), choices()))),
             },
             None if typed.is_abstract && names().next().is_some() => {
@@ -262,8 +268,9 @@ impl<'b> BindingWriter<'b> {
 
     /// Writes the rest of a start tag, and the content by its structure.
     fn structure(&mut self, structure: &'b TypeStructure, value: &Value) -> Result<(), Fault> {
+        let is_type_named = std::mem::take(&mut self.is_type_named);
         match (structure, value) {
-            (TypeStructure::Members(record), value) => return self.record(record, value),
+            (TypeStructure::Members(record), value) => return self.record(record, value, is_type_named),
             (TypeStructure::Generic { wildcard, mixed }, value) => {
                 return self.generic(wildcard.namespace, *mixed, value);
             }
@@ -313,12 +320,12 @@ impl<'b> BindingWriter<'b> {
     }
 
     /// Writes the rest of a start tag, and the members of a struct.
-    fn record(&mut self, record: &'b RecordType, value: &Value) -> Result<(), Fault> {
+    fn record(&mut self, record: &'b RecordType, value: &Value, is_type_named: bool) -> Result<(), Fault> {
         let parts = &record.parts;
         let text = parts.iter().position(|part| part.kind == PartKind::Text);
         match (value, text) {
             (Value::Struct(members), _) => {
-                let given = self.given(record, members)?;
+                let given = self.given(record, members, is_type_named)?;
                 self.attributes(record, &given)?;
                 self.any_attributes(record, members)?;
                 self.raw(&[">"]);
@@ -349,18 +356,23 @@ impl<'b> BindingWriter<'b> {
         self.raw(&[">"]);
         for item in items {
             let Value::Struct(members) = item else { return Err(self.wrong("a struct", item)) };
-            let mut given = self.given(record, members)?;
+            let mut given = self.given(record, members, false)?;
             self.particle(record, group, &mut given)?;
             self.nothing_left(record, &given)?;
         }
         Ok(())
     }
 
-    /// Sorts the members of a struct by the parts of its type.
-    fn given<'v>(&self, record: &'b RecordType, members: &'v [(String, Value)]) -> Result<Given<'v>, Fault> {
+    /// Sorts the members of a struct by the parts of its type. If its type is named, `@type` is not an attribute.
+    fn given<'v>(
+        &self,
+        record: &'b RecordType,
+        members: &'v [(String, Value)],
+        is_type_named: bool,
+    ) -> Result<Given<'v>, Fault> {
         let mut given = Given::new(record.parts.len());
         for (order, (name, value)) in members.iter().enumerate() {
-            let attribute = name.strip_prefix('@');
+            let attribute = name.strip_prefix('@').filter(|_| !(is_type_named && name == TYPE));
             let is = |part: &MessagePart| {
                 part.name == *name
                     || (part.kind == PartKind::Attribute && attribute == Some(part.element.local.as_str()))
@@ -514,7 +526,7 @@ impl<'b> BindingWriter<'b> {
     fn nothing_left(&mut self, record: &'b RecordType, given: &Given<'_>) -> Result<(), Fault> {
         self.check_order(record, given)?;
         for (at, part) in record.parts.iter().enumerate().filter(|(_, part)| part.kind == PartKind::Element) {
-            let left = given.left(at, part);
+            let left = if given.is_nil(at) { 0 } else { given.left(at, part) };
             if left > 0 {
                 self.path.push(&part.name);
                 let written = given.written(at);
@@ -595,6 +607,12 @@ impl<'b> BindingWriter<'b> {
                 rounds += 1;
             }
             return Ok(());
+        }
+        // Clients that give every member say nil for those of the other alternatives.
+        match active.iter().any(|it| given.has_value(record, it)) {
+            true => active.retain(|it| given.has_value(record, it)),
+            false if active.len() > 1 && can_be_absent(choice) => return Ok(()),
+            false => {}
         }
         // Alternatives may share elements: the one that has all that are given is meant.
         let whole = active.iter().find(|it| given.covers(record, it, inside));
@@ -771,6 +789,12 @@ fn type_name(value: &Value) -> Option<&str> {
 fn is_own_member(structure: &TypeStructure) -> bool {
     let TypeStructure::Members(record) = structure else { return false };
     record.parts.iter().any(|part| part.name == TYPE)
+}
+
+/// Whether a struct has an attribute `type`, which may be given as `@type` too.
+fn has_type_attribute(structure: &TypeStructure) -> bool {
+    let TypeStructure::Members(record) = structure else { return false };
+    record.parts.iter().any(|part| part.kind == PartKind::Attribute && part.element.local == "type")
 }
 
 /// The group of which a whole type consists, if it is repeated.
