@@ -80,9 +80,10 @@ fn by_zeep(url: &str, kind: &str, password: &str) -> Option<String> {
 #[ignore = "needs node with the soap package, and python3 with zeep"]
 fn node_s_soap_accepts_the_token() {
     let refused = refusal("AuthenticationFailure: Invalid username or password");
-    for (kind, settings) in
-        [("digest", "password-type = \"digest\"\nlifetime = \"7m\""), ("text", "password-type = \"text\"\nlifetime = \"7m\"")]
-    {
+    for (kind, settings) in [
+        ("digest", "password-type = \"digest\"\nlifetime = \"7m\""),
+        ("text", "password-type = \"text\"\nlifetime = \"7m\""),
+    ] {
         let (_server, port) = Server::script("node", "remote_security.js", &[kind, "timestamp"]);
         let url = format!("http://127.0.0.1:{port}/vault");
         assert_eq!(by_zeep(&url, kind, PASSWORD).as_deref(), Some("all of seven"));
@@ -90,7 +91,8 @@ fn node_s_soap_accepts_the_token() {
         assert!(is_unlocked(&unlocked(&url, settings, PASSWORD)), "{kind}");
         assert_eq!(unlocked(&url, settings, "other"), refused, "{kind}");
         // Without the timestamp, with one of another length, and with the other type of the password.
-        let other = if kind == "digest" { settings.replace("digest", "text") } else { settings.replace("text", "digest") };
+        let other =
+            if kind == "digest" { settings.replace("digest", "text") } else { settings.replace("text", "digest") };
         for settings in [settings.split('\n').next().unwrap(), &settings.replace("7m", "8m"), &other] {
             assert_eq!(unlocked(&url, settings, PASSWORD), refused, "{kind}: {settings}");
         }
