@@ -21,6 +21,7 @@ use crate::codec::tape::TapeNode;
 use crate::codec::xml::tree::Element;
 use crate::model::fault::Fault;
 use crate::model::shape::unescape;
+use crate::model::value::Value;
 
 /// The members of a result with the header blocks of the response beside it.
 pub const HEADERS: &str = "headers";
@@ -197,7 +198,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             return Ok(());
         }
         match content {
-            ElementContent::Text(kind) => self.text(element, kind, &[], depth),
+            ElementContent::Text(kind) => self.text(element, kind, None, depth),
             ElementContent::Any => self.any(element, &marks, depth),
             ElementContent::Typed(at) => self.typed(*at, element, &marks, depth),
         }
@@ -241,7 +242,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             TypeStructure::Row(parts) => self.row(element, parts, depth),
             TypeStructure::Items(list) => self.items(element, list, depth),
             TypeStructure::Array(item) if element.is_text() && !is_blank(&element.whole_text()) => {
-                self.text(element, text_kind(&item.content), &[], depth)
+                self.text(element, text_kind(&item.content), None, depth)
             }
             TypeStructure::Array(item) => {
                 element.no_text()?;
@@ -250,7 +251,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             TypeStructure::Map => self.map(element, depth),
             TypeStructure::Free(_) => self.inner.free(element, marks, depth),
             TypeStructure::Generic { .. } => self.generic(element, None, depth),
-            TypeStructure::Plain(simple) => self.text(element, simple.kind(), texts_of(simple), depth),
+            TypeStructure::Plain(simple) => self.text(element, simple.kind(), Some(simple), depth),
         }
     }
 
@@ -264,7 +265,13 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
 
     /// Reads a text of a built-in type. An empty text is nil unless it is a value of the type. Elements instead of a text
     /// are read in the generic form.
-    fn text(&mut self, element: Element<'_, 'a>, kind: &str, texts: &[String], depth: usize) -> Result<(), Fault> {
+    fn text(
+        &mut self,
+        element: Element<'_, 'a>,
+        kind: &str,
+        simple: Option<&SimpleType>,
+        depth: usize,
+    ) -> Result<(), Fault> {
         if let Some(bytes) = self.included(element) {
             self.inner.tape.push(TapeNode::Binary(bytes));
             return Ok(());
@@ -272,7 +279,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
         if !element.is_text() {
             return self.generic(element, None, depth);
         }
-        let node = text_node(kind, texts, element.whole_text());
+        let node = text_node(kind, simple, element.whole_text());
         self.inner.tape.push(node);
         Ok(())
     }
@@ -400,7 +407,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             _ => None,
         };
         let kind = simple.map_or_else(|| text_kind(&part.content), SimpleType::kind);
-        Ok(Some(text_node(kind, simple.map(texts_of).unwrap_or_default(), text)))
+        Ok(Some(text_node(kind, simple, text)))
     }
 
     /// Reads elements or attributes of one name that no type describes.
@@ -535,7 +542,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
                 let opened = self.inner.tape.open();
                 return self.inner.tape.close_struct(opened, 0);
             }
-            self.inner.tape.push(text_node(kind.unwrap_or_default(), &[], text));
+            self.inner.tape.push(text_node(kind.unwrap_or_default(), None, text));
             return Ok(());
         }
         let depth = self.inner.deeper(depth)?;
@@ -696,11 +703,16 @@ fn texts_of(simple: &SimpleType) -> &[String] {
 }
 
 /// The value of a text. A text that is not valid for its type stays text, and an empty one is nil then.
-fn text_node<'a>(kind: &str, texts: &[String], text: Cow<'a, str>) -> TapeNode<'a> {
+fn text_node<'a>(kind: &str, simple: Option<&SimpleType>, text: Cow<'a, str>) -> TapeNode<'a> {
+    let blank = is_blank(&text);
     let Some(scalar) = SoapScalar::of_type(kind) else {
-        return super::lexical::choice(texts, text);
+        let is_value = |simple: &SimpleType| simple.text(&Value::Text(text.clone().into_owned())).is_ok();
+        return match simple {
+            Some(simple) if blank && !is_value(simple) => TapeNode::Nil,
+            simple => super::lexical::choice(simple.map(texts_of).unwrap_or_default(), text),
+        };
     };
-    if is_blank(&text) && scalar != SoapScalar::Binary {
+    if blank && scalar != SoapScalar::Binary {
         return TapeNode::Nil;
     }
     scalar.read(text).unwrap_or_else(TapeNode::Text)

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::SoapVersion;
 use super::simple::SimpleType;
+use crate::model::value::Value;
 
 /// The messages of one WSDL port.
 #[derive(Debug, Clone, PartialEq)]
@@ -314,6 +315,18 @@ impl Binding {
     /// The first named type with this local name.
     pub(super) fn type_of_name(&self, local: &str) -> Option<usize> {
         self.types.named(local).first().copied()
+    }
+}
+
+impl Operation {
+    /// Leaves out each nil among arguments by position that stands for a parameter which may be absent: by position, there is
+    /// no other way to leave one out before another.
+    pub(crate) fn leave_out_nil(&self, arguments: &mut [Option<Value>]) {
+        for (part, argument) in self.request.parts.iter().chain(&self.headers).zip(arguments) {
+            if part.occurs == Occurrence::Maybe && *argument == Some(Value::Nil) {
+                *argument = None;
+            }
+        }
     }
 }
 

@@ -75,6 +75,11 @@ impl<'v> Given<'v> {
         self.slots.get(at)?.value
     }
 
+    /// Whether nil is given for a part.
+    pub(super) fn is_nil(&self, at: usize) -> bool {
+        matches!(self.value(at), Some(Value::Nil))
+    }
+
     /// How many elements of a part have been written.
     pub(super) fn written(&self, at: usize) -> usize {
         self.slots.get(at).map_or(0, |slot| slot.written)
@@ -84,7 +89,8 @@ impl<'v> Given<'v> {
     pub(super) fn left(&self, at: usize, part: &MessagePart) -> usize {
         let Some(slot) = self.slots.get(at) else { return 0 };
         let all = match (slot.value, part.occurs) {
-            (None, _) | (Some(Value::Nil), Occurrence::Repeatedly | Occurrence::Maybe) => 0,
+            (None, _) | (Some(Value::Nil), Occurrence::Repeatedly) => 0,
+            (Some(Value::Nil), Occurrence::Maybe) if !part.nillable => 0,
             (Some(Value::Array(items)), Occurrence::Repeatedly) => items.len(),
             (Some(_), _) => 1,
         };
@@ -123,6 +129,17 @@ impl<'v> Given<'v> {
         }
     }
 
+    /// Whether a value that is not nil is left for a particle.
+    pub(super) fn has_value(&self, record: &RecordType, particle: &Particle) -> bool {
+        match particle {
+            Particle::Part(at, _) => self.has(record, particle) && !self.is_nil(*at),
+            Particle::Sequence(_, inside) | Particle::Choice(_, inside) => {
+                inside.iter().any(|it| self.has_value(record, it))
+            }
+            Particle::Wildcard => self.has(record, particle),
+        }
+    }
+
     /// The first position among the given members of what is left for a particle.
     pub(super) fn order(&self, record: &RecordType, particle: &Particle) -> usize {
         match particle {
@@ -142,7 +159,8 @@ impl<'v> Given<'v> {
         parts_of(alternative, &mut own);
         let mut needed = Vec::new();
         all.iter().for_each(|it| parts_of(it, &mut needed));
-        let is_left = |at: &usize| record.parts.get(*at).is_some_and(|part| self.left(*at, part) > 0);
+        let is_left =
+            |at: &usize| record.parts.get(*at).is_some_and(|part| self.left(*at, part) > 0 && !self.is_nil(*at));
         needed.into_iter().filter(is_left).all(|at| own.contains(&at))
     }
 }

@@ -68,7 +68,11 @@ impl SoapCodec {
     pub fn encode_call(&self, target: CallTarget<'_>, arguments: ArgValues) -> Result<Request<Bytes>, Fault> {
         let operation = self.operation(target)?;
         let known = target.known.ok_or_else(|| Fault::no_such_method(target.method))?;
-        let arguments = arguments.placed(known)?;
+        let by_position = matches!(arguments, ArgValues::ByPosition(_));
+        let mut arguments = arguments.placed(known)?;
+        if by_position {
+            operation.leave_out_nil(&mut arguments);
+        }
         let mut body = Vec::with_capacity(1024);
         #[cfg(feature = "server")]
         let blocks = self.headers.write(self.binding.version)?;

@@ -5,5 +5,6 @@ mod jsonrpc;
 mod rest;
 mod soap;
 mod upstream;
+mod upstream_security;
 mod upstream_soap;
 mod xmlrpc;

@@ -41,6 +41,8 @@ pub(crate) mod running;
 pub(crate) mod scrape;
 // A blocking server that returns what a function makes of each request.
 pub(crate) mod scripted;
+// Exchanges with SOAP services as data in `tests/fixtures`.
+pub(crate) mod soap_exchange;
 // A small service whose methods always return the same.
 pub(crate) mod specimen;
 // Random values, and when two of them are the same.

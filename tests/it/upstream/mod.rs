@@ -16,4 +16,6 @@ mod oauth2;
 mod outages;
 mod passthrough;
 mod passthrough_soap;
+mod soap_samples;
+mod soap_services;
 mod transports;

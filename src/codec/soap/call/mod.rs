@@ -129,10 +129,10 @@ struct BindingWriter<'b> {
 }
 
 impl<'b> BindingWriter<'b> {
-    /// Writes one value of a part; nothing for nil, if it may be absent.
+    /// Writes one value of a part; nothing for nil, if it may be absent and is not nillable.
     fn occurrence(&mut self, part: &'b MessagePart, value: &Value) -> Result<(), Fault> {
         match (part.occurs, value) {
-            (Occurrence::Maybe, Value::Nil) => Ok(()),
+            (Occurrence::Maybe, Value::Nil) if !part.nillable => Ok(()),
             _ => self.element(part, value),
         }
     }
@@ -250,7 +250,9 @@ impl<'b> BindingWriter<'b> {
         match type_name(value).filter(|_| !is_own_member(&typed.structure)) {
             Some(local) => match binding.derived(declared, local) {
                 Some(at) if binding.typed(at).is_some_and(|typed| !typed.is_abstract) => Ok(Some(at)),
-                _ if names().next().is_none() => Ok(None),
+                _ if names().next().is_none() || (!typed.is_abstract && has_type_attribute(&typed.structure)) => {
+                    Ok(None)
+                }
                 _ => Err(self.at(format!("there is no type `{}` here; there is {}", abridge(local), choices()))),
             },
             None if typed.is_abstract && names().next().is_some() => {
@@ -521,7 +523,7 @@ impl<'b> BindingWriter<'b> {
     fn nothing_left(&mut self, record: &'b RecordType, given: &Given<'_>) -> Result<(), Fault> {
         self.check_order(record, given)?;
         for (at, part) in record.parts.iter().enumerate().filter(|(_, part)| part.kind == PartKind::Element) {
-            let left = given.left(at, part);
+            let left = if given.is_nil(at) { 0 } else { given.left(at, part) };
             if left > 0 {
                 self.path.push(&part.name);
                 let written = given.written(at);
@@ -582,7 +584,7 @@ impl<'b> BindingWriter<'b> {
         inside: &'b [Particle],
         given: &mut Given<'_>,
     ) -> Result<(), Fault> {
-        let active: Vec<_> = inside.iter().filter(|it| given.has(record, it)).collect();
+        let mut active: Vec<_> = inside.iter().filter(|it| given.has(record, it)).collect();
         if active.is_empty() {
             return match can_be_absent(choice) {
                 true => Ok(()),
@@ -602,6 +604,12 @@ impl<'b> BindingWriter<'b> {
                 rounds += 1;
             }
             return Ok(());
+        }
+        // Clients that give every member say nil for those of the other alternatives.
+        match active.iter().any(|it| given.has_value(record, it)) {
+            true => active.retain(|it| given.has_value(record, it)),
+            false if active.len() > 1 && can_be_absent(choice) => return Ok(()),
+            false => {}
         }
         // Alternatives may share elements: the one that has all that are given is meant.
         let whole = active.iter().find(|it| given.covers(record, it, inside));
@@ -778,6 +786,12 @@ fn type_name(value: &Value) -> Option<&str> {
 fn is_own_member(structure: &TypeStructure) -> bool {
     let TypeStructure::Members(record) = structure else { return false };
     record.parts.iter().any(|part| part.name == TYPE)
+}
+
+/// Whether a struct has an attribute `type`, which may be given as `@type` too.
+fn has_type_attribute(structure: &TypeStructure) -> bool {
+    let TypeStructure::Members(record) = structure else { return false };
+    record.parts.iter().any(|part| part.kind == PartKind::Attribute && part.element.local == "type")
 }
 
 /// The group of which a whole type consists, if it is repeated.

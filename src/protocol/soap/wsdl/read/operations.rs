@@ -275,7 +275,10 @@ impl<'x> Port<'x> {
         }
         if rpc && !encoded {
             // A part of rpc/literal is never nil (WS-I BP 1.1, R2211): one that is null is left out.
-            content.members.iter_mut().for_each(|member| member.part.occurs = Occurrence::Maybe);
+            for member in &mut content.members {
+                member.part.occurs = Occurrence::Maybe;
+                member.part.nillable = false;
+            }
         }
         let headers = self.headers(types, bound, "input", &content.members)?;
         let params = content.members.iter().chain(&headers).map(param).collect();
