@@ -17,6 +17,7 @@ use super::content::written_order;
 use super::lexical::SoapScalar;
 use super::read::{Marks, ShapeReader};
 use super::simple::{Facet, SimpleType};
+use super::undeclared::has_others;
 use crate::codec::tape::TapeNode;
 use crate::codec::xml::tree::Element;
 use crate::model::fault::Fault;
@@ -29,13 +30,15 @@ pub const RESULT: &str = "result";
 
 /// The namespace of `xop:Include` (XOP 1.0, section 2.1).
 const XOP: &str = "http://www.w3.org/2004/08/xop/include";
-/// How the namespaces of SOAP's own attributes begin: envelopes, encodings, and instances of XML Schema.
-const MARKS: [&str; 5] = [
+/// How the namespaces of SOAP's own attributes begin: envelopes, encodings, instances of XML Schema, and WS-Security, which
+/// marks elements that are signed.
+const MARKS: [&str; 6] = [
     "http://schemas.xmlsoap.org/soap/",
     "http://www.w3.org/2003/05/soap-",
     "http://www.w3.org/2001/XMLSchema-instance",
     "http://www.w3.org/1999/XMLSchema-instance",
     "http://www.w3.org/2000/10/XMLSchema-instance",
+    "http://docs.oasis-open.org/wss/",
 ];
 
 /// Reads elements onto a tape, by the types of a binding.
@@ -48,10 +51,10 @@ pub(super) struct AnswerReader<'s, 'x, 'a> {
 }
 
 /// A member that a type does not name: the elements or the attributes of one name.
-struct Further<'e, 'a> {
-    name: Cow<'a, str>,
-    elements: Vec<Element<'e, 'a>>,
-    attributes: Vec<Cow<'a, str>>,
+pub(super) struct Further<'e, 'a> {
+    pub(super) name: Cow<'a, str>,
+    pub(super) elements: Vec<Element<'e, 'a>>,
+    pub(super) attributes: Vec<Cow<'a, str>>,
 }
 
 impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
@@ -62,8 +65,9 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
         content: Option<Element<'x, 'a>>,
         operation: &'s Operation,
     ) -> Result<(), Fault> {
+        let content = content.filter(|it| operation.result != ResultContent::Nothing || !self.says_nothing(*it));
         let Some(headers) = &operation.response_headers else {
-            let Some(content) = content.filter(|_| operation.result != ResultContent::Nothing) else { return Ok(()) };
+            let Some(content) = content else { return Ok(()) };
             self.result(content, &operation.result)?;
             self.inner.tape.complete();
             return Ok(());
@@ -79,8 +83,8 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
         }
         self.inner.name(Cow::Borrowed(RESULT));
         match content {
-            Some(content) if operation.result != ResultContent::Nothing => self.result(content, &operation.result)?,
-            _ => self.inner.tape.push(TapeNode::Nil),
+            Some(content) => self.result(content, &operation.result)?,
+            None => self.inner.tape.push(TapeNode::Nil),
         }
         self.inner.tape.close_struct(opened, 2)?;
         self.inner.tape.complete();
@@ -89,7 +93,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
 
     fn result(&mut self, content: Element<'x, 'a>, result: &'s ResultContent) -> Result<(), Fault> {
         match result {
-            ResultContent::Nothing => {}
+            ResultContent::Nothing => self.content(content, &ElementContent::Any, 0)?,
             ResultContent::Element(kind) => self.content(content, kind, 0)?,
             ResultContent::Record(record) | ResultContent::Body(record) => {
                 let (content, _) = self.meant(content, false)?;
@@ -103,6 +107,9 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
                 if is_list {
                     // Rows are passed on while they arrive, and a reader of rows has no place for text between them.
                     content.no_text()?;
+                }
+                if self.has_beside(content, part) {
+                    return self.with_others(content, part, false, 0);
                 }
                 // Some servers use another name than their WSDL.
                 let found = if named.is_empty() || is_list { all } else { named };
@@ -145,7 +152,12 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
     }
 
     /// Reads the elements of one part: a list if they are repeated or the type says so; nil if there is none.
-    fn member(&mut self, part: &'s MessagePart, found: &[Element<'_, 'a>], depth: usize) -> Result<(), Fault> {
+    pub(super) fn member(
+        &mut self,
+        part: &'s MessagePart,
+        found: &[Element<'_, 'a>],
+        depth: usize,
+    ) -> Result<(), Fault> {
         match (part.occurs, found) {
             (Occurrence::Repeatedly, [only]) if self.is_wrapped(*only)? => {
                 let (only, _) = self.meant(*only, false)?;
@@ -194,8 +206,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
     fn content(&mut self, element: Element<'_, 'a>, content: &'s ElementContent, depth: usize) -> Result<(), Fault> {
         let (element, marks) = self.meant(element, self.may_refer(content))?;
         if marks.nil {
-            self.inner.tape.push(TapeNode::Nil);
-            return Ok(());
+            return self.nil(element, content, depth);
         }
         match content {
             ElementContent::Text(kind) => self.text(element, kind, None, depth),
@@ -260,6 +271,11 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             return self.generic(element, None, depth);
         }
         element.no_text()?;
+        // Items of a result are passed on while they arrive, so that elements of other names can only be items too.
+        let has_others = depth > 0 && !self.encoded && has_others(element, &list.item.element.local);
+        if self.has_attributes(element) || has_others {
+            return self.with_others(element, &list.item, true, depth);
+        }
         self.list(element.elements(), &list.item.content, depth)
     }
 
@@ -273,20 +289,18 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
         depth: usize,
     ) -> Result<(), Fault> {
         if let Some(bytes) = self.included(element) {
-            self.inner.tape.push(TapeNode::Binary(bytes));
-            return Ok(());
+            return self.value_of_text(element, TapeNode::Binary(bytes), depth);
         }
         if !element.is_text() {
             return self.generic(element, None, depth);
         }
         let node = text_node(kind, simple, element.whole_text());
-        self.inner.tape.push(node);
-        Ok(())
+        self.value_of_text(element, node, depth)
     }
 
     /// The bytes of the part of a multipart message to which an element refers: by `xop:Include` inside (XOP 1.0, section
     /// 2.1), or by its own `href` (SOAP Messages with Attachments, section 3).
-    fn included(&self, element: Element<'_, 'a>) -> Option<Vec<u8>> {
+    pub(super) fn included(&self, element: Element<'_, 'a>) -> Option<Vec<u8>> {
         let mut inside = element.elements();
         let refers = match (inside.next(), inside.next()) {
             (Some(include), None) if include.name() == "Include" && include.namespace() == Some(XOP) => include,
@@ -377,13 +391,17 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
         Ok(())
     }
 
-    fn named(&mut self, name: &str, node: TapeNode<'a>) {
+    pub(super) fn named(&mut self, name: &str, node: TapeNode<'a>) {
         self.inner.name(Cow::Owned(name.to_owned()));
         self.inner.tape.push(node);
     }
 
     /// The value of a part that is an attribute or the text; `None` if it is not there.
-    fn part_text(&self, element: Element<'_, 'a>, part: &'s MessagePart) -> Result<Option<TapeNode<'a>>, Fault> {
+    pub(super) fn part_text(
+        &self,
+        element: Element<'_, 'a>,
+        part: &'s MessagePart,
+    ) -> Result<Option<TapeNode<'a>>, Fault> {
         let text = match part.kind {
             PartKind::Attribute => {
                 let namespace = part.element.namespace.and_then(|at| self.binding.namespaces.get(at));
@@ -411,7 +429,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
     }
 
     /// Reads elements or attributes of one name that no type describes.
-    fn further(
+    pub(super) fn further(
         &mut self,
         elements: &[Element<'_, 'a>],
         attributes: Vec<Cow<'a, str>>,
@@ -641,7 +659,7 @@ fn unusual_order(record: &RecordType, elements: &[(usize, Element<'_, '_>)]) -> 
 }
 
 /// The attributes of an element and some of its child elements, those of one name together, in the order of their first.
-fn gather<'e, 'a>(
+pub(super) fn gather<'e, 'a>(
     element: Element<'e, 'a>,
     children: impl Iterator<Item = Element<'e, 'a>>,
     is_attribute: impl Fn(&str) -> bool,
@@ -672,16 +690,16 @@ fn gather<'e, 'a>(
 }
 
 /// Whether an attribute of this namespace belongs to SOAP or to instances of XML Schema, and is no content.
-fn is_mark(namespace: Option<&str>) -> bool {
+pub(super) fn is_mark(namespace: Option<&str>) -> bool {
     namespace.is_some_and(|namespace| MARKS.iter().any(|mark| namespace.starts_with(mark)))
 }
 
 /// Whether an attribute has this name by which SOAP's encoding connects elements.
-fn is_reference(name: &str) -> bool {
+pub(super) fn is_reference(name: &str) -> bool {
     matches!(name, "id" | "href" | "ref")
 }
 
-fn is_blank(text: &str) -> bool {
+pub(super) fn is_blank(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_whitespace())
 }
 

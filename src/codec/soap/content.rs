@@ -63,11 +63,11 @@ impl<'v> Given<'v> {
         part.kind != PartKind::Element || self.order.as_ref().is_none_or(|order| order.front() == Some(&at))
     }
 
-    /// Sets the value of a part. The first one counts.
-    pub(super) fn set(&mut self, at: usize, order: usize, value: &'v Value) {
-        if let Some(slot) = self.slots.get_mut(at).filter(|slot| slot.value.is_none()) {
-            *slot = Slot { value: Some(value), order, written: 0 };
-        }
+    /// Sets the value of a part. Returns whether it had none before.
+    pub(super) fn set(&mut self, at: usize, order: usize, value: &'v Value) -> bool {
+        let Some(slot) = self.slots.get_mut(at).filter(|slot| slot.value.is_none()) else { return false };
+        *slot = Slot { value: Some(value), order, written: 0 };
+        true
     }
 
     /// The value of a part.

@@ -28,7 +28,7 @@ fn content(element: Element<'_, '_>) -> Value {
     for child in element.elements() {
         add(&mut members, child.name(), content(child));
     }
-    let text = element.text().map(|text| text.trim().to_owned()).unwrap_or_default();
+    let text = element.whole_text().trim().to_owned();
     if members.is_empty() {
         return Value::String(text);
     }
@@ -64,6 +64,7 @@ mod tests {
             ("<detail><x>E44</x></detail>", Some(r#"{"x":"E44"}"#)),
             ("<d xmlns:t='u'><t:a><t:b>1</t:b><t:b>2</t:b><t:b/></t:a></d>", Some(r#"{"a":{"b":["1","2",""]}}"#)),
             ("<d><a c='EUR'>5</a><e f='g'/></d>", Some(r#"{"a":{"c":"EUR","value":"5"},"e":{"f":"g"}}"#)),
+            ("<d>no <a>1</a> more</d>", Some(r#"{"a":"1","value":"no  more"}"#)),
             ("<d xmlns:i='http://www.w3.org/2001/XMLSchema-instance'><a i:type='x'>5</a></d>", Some(r#"{"a":"5"}"#)),
         ] {
             let tree = XmlTree::read_any(detail, DocumentLimits::default()).unwrap();

@@ -20,6 +20,12 @@ pub(super) fn tree(text: &str, limits: DocumentLimits) -> Result<XmlTree<'_>, Fa
     xml::read_tree(text, prolog::start(text, Reading::Lenient)?, limits)
 }
 
+/// As [`tree`], for a response of an upstream.
+pub(super) fn response_tree(text: &str, limits: DocumentLimits) -> Result<XmlTree<'_>, Fault> {
+    let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
+    xml::read_response_tree(text, prolog::start(text, Reading::Lenient)?, limits)
+}
+
 /// The envelope of a message.
 pub(super) struct Envelope<'x, 'a> {
     pub(super) version: SoapVersion,

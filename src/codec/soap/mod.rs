@@ -14,7 +14,7 @@
 //! Inside, `envelope` checks versions and headers. As a server, `read`, `members` and `free` read values (by shape, as
 //! members of a record, and without a shape), `lexical` converts texts by the rules of XML Schema, and `ser` serializes with
 //! serde. As a client, `call` writes values by the types of a binding and holds what the types demand (`content` the order
-//! and the number of elements, `simple` and `pattern` the texts), and `answer` reads values by the same types.
+//! and the number of elements, `simple` and `pattern` the texts), and `answer` reads values by the same types, with `undeclared` for what no type has.
 
 mod answer;
 mod attachments;
@@ -33,6 +33,7 @@ mod read;
 mod response;
 mod ser;
 mod simple;
+mod undeclared;
 
 use crate::model::fault::Fault;
 

@@ -55,7 +55,7 @@ pub fn read_response<'a>(
     attachments: &Attachments<'_>,
     limits: DocumentLimits,
 ) -> Result<SoapResponse<'a>, SoapMessageError> {
-    let xml = envelope::tree(text, limits)?;
+    let xml = envelope::response_tree(text, limits)?;
     let no_shapes = Shapes::default();
     let inner = ShapeReader::new(&no_shapes, SoapStyle::Document, limits);
     let mut reader = AnswerReader { binding, inner, encoded: operation.encoded, attachments };

@@ -106,6 +106,20 @@ pub(super) fn read_tree(text: &str, start: Start, limits: DocumentLimits) -> Res
     }
 }
 
+/// As [`read_tree`], for a response of an upstream. It may have more attributes and namespace declarations.
+///
+/// # Errors
+/// Those of `read_tree`.
+pub(super) fn read_response_tree(text: &str, start: Start, limits: DocumentLimits) -> Result<XmlTree<'_>, Fault> {
+    match plain::read(text, start, limits) {
+        Some(tree) => Ok(tree),
+        None => {
+            prolog::census_of_response(text, limits)?;
+            XmlTree::read_any(text, limits).map_err(|error| syntax(&error, limits))
+        }
+    }
+}
+
 /// Whether a text is well-formed XML of one or more elements, which may be the content of an element of a document. It can use the
 /// prefixes `xsi` and `xsd`, and must declare all others.
 pub(crate) fn is_fragment(text: &str) -> bool {

@@ -14,10 +14,17 @@ pub(super) const ATTRIBUTES: usize = 32;
 /// The most namespace declarations in a message.
 pub(super) const NAMESPACES: usize = 32;
 /// How much mark-up a message may have.
-const OF_MESSAGES: Bounds = Bounds { attributes: ATTRIBUTES, namespaces: NAMESPACES, scopes: usize::MAX };
+const OF_MESSAGES: Bounds =
+    Bounds { attributes: ATTRIBUTES, namespaces: NAMESPACES, copies: usize::MAX, comparisons: usize::MAX };
 /// How much mark-up a WSDL document may have, which combines several schemas. Some servers declare a namespace at each
 /// element that needs one.
-const OF_DESCRIPTIONS: Bounds = Bounds { attributes: 8192, namespaces: 100_000, scopes: 32 << 20 };
+const OF_DESCRIPTIONS: Bounds =
+    Bounds { attributes: 8192, namespaces: 100_000, copies: 32 << 20, comparisons: 32 << 20 };
+/// How much mark-up a response of an upstream may have: rows with an attribute for each column, and declarations at each element
+/// that needs one.
+const OF_RESPONSES: Bounds = Bounds { attributes: 4096, namespaces: 1 << 20, copies: 64 << 20, comparisons: 64 << 20 };
+/// How many comparisons of attributes there may be for each byte of a response.
+const COMPARISONS_PER_BYTE: usize = 16;
 /// The most `<` and the most `=` in any document: roxmltree allocates for that many elements and attributes before it
 /// parses the first one.
 const MARKS: usize = 1 << 20;
@@ -29,9 +36,10 @@ struct Bounds {
     attributes: usize,
     /// The most namespace declarations.
     namespaces: usize,
-    /// The most comparisons of names: roxmltree compares each attribute with the others of its element, and each declaration
-    /// with those of the elements around it, all of which it copies.
-    scopes: usize,
+    /// The most declarations that roxmltree may copy: at each element with a declaration, those of all elements around it.
+    copies: usize,
+    /// The most comparisons of names: roxmltree compares each attribute with the others of its element.
+    comparisons: usize,
 }
 
 const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
@@ -121,6 +129,12 @@ pub(in crate::codec) fn census_of_description(text: &str, limits: DocumentLimits
     count(text, limits, OF_DESCRIPTIONS)
 }
 
+/// As [`census`], with the limits for a response of an upstream.
+pub(in crate::codec) fn census_of_response(text: &str, limits: DocumentLimits) -> Result<(), Fault> {
+    let comparisons = OF_RESPONSES.comparisons.max(text.len().saturating_mul(COMPARISONS_PER_BYTE));
+    count(text, limits, Bounds { comparisons, ..OF_RESPONSES })
+}
+
 /// The text with its document type declaration (XML 1.0, section 2.8) replaced by spaces, so that other positions stay. What
 /// is declared in it is neither read nor expanded.
 pub fn without_doctype(text: &str) -> Cow<'_, str> {
@@ -203,14 +217,17 @@ fn count(text: &str, limits: DocumentLimits, bounds: Bounds) -> Result<(), Fault
                 }
                 counted += tag.attributes;
                 namespaces += tag.namespaces;
-                if bounds.scopes < usize::MAX {
+                if bounds.copies < usize::MAX {
                     let is_empty = tag.length >= 2 && left.get(tag.length - 2) == Some(&b'/');
                     scopes.enter(&tag, is_empty);
-                    if scopes.work > bounds.scopes {
+                    if scopes.copies > bounds.copies {
                         return Err(Fault::new(
                             Kind::Limit,
                             "the document declares too many namespaces inside each other",
                         ));
+                    }
+                    if scopes.comparisons > bounds.comparisons {
+                        return Err(Fault::new(Kind::Limit, "elements of the document have too many attributes"));
                     }
                 }
                 tag.length
@@ -231,8 +248,10 @@ fn count(text: &str, limits: DocumentLimits, bounds: Bounds) -> Result<(), Fault
 #[derive(Default)]
 struct Scopes {
     open: Vec<usize>,
+    /// How many declarations a parser copies up to here.
+    copies: usize,
     /// How many names a parser compares up to here.
-    work: usize,
+    comparisons: usize,
 }
 
 impl Scopes {
@@ -240,7 +259,8 @@ impl Scopes {
         let outer = self.open.last().copied().unwrap_or(1);
         let attributes = tag.attributes.saturating_mul(tag.attributes);
         let declared = if tag.namespaces > 0 { outer.saturating_mul(tag.namespaces + 1) } else { 0 };
-        self.work = self.work.saturating_add(attributes).saturating_add(declared);
+        self.comparisons = self.comparisons.saturating_add(attributes);
+        self.copies = self.copies.saturating_add(declared);
         if !is_empty {
             self.open.push(outer.saturating_add(tag.namespaces));
         }
@@ -470,6 +490,20 @@ mod tests {
         assert_eq!(check(&nested), Err(Kind::Limit));
         let attributes: String = (0..8000).map(|n| format!(" a{n}=''")).collect();
         assert_eq!(check(&format!("<a{attributes}/>")), Err(Kind::Limit));
+    }
+
+    #[test]
+    fn responses_may_have_many_attributes_and_declare_a_namespace_at_each_element() {
+        let limits = DocumentLimits { elements: 10_000_000, ..DocumentLimits::default() };
+        let check = |text: &str| census_of_response(text, limits).map_err(|fault| fault.kind);
+        let columns: String = (0..200).map(|n| format!(" ows_Column{n}='{n}'")).collect();
+        let rows = format!("<z:row xmlns:z='u'{columns}/>").repeat(3000);
+        assert_eq!(check(&format!("<r xmlns='a' xmlns:b='b'>{rows}</r>")), Ok(()));
+        let many: String = (0..4000).map(|n| format!(" xmlns:q{n}='u{n}'")).collect();
+        assert_eq!(check(&format!("<r{many}>{}</r>", "<a xmlns:z='z'/>".repeat(20_000))), Err(Kind::Limit));
+        let attributes: String = (0..4000).map(|n| format!(" a{n}=''")).collect();
+        assert_eq!(check(&format!("<r>{}</r>", format!("<a{attributes}/>").repeat(20))), Err(Kind::Limit));
+        assert_eq!(check(&format!("<a{attributes}{attributes}/>")), Err(Kind::Limit));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(crate) fn check_whole(document: &[u8], root: usize, charset: CertainCharset)
 
 fn parse(text: &str) -> Result<(), Fault> {
     let limits = DocumentLimits::default();
-    prolog::census(text, limits)?;
+    prolog::census_of_response(text, limits)?;
     XmlTree::read_any(text, limits).map(|_| ()).map_err(|error| syntax(&error, limits))
 }
 

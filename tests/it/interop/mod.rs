@@ -7,4 +7,5 @@ mod soap;
 mod upstream;
 mod upstream_security;
 mod upstream_soap;
+mod upstream_soap_zeep;
 mod xmlrpc;

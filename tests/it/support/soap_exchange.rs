@@ -77,9 +77,9 @@ pub(crate) struct SoapService {
 pub(crate) struct Exchange {
     /// The name of its file, for messages.
     pub(crate) name: String,
-    pub(crate) method: String,
+    method: String,
     over: Vec<Over>,
-    pub(crate) arguments: String,
+    arguments: String,
     action: String,
     /// The message that must be sent.
     pub(crate) request: String,
@@ -103,11 +103,21 @@ pub(crate) fn services(folder: &str) -> Vec<SoapService> {
 
 /// Makes every exchange of the services in a folder, of which there must be at least this many.
 pub(crate) async fn check_folder(folder: &str, least: usize) {
+    check(folder, least, Some).await;
+}
+
+/// Makes the exchanges in a folder whose result is a list once more, with so many items that they are passed on while they
+/// arrive. There must be at least this many.
+pub(crate) async fn check_long_lists(folder: &str, least: usize) {
+    check(folder, least, |exchange| exchange.lengthened()).await;
+}
+
+async fn check(folder: &str, least: usize, chosen: impl Fn(Exchange) -> Option<Exchange>) {
     let server = ScriptedUpstream::start().await;
     let (mut count, mut differences) = (0, Vec::new());
     for service in services(folder) {
         let behind = service.behind(&server).await;
-        for exchange in service.exchanges() {
+        for exchange in service.exchanges().into_iter().filter_map(&chosen) {
             differences.extend(exchange.differences(&service, &behind, &server).await);
             count += 1;
         }
@@ -169,7 +179,6 @@ impl Exchange {
         let [(call, arguments), (request, message), ("response", response), (kind, outcome)] = parts.as_slice() else {
             panic!("{name} has not the four parts of an exchange")
         };
-        let json = serde_json::from_str(outcome).unwrap_or_else(|error| panic!("{name}: {error}"));
         let call = call.strip_prefix("call ").unwrap();
         let (method, over) = call.split_once(" over ").unwrap_or((call, "Rest JsonRpc XmlRpc Soap"));
         Exchange {
@@ -181,11 +190,38 @@ impl Exchange {
             response: response.trim().to_owned(),
             outcome: match *kind {
                 "result" => Ok((*outcome).to_owned()),
-                "error" => Err(json),
+                "error" => Err(serde_json::from_str(outcome).unwrap_or_else(|error| panic!("{name}: {error}"))),
                 kind => panic!("{name}: there is no part `{kind}`"),
             },
             name,
         }
+    }
+
+    /// The same exchange with a response of 300 KiB, if its result is a list: with all items again and again.
+    fn lengthened(&self) -> Option<Exchange> {
+        let Value::Array(items) = value_of_json(self.outcome.as_ref().ok()?) else { return None };
+        let document = Document::parse(&self.response).unwrap();
+        let body = elements(document.root_element()).into_iter().find(|it| it.tag_name().name() == "Body")?;
+        let [wrapper] = elements(body)[..] else { return None };
+        let inside = elements(wrapper);
+        let found = match inside.as_slice() {
+            [only] if elements(*only).len() == items.len() && items.len() > 1 => elements(*only),
+            _ => inside,
+        };
+        let (start, end) = (found.first()?.range().start, found.last()?.range().end);
+        let (before, once, after) = (&self.response[..start], &self.response[start..end], &self.response[end..]);
+        let times = (300 << 10) / once.len() + 1;
+        let all: Vec<_> = std::iter::repeat_n(items, times).flatten().collect();
+        (found.len() * times == all.len()).then(|| Exchange {
+            name: format!("{}, long", self.name),
+            method: self.method.clone(),
+            over: self.over.clone(),
+            arguments: self.arguments.clone(),
+            action: self.action.clone(),
+            request: self.request.clone(),
+            response: format!("{before}{}{after}", once.repeat(times)),
+            outcome: Ok(json_of(&Value::Array(all))),
+        })
     }
 
     /// Calls the service over every protocol, and compares what is sent and what comes back. Returns the differences.
@@ -280,6 +316,10 @@ impl Exchange {
     }
 }
 
+fn elements<'x, 'i>(parent: Node<'x, 'i>) -> Vec<Node<'x, 'i>> {
+    parent.children().filter(|child| child.is_element()).collect()
+}
+
 fn same_value(value: &Value, expected: &str) -> Result<(), String> {
     same(value, &value_of_json(expected))
 }
@@ -348,6 +388,15 @@ fn write_value(to: &mut String, value: &Value, depth: usize) {
 /// A document as one line for each element and text, in which prefixes and the order of attributes do not matter.
 pub(crate) fn infoset(text: &str) -> String {
     infoset_with(text, None)
+}
+
+/// The same of the Body of a message.
+pub(crate) fn body_infoset(text: &str) -> String {
+    let document = Document::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let body = document.root_element().children().find(|it| it.is_element() && it.tag_name().name() == "Body").unwrap();
+    let mut lines = String::new();
+    write_element(&mut lines, body, 0, None);
+    lines
 }
 
 /// The same, with the parts of a token that are made for each message as `NONCE`, `CREATED`, `EXPIRES` and `DIGEST`, if they

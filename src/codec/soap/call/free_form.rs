@@ -121,7 +121,7 @@ impl BindingWriter<'_> {
                 continue;
             }
             match (name.strip_prefix('@'), value) {
-                (Some(local), Value::Array(items)) => {
+                (Some(local), Value::Array(items)) if items.len() < 2 => {
                     items.first().map_or(Ok(()), |first| self.plain_attribute(local, first))?;
                 }
                 (Some(local), value) => self.plain_attribute(local, value)?,
@@ -164,7 +164,7 @@ impl BindingWriter<'_> {
         };
         for item in items {
             self.begin(&element);
-            if typed {
+            if typed || self.names_known_type(item) {
                 self.any(item)?;
             } else if matches!(item, Value::Nil) {
                 self.raw(&[" xsi:nil=\"true\">"]);
@@ -182,6 +182,15 @@ impl BindingWriter<'_> {
             self.end(&element);
         }
         Ok(())
+    }
+
+    /// Whether a struct names a type of the WSDL, as in responses. A text with a prefix is an attribute, as in a schema.
+    fn names_known_type(&self, value: &Value) -> bool {
+        let Value::Struct(members) = value else { return false };
+        members.iter().any(|(name, value)| match value {
+            Value::Text(local) if name == TYPE => self.binding.type_of_name(local).is_some(),
+            _ => false,
+        })
     }
 
     /// Writes the element that names a value's type, as in croupier's own WSDL.

@@ -377,10 +377,17 @@ impl<'b> BindingWriter<'b> {
             let by_name = record.parts.iter().position(|part| part.name == *name);
             let is_choice = is_chosen && name == TYPE;
             match by_name.or_else(|| record.parts.iter().position(is).filter(|_| !is_choice)) {
-                Some(at) => given.set(at, order, value),
+                Some(at) => {
+                    if !given.set(at, order, value) {
+                        return Err(self.twice(record, at, name));
+                    }
+                }
                 None if [TYPE, XSI_TYPE, XSI_TYPE_ATTRIBUTE, ORDER].contains(&name.as_str()) => {}
                 None if (attribute.is_some() && record.any_attribute) || (name == TEXT && record.mixed) => {}
-                None if record.entry.is_some() || record.wildcard.is_some() => given.further.push((name, value)),
+                // A wildcard is for elements alone.
+                None if record.entry.is_some() || (record.wildcard.is_some() && attribute.is_none()) => {
+                    given.further.push((name, value));
+                }
                 None => return Err(self.unknown(name, &record.parts)),
             }
         }
@@ -764,6 +771,12 @@ impl<'b> BindingWriter<'b> {
         let near = nearest(name, parts.iter().map(|part| part.name.as_str()));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         self.at(format!("there is no member `{}`{hint}", abridge(name)))
+    }
+
+    /// A fault about an attribute or a text that is given by two names.
+    fn twice(&self, record: &RecordType, at: usize, name: &str) -> Fault {
+        let other = record.parts.get(at).map_or("", |part| part.name.as_str());
+        self.at(format!("`{}` is given twice, as `{}` as well", abridge(other), abridge(name)))
     }
 
     /// A fault about the current member.
