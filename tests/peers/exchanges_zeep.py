@@ -162,6 +162,9 @@ class Form:
         return [part for name, it in value.items() for part in self.free(name, it)]
 
     def fill(self, element, value):
+        if value is None:
+            element.set("{http://www.w3.org/2001/XMLSchema-instance}nil", "true")
+            return
         if not isinstance(value, dict):
             element.text = str(value).lower() if isinstance(value, bool) else str(value)
             return

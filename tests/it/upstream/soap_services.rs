@@ -5,7 +5,7 @@ use crate::support::soap_exchange::{check_folder, check_long_lists};
 
 #[tokio::test]
 async fn services_in_the_manner_of_known_ones_lose_nothing() {
-    check_folder("soap-services", 29).await;
+    check_folder("soap-services", 30).await;
 }
 
 #[tokio::test]
