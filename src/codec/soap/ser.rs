@@ -13,7 +13,7 @@ use crate::codec::xml::{Characters, Control};
 use crate::model::date;
 use crate::model::shape::{Field, Record, Shape, Shapes, escape};
 use crate::model::text::abridge;
-use crate::model::value::{BINARY, NUMBER, Number};
+use crate::model::value::{BINARY, NUMBER, Number, shortest};
 
 /// The prefix of the target namespace, with its colon. [`write_head`](super::write_head) declares it.
 const PREFIX: &[u8] = b"m:";
@@ -135,14 +135,14 @@ impl<'w, 'f> ElementWriter<'w, 'f> {
     }
 
     /// Writes the shortest text that reads back as the same number.
-    fn double(self, number: f64, shortest: impl Debug) -> Result<(), Unwritable> {
+    fn double(self, number: f64, shortest: &str) -> Result<(), Unwritable> {
         self.scalar("double", |to| {
             // Writing to a vector cannot fail.
             let _ = match number {
                 number if number.is_nan() => write!(to, "NaN"),
                 f64::INFINITY => write!(to, "INF"),
                 f64::NEG_INFINITY => write!(to, "-INF"),
-                _ => write!(to, "{shortest:?}"),
+                _ => write!(to, "{shortest}"),
             };
             Ok(())
         })
@@ -290,11 +290,12 @@ impl<'w, 'f> Serializer for ElementWriter<'w, 'f> {
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), Unwritable> {
-        self.double(value.into(), value)
+        self.double(value.into(), &format!("{value:?}"))
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Unwritable> {
-        self.double(value, value)
+        let shortest = if value.is_finite() { shortest(value) } else { String::new() };
+        self.double(value, &shortest)
     }
 
     fn serialize_char(self, value: char) -> Result<(), Unwritable> {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::pattern::Pattern;
 use crate::model::text::abridge;
-use crate::model::value::Value;
+use crate::model::value::{Value, shortest, shortest_plain};
 
 /// The most values of an enumeration in an error message.
 const NAMED: usize = 12;
@@ -259,7 +259,7 @@ pub(super) fn atomic<'v>(kind: &str, value: &'v Value) -> Result<Cow<'v, str>, S
         (Lexical::Double, Value::Number(number)) => number.as_str().into(),
         (_, Value::Number(number)) => number.plain().ok_or("a number of at most 400 digits")?,
         // Only the types of floating-point numbers have exponents (XML Schema Part 2, 3.2.3.1).
-        (Lexical::Decimal, Value::Double(number)) => number.to_string().into(),
+        (Lexical::Decimal, Value::Double(number)) if number.is_finite() => shortest_plain(*number).into(),
         (_, Value::Double(number)) => double(*number).into(),
         (_, Value::Date(date)) => date.to_string().into(),
         (_, Value::Binary(bytes)) => STANDARD.encode(bytes).into(),
@@ -337,7 +337,7 @@ fn double(number: f64) -> String {
         number if number.is_nan() => "NaN".to_owned(),
         f64::INFINITY => "INF".to_owned(),
         f64::NEG_INFINITY => "-INF".to_owned(),
-        number => format!("{number:?}"),
+        number => shortest(number),
     }
 }
 

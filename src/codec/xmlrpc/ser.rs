@@ -13,7 +13,7 @@ use crate::codec::xml::{Characters, Control};
 use crate::model::date;
 use crate::model::date::DateTime;
 use crate::model::text::abridge;
-use crate::model::value::{BINARY, NUMBER, Number};
+use crate::model::value::{BINARY, NUMBER, Number, shortest_plain};
 
 /// 2^53: up to here a double holds every integer exactly.
 const EXACT: u64 = 1 << 53;
@@ -227,7 +227,8 @@ impl<'w> Serializer for XmlRpcWriter<'w> {
     }
 
     fn serialize_f64(self, value: f64) -> Result<WriteOutcome, Unwritable> {
-        self.double(value, &value.to_string())
+        let shortest = if value.is_finite() { shortest_plain(value) } else { String::new() };
+        self.double(value, &shortest)
     }
 
     fn serialize_char(self, value: char) -> Result<WriteOutcome, Unwritable> {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::date::DateTime;
 use crate::model::text::abridge;
 
-pub(crate) use number::NUMBER;
+pub(crate) use number::{NUMBER, shortest, shortest_plain};
 pub use number::{Number, NumberError};
 pub use serializer::{DEEPEST, SizeBudget, ValueError, value_of};
 

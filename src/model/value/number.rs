@@ -89,7 +89,7 @@ impl Number {
         if !double.is_finite() {
             return false;
         }
-        match (Decimal::of(text), Decimal::of(&format!("{double:e}"))) {
+        match (Decimal::of(text), Decimal::of(&shortest(double))) {
             (Some(wanted), Some(found)) => wanted.digits.is_empty() == found.digits.is_empty() && wanted == found,
             _ => false,
         }
@@ -105,6 +105,19 @@ impl Number {
             || mantissa.len() > SHORT_MANTISSA
             || !exponent.is_ok_and(|exponent| exponent.abs() < SMALL_EXPONENT)
     }
+}
+
+/// The shortest text that reads back as a finite double, with an exponent if it is very large or small. Of two texts that are
+/// equally near, it is the one that serde_json writes: the same double has the same digits in every protocol.
+pub(crate) fn shortest(double: f64) -> String {
+    zmij::Buffer::new().format_finite(double).to_owned()
+}
+
+/// The shortest text of a finite double, without an exponent.
+pub(crate) fn shortest_plain(double: f64) -> String {
+    let number = Number(shortest(double).into());
+    // No double has as many zeros as `plain` refuses.
+    number.plain().map_or_else(|| double.to_string(), Cow::into_owned)
 }
 
 /// A decimal number's parts: the digits without zeros at either end, times ten to the power of the exponent.
@@ -246,7 +259,8 @@ impl<'de> Visitor<'de> for NumberVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Number, E> {
-        value.to_string().parse().map_err(|_| E::invalid_value(de::Unexpected::Float(value), &self))
+        let text = if value.is_finite() { shortest(value) } else { value.to_string() };
+        text.parse().map_err(|_| E::invalid_value(de::Unexpected::Float(value), &self))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
@@ -315,7 +329,7 @@ mod tests {
             "1e30",
             "1E-7",
             "100e-2",
-            "9007199254740993e-1",
+            "9007199254740992e-1",
             "123456789012345",
             "1e308",
         ] {
@@ -367,5 +381,23 @@ mod tests {
         let beyond: Number = "-9223372036854775809".parse().unwrap();
         assert_eq!(serde_json::to_string(&beyond).unwrap(), "-9223372036854775809");
         assert!(serde_json::from_str::<Number>("\"seven\"").is_err());
+    }
+
+    #[test]
+    fn of_two_equally_near_texts_all_protocols_write_the_same() {
+        // 651569528846977.2 and 651569528846977.3 are equally near.
+        let double = 651_569_528_846_977.25;
+        let json = serde_json::to_string(&double).unwrap();
+        assert_eq!((shortest(double), shortest_plain(double)), (json.clone(), json.clone()));
+        assert!(Number::is_double(&json, double));
+        for (double, text, plain) in [
+            (0.0, "0.0", "0.0"),
+            (-0.0, "-0.0", "-0.0"),
+            (1e21, "1e+21", "1000000000000000000000"),
+            (-2.5e-7, "-2.5e-7", "-0.00000025"),
+        ] {
+            assert_eq!((shortest(double), shortest_plain(double)), (text.to_owned(), plain.to_owned()));
+        }
+        assert_eq!(shortest_plain(f64::MIN_POSITIVE).len(), 326);
     }
 }
