@@ -151,7 +151,18 @@ impl Interface {
         let is_shown = |name: &str| methods.iter().any(|method| method.name == name);
         let messages = self.messages.iter().filter(|message| is_shown(&message.method)).cloned().collect();
         let defs = self.definitions_of(&methods);
-        Interface { methods, messages, defs, ..self.clone() }
+        Interface {
+            title: self.title.clone(),
+            doc: self.doc.clone(),
+            methods,
+            defs,
+            page_section: self.page_section.clone(),
+            incomplete: self.incomplete,
+            messages,
+            request_headers: self.request_headers.clone(),
+            reads_request_target: self.reads_request_target,
+            sets_response_headers: self.sets_response_headers,
+        }
     }
 
     /// The definitions that the types of methods refer to, and those that these refer to.

@@ -351,17 +351,113 @@ async function showsTheTable(browser) {
   await list.close();
 }
 
+// A list of methods: each is searched, opened and called in place, and has an address of its own.
+async function opensMethodsOfAList(browser) {
+  const name = number => `warehouse.readStockOf${number}`;
+  const row = number => `[id="method-${name(number)}"]`;
+  const opened = page => page.$$eval('.list > li.open', all => all.map(row => row.id));
+  const isOpen = (page, number) => page.waitForSelector(`${row(number)}.open .method`, { timeout: 10000 });
+  for (const options of [{ width: 390, height: 844, mobile: true }, { width: 1280, height: 900 }]) {
+    const size = options.mobile ? 'phone' : 'desk';
+    const page = await open(browser, '/large', options);
+    const loads = [];
+    page.on('request', request => request.url().includes('?method=') && loads.push(request.url()));
+    assert.equal(await page.$$eval('.list > li', all => all.length), 1500);
+    assert.equal(await page.$('form.call'), null);
+    await page.screenshot({ path: `${shots}/list-${size}.png` });
+    await page.type('#search', 'STOCKOF77 article');
+    const visible = () => page.$$eval('.list > li', all => all.filter(row => row.checkVisibility()).length);
+    assert.equal(await visible(), 11);
+    assert.equal(await text(page, '.found'), '11 of 1500');
+    await page.screenshot({ path: `${shots}/list-search-${size}.png` });
+    await page.keyboard.press('Enter');
+    await isOpen(page, 77);
+    assert.equal(await page.evaluate(() => location.hash), `#method-${name(77)}`);
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), name(77));
+    for (const protocol of PROTOCOLS) {
+      await choose(page, 'protocol', protocol);
+      const { status, body } = await callIn(page, row(77));
+      assert.match(status, /^200/, `${protocol}: ${body}`);
+      assert.match(body, /\b77\b/, protocol);
+    }
+    await page.screenshot({ path: `${shots}/list-open-${size}.png` });
+    // The lines are in the way of nothing: with the search undone, another is opened by its link.
+    await page.$eval('#search', field => {
+      field.value = '';
+      field.dispatchEvent(new Event('input'));
+    });
+    await page.$eval(`${row(900)} > a`, link => link.click());
+    await isOpen(page, 900);
+    assert.deepEqual(await opened(page), [`method-${name(900)}`]);
+    const top = await page.$eval(row(900), row => row.getBoundingClientRect().top);
+    assert.ok(top >= 0 && top < 300, `the section is at ${top}`);
+    await page.goBack();
+    await isOpen(page, 77);
+    assert.deepEqual(await opened(page), [`method-${name(77)}`]);
+    await page.goForward();
+    await isOpen(page, 900);
+    await page.$eval(`${row(900)} .close`, button => button.click());
+    assert.deepEqual(await opened(page), []);
+    assert.deepEqual(await page.evaluate(() => [location.hash, document.activeElement.textContent]), ['', name(900)]);
+    assert.equal(loads.length, 2, loads.join());
+    await page.close();
+  }
+
+  // A link from elsewhere opens the section.
+  const linked = await open(browser, `/large#method-${name(1300)}`);
+  await isOpen(linked, 1300);
+  const top = await linked.$eval(row(1300), row => row.getBoundingClientRect().top);
+  assert.ok(top >= 0 && top < 300, `the section is at ${top}`);
+  // What cannot be loaded is told, and can be tried again.
+  await linked.setRequestInterception(true);
+  const refuse = request => (request.url().includes('?method=') ? request.respond({ status: 503 }) : request.continue());
+  linked.on('request', refuse);
+  await linked.$eval(`${row(5)} > a`, link => link.click());
+  await linked.waitForSelector(`${row(5)} .notice[role="alert"]`);
+  assert.match(await text(linked, `${row(5)} .notice`), /could not be loaded: HTTP status 503/);
+  linked.off('request', refuse);
+  await linked.setRequestInterception(false);
+  await linked.$eval(`${row(5)} > a`, link => link.click());
+  await isOpen(linked, 5);
+  assert.equal(await linked.$(`${row(5)} .notice`), null);
+  await linked.close();
+
+  // Without scripts, the links lead to the pages of the methods.
+  const still = await open(browser, '/large', { script: false });
+  await Promise.all([still.waitForNavigation(), still.click(`${row(2)} > a`)]);
+  assert.equal(await still.$$eval('.method h3', all => all.map(title => title.textContent).join()), name(2));
+  await still.close();
+  const own = await open(browser, `/large?method=${name(8)}`);
+  const { status, body } = await callIn(own, '.method');
+  assert.match(status, /^200/, body);
+  await own.screenshot({ path: `${shots}/method-desk.png` });
+  await own.close();
+  const pages = ['/large', `/large?method=${name(8)}`, `/large#method-${name(8)}`];
+  await isAccessible(browser, pages);
+  await isAccessible(browser, pages, { width: 390, height: 844, mobile: true, dark: true });
+}
+
+// Calls the method in a part of a page.
+async function callIn(page, part) {
+  await page.$eval(`${part} .response`, response => {
+    response.hidden = true;
+  });
+  await page.$eval(`${part} form.call`, form => form.requestSubmit());
+  await page.waitForSelector(`${part} .response:not([hidden])`, { timeout: 10000 });
+  return { status: await text(page, `${part} .response .what`), body: await text(page, `${part} .response .code`) };
+}
+
 async function main() {
   const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
   const browser = await puppeteer.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
   try {
     if (!['showsTheTable', 'showsUpstreams'].includes(wanted)) {
-      const first = await open(browser, '/wheel/american');
+      const first = await open(browser, wanted === 'opensMethodsOfAList' ? '/types' : '/wheel/american');
       PROTOCOLS = await first.$$eval('.tools input[name="protocol"]', all => all.map(input => input.value));
       assert.ok(PROTOCOLS.length > 1);
       await first.close();
     }
-    const steps = { isAccessible, sendsEveryType, drawsAndTurnsTheWheel, spinsThroughTheForm, worksByKeyboardOnly, showsHostileTextAsText, documentsWithoutScripts, takesPictures, showsTheTable, showsUpstreams };
+    const steps = { isAccessible, sendsEveryType, drawsAndTurnsTheWheel, spinsThroughTheForm, worksByKeyboardOnly, showsHostileTextAsText, documentsWithoutScripts, takesPictures, showsTheTable, showsUpstreams, opensMethodsOfAList };
     await steps[wanted](browser);
   } finally {
     await browser.close();

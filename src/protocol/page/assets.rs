@@ -54,6 +54,7 @@ pub(super) static SCRIPT: Asset = Asset {
         include_str!("script/calls.js"),
         include_str!("script/code.js"),
         include_str!("script/forms.js"),
+        include_str!("script/list.js"),
     ),
     addition: |section| section.script,
     version: LazyLock::new(|| hash(SCRIPT.text)),

@@ -1,14 +1,20 @@
 //! The form fields for the types of parameters.
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::templates::{escape_misleading, is_misleading};
 use super::type_text::{choices, other_than_null, plain, type_name};
 use crate::model::interface::{Interface, Param};
 
-/// The largest depth of an example. Deeper values are `null`.
+/// The largest depth of an example. Deeper lists are empty, and deeper members `null`.
 const DEPTH: usize = 6;
+
+/// The most values of an example. Further members and items are left out.
+const MAX_VALUES: usize = 400;
+
+/// The most values of a choice that has a list of them. Others are written as JSON.
+const MAX_OPTIONS: usize = 500;
 
 /// The field for one parameter.
 #[derive(Debug, Serialize, PartialEq)]
@@ -46,13 +52,15 @@ struct Choice {
 impl Input {
     pub(super) fn of(interface: &Interface, param: &Param) -> Input {
         let schema = resolved(interface, param.schema.as_value());
-        let options = options(schema);
+        let options = Some(options(schema)).filter(|all| all.len() <= MAX_OPTIONS).unwrap_or_default();
         let kind = kind(schema, !options.is_empty());
         let given = param.schema.get("default").filter(|default| !default.is_null());
         let value = match (kind, given) {
             (InputKind::Choice, given) => given.map(compact).unwrap_or_default(),
             (InputKind::Json, Some(given)) => pretty(given),
-            (InputKind::Json, None) if param.required => pretty(&example(interface, param.schema.as_value(), DEPTH)),
+            (InputKind::Json, None) if param.required => {
+                pretty(&example(interface, param.schema.as_value(), DEPTH, &mut MAX_VALUES.clone()))
+            }
             (InputKind::Integer | InputKind::Number, None) if param.required => plain(&some_number(schema)),
             (InputKind::Text, None) if param.required && is_date(schema) => hint(schema).to_owned(),
             // A default that the field cannot show is left out. The server uses it anyway if the field is empty.
@@ -139,9 +147,10 @@ fn some_number(schema: &Value) -> Value {
     }
 }
 
-/// An example of a type, which shows its form and can be edited.
-fn example(interface: &Interface, schema: &Value, depth: usize) -> Value {
+/// An example of a type, which shows its form and can be edited. Each value takes one of those that are `left`.
+fn example(interface: &Interface, schema: &Value, depth: usize, left: &mut usize) -> Value {
     let schema = resolved(interface, schema);
+    *left = left.saturating_sub(1);
     if depth == 0 {
         return Value::Null;
     }
@@ -151,18 +160,24 @@ fn example(interface: &Interface, schema: &Value, depth: usize) -> Value {
     if let Some(first) = choices(schema).and_then(|values| values.first().copied()) {
         return first.clone();
     }
-    let inner = |schema| example(interface, schema, depth - 1);
     match type_name(schema).0 {
         Some("boolean") => json!(false),
         Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or(json!(0)),
         Some("string") => json!(if is_date(schema) { hint(schema) } else { "" }),
-        Some("array") => items(schema).map(inner).collect(),
+        Some("array") => {
+            // At the end an empty list, because few types allow null in a list.
+            let inner = |item| (*left > 0 && depth > 1).then(|| example(interface, item, depth - 1, left));
+            items(schema).map_while(inner).collect()
+        }
         Some("object") => {
             let members = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-            Value::Object(members.map(|(name, schema)| (name.clone(), inner(schema))).collect::<Map<_, _>>())
+            let inner = |(name, schema): (&String, &Value)| {
+                (*left > 0).then(|| (name.clone(), example(interface, schema, depth - 1, left)))
+            };
+            Value::Object(members.map_while(inner).collect())
         }
         _ => match schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
-            Some(alternatives) => alternatives.first().map(inner).unwrap_or_default(),
+            Some(all) => all.first().map(|first| example(interface, first, depth - 1, left)).unwrap_or_default(),
             None => json!("text"),
         },
     }
@@ -233,5 +248,19 @@ mod tests {
         assert_eq!(input(json!({"$ref": "#/$defs/Pair"}), false).value, "");
         assert_eq!(input(json!({"type": "integer", "default": 5}), false).value, "5");
         assert_eq!(input(json!({"type": "boolean", "default": true}), false).value, "true");
+    }
+
+    #[test]
+    fn examples_and_choices_are_bounded() {
+        let wide = |inner: Value| {
+            let members = (0..40).map(|at| (format!("m{at}"), inner.clone())).collect();
+            json!({"type": "object", "properties": Value::Object(members)})
+        };
+        let deep = wide(wide(wide(wide(json!({"type": "string"})))));
+        let text = input(deep, true).value;
+        assert_eq!(text.matches(':').count(), MAX_VALUES - 1, "{text}");
+        let many: Vec<_> = (0..=MAX_OPTIONS).collect();
+        assert_eq!(input(json!({ "enum": many }), true).kind, InputKind::Json);
+        assert_eq!(input(json!({ "enum": many[1..] }), true).kind, InputKind::Choice);
     }
 }

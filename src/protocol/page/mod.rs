@@ -1,7 +1,8 @@
 //! HTML pages: the page of a group with its methods, forms and sample code, the directory of all groups, and pages made
 //! from an operator's templates.
 //!
-//! [`Page`] renders the interface of a group with built-in templates; [`Directory`] lists all groups at `/`; a
+//! [`Page`] renders the interface of a group with built-in templates, all methods on one page or, if that would be too large,
+//! each on a page of its own at `?method=NAME`; [`Directory`] lists all groups at `/`; a
 //! [`TemplatePage`] fills an operator's [`PageTemplate`] with the result of a method.
 //!
 //! Every value is escaped where a template writes it, and characters that hide text or change its direction are replaced.
@@ -16,6 +17,8 @@ mod directory;
 mod forms;
 mod group_list;
 mod input;
+mod method_list;
+mod method_view;
 mod outage;
 mod prose;
 pub(crate) mod refusal;
@@ -35,21 +38,24 @@ pub use group_list::{GroupSummary, PageSummary};
 pub use template::{FRAME, PageTemplate, TemplateError};
 
 use super::Protocol;
-use super::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
+use super::frontend::{self, Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
+use super::rest::server::query;
 use crate::http::audience::Audience;
 use crate::http::body::Body;
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::http::routes::RouteTable;
-use crate::model::fault::Kind;
-use crate::model::interface::{Interface, PageSection};
+use crate::model::fault::{Fault, Kind};
+use crate::model::interface::{self, Interface, PageSection};
 use crate::service::RpcService;
 use crate::service::future::MaybeReady;
 use crate::service::log_throttle::LogThrottle;
 use assets::Asset;
+use method_list::METHOD;
 use outage::OutageView;
+use view::GroupPage;
 
-/// The page of a group at its own path, with its script and style sheet below that.
+/// The page of a group at its own path, those of its methods at `?method=NAME`, with their script and style sheet below that.
 ///
 /// It follows the frontends that serve `GET` with a query, such as `?wsdl`.
 #[derive(Debug, Clone, Default)]
@@ -81,15 +87,66 @@ impl Frontend for Page {
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let interface = service.interface_for(request.context);
+        let shown = match self.shown(service.as_ref(), &interface, &request) {
+            Ok(shown) => shown,
+            Err((rejection, fault)) => {
+                return MaybeReady::now(make_page_response(rejection.into_response(), Some(fault)));
+            }
+        };
         serve(request, interface.page_section.as_deref(), || {
             let base = self.public_url.base(request.head, request.context.peer);
             // A listener that serves no calls shows the page without forms.
             let read_only = Page { protocols: Vec::new(), ..self.clone() };
             let page = if request.head.extensions.get() == Some(&Audience::Pages) { &read_only } else { self };
-            let group = view::group(page, &interface, &base, request.path())?;
             let outage = service.outage().map(|outage| OutageView::new(&outage, !interface.incomplete));
-            templates::render("group.html", &group.during(outage))
+            let group = GroupPage { page, interface: &interface, base: &base, path: request.path(), outage };
+            match shown {
+                Shown::Group => group.render(),
+                Shown::Method(index, method) => group.render_method(method, index),
+            }
         })
+    }
+}
+
+/// What a request to the path of a group shows.
+enum Shown<'i> {
+    /// The page of the group.
+    Group,
+    /// The page of the method with this index among the methods of the group.
+    Method(usize, &'i interface::Method),
+}
+
+impl Page {
+    /// What a request shows, by its path and its query.
+    ///
+    /// # Errors
+    /// The rejection and the kind of the failure, if the query names a method that the caller cannot see.
+    fn shown<'i>(
+        &self,
+        service: &dyn RpcService,
+        interface: &'i Interface,
+        request: &GroupRequest<'_>,
+    ) -> Result<Shown<'i>, (HttpRejection, Kind)> {
+        if !request.tail.is_empty() {
+            return Ok(Shown::Group);
+        }
+        let bad = |reason: &str| (HttpRejection::new(StatusCode::BAD_REQUEST, reason), Kind::BadParams);
+        let mut names = query::values(request.query(), METHOD);
+        let Some(name) = names.next() else { return Ok(Shown::Group) };
+        let name = name.ok_or_else(|| bad("the query has a malformed escape at `method`"))?;
+        if names.next().is_some() {
+            return Err(bad("the query names several methods"));
+        }
+        match interface.methods.iter().enumerate().find(|(_, method)| method.name == name) {
+            Some((index, method)) => Ok(Shown::Method(index, method)),
+            None => Err(match frontend::refuse_undescribed(service) {
+                Some(rejection) => (rejection, Kind::Unreachable),
+                None => {
+                    let fault = Fault::no_such_method(&name);
+                    (HttpRejection::new(StatusCode::NOT_FOUND, fault.message), fault.kind)
+                }
+            }),
+        }
     }
 }
 

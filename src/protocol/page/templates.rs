@@ -14,6 +14,10 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(
     templates.add_template("prose.html", include_str!("templates/prose.html"))?;
     templates.add_template("group.html", include_str!("templates/group.html"))?;
     templates.add_template("method.html", include_str!("templates/method.html"))?;
+    templates.add_template("method_page.html", include_str!("templates/method_page.html"))?;
+    templates.add_template("list.html", include_str!("templates/list.html"))?;
+    templates.add_template("outage.html", include_str!("templates/outage.html"))?;
+    templates.add_template("tools.html", include_str!("templates/tools.html"))?;
     templates.add_template("directory.html", include_str!("templates/directory.html"))?;
     templates.add_template("refusal.html", include_str!("templates/refusal.html"))?;
     Ok(templates)
@@ -62,11 +66,44 @@ pub(super) fn is_misleading(c: char) -> bool {
     directs || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
+/// A JSON text for an attribute between single quotes. The characters that have a meaning there are escaped as JSON escapes
+/// them, which takes fewer bytes than to escape each double quote as HTML does.
+pub(super) fn attribute_json(json: &serde_json::Value) -> Value {
+    let mut text = String::new();
+    for c in escape_misleading(json.to_string()).chars() {
+        match c {
+            // These are only inside of texts.
+            '\'' | '&' | '<' | '>' => text.push_str(&json_escape(c)),
+            c => text.push(c),
+        }
+    }
+    Value::from_safe_string(text)
+}
+
+fn json_escape(c: char) -> String {
+    format!("\\u{:04x}", u32::from(c))
+}
+
 /// A JSON text with misleading characters escaped: they become visible in the page and are unchanged for the script.
 pub(super) fn escape_misleading(json: String) -> String {
     if !json.contains(is_misleading) {
         return json;
     }
-    let escape = |c: char| if is_misleading(c) { format!("\\u{:04x}", u32::from(c)) } else { String::from(c) };
+    let escape = |c: char| if is_misleading(c) { json_escape(c) } else { String::from(c) };
     json.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_in_an_attribute_ends_neither_it_nor_its_texts() {
+        let value = json!({ "it's": "<b>&quot;</b>\u{202e}", "\"": "\\'" });
+        let text = attribute_json(&value).to_string();
+        assert!(!text.contains(['\'', '&', '<', '>', '\u{202e}']), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

@@ -1,38 +1,45 @@
-//! The variables of the template of a group's page, made from its interface.
+//! The variables of the templates of a group's page and of the page of one of its methods, made from the interface.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::assets::{SCRIPT, STYLE};
-use super::forms::forms;
-use super::input::Input;
+use super::forms::{Forms, forms};
+use super::method_list::{MethodLine, method_list};
+use super::method_view::SectionWriter;
 use super::outage::OutageView;
 use super::prose::{Paragraph, prose};
-use super::type_text::{plain, words};
 use super::{GroupSummary, Page, root, templates};
-use crate::http::routes;
-use crate::http::routes::RouteTable;
-use crate::model::interface;
-use crate::model::interface::Interface;
-use crate::protocol::xmlrpc::signature;
+use crate::model::interface::{Interface, Method};
 
-/// The variables of the template.
+/// The most bytes of the sections of methods on the page of a group, and of the data for the script. Beyond that, the page
+/// has a list of the methods, and each method has a page of its own.
+const MAX_SECTIONS: usize = 192 << 10;
+
+/// The variables of the templates.
 #[derive(Serialize)]
 pub(super) struct GroupView<'a> {
-    title: &'a str,
+    title: Cow<'a, str>,
+    /// The title of the group.
+    group: &'a str,
     doc: Vec<Paragraph>,
     /// The prefix of all paths.
     root: &'a str,
-    /// The path of the page, without a slash at its end.
+    /// The path of the group, without a slash at its end.
     here: &'a str,
     /// The group's public address.
     url: String,
     style: Cow<'static, str>,
     script: Cow<'static, str>,
     version: &'a str,
-    methods: Vec<MethodView<'a>>,
+    /// The names of the methods whose sections are shown.
+    names: Vec<&'a str>,
+    /// The sections of methods.
+    sections: Vec<minijinja::Value>,
+    /// All methods in the place of their sections, if those are too large.
+    list: Option<Vec<MethodLine<'a>>>,
     /// Why the service cannot be used, if it cannot.
     outage: Option<OutageView>,
     /// The rendered section of the service, if it has one.
@@ -42,8 +49,8 @@ pub(super) struct GroupView<'a> {
     protocol_names: Vec<&'static str>,
     /// The other groups.
     others: Vec<&'a GroupSummary>,
-    /// The data for the script, as JSON.
-    data: String,
+    /// The data for the script, as JSON in an attribute.
+    data: minijinja::Value,
 }
 
 /// A protocol that the reader can choose for calls.
@@ -53,147 +60,141 @@ struct ProtocolChoice {
     title: &'static str,
 }
 
-#[derive(Serialize)]
-struct MethodView<'a> {
-    name: &'a str,
-    signature: String,
-    doc: Vec<Paragraph>,
-    params: Vec<ParamView<'a>>,
-    result: TypeView,
-    safe: bool,
-    /// The REST routes to the method.
-    routes: Vec<RouteView<'a>>,
+/// The sections of methods, and the data for the script.
+#[derive(Default)]
+struct Sections<'a> {
+    names: Vec<&'a str>,
+    html: Vec<minijinja::Value>,
+    data: minijinja::Value,
 }
 
-/// A REST route.
-#[derive(Serialize)]
-struct RouteView<'a> {
-    verb: &'a str,
-    path: &'a str,
-    /// The parameters with fixed values, as `name = value`.
-    fixed: Vec<String>,
+/// A group at the path of a request.
+pub(super) struct GroupPage<'a> {
+    pub(super) page: &'a Page,
+    pub(super) interface: &'a Interface,
+    /// The public address of the server.
+    pub(super) base: &'a str,
+    /// The path of the group in the request.
+    pub(super) path: &'a str,
+    pub(super) outage: Option<OutageView>,
 }
 
-#[derive(Serialize)]
-struct ParamView<'a> {
-    name: &'a str,
-    doc: Vec<Paragraph>,
-    required: bool,
-    default: Option<String>,
-    /// The type of its values.
-    r#type: TypeView,
-    input: Input,
-}
-
-/// A type in words.
-#[derive(Serialize)]
-struct TypeView {
-    words: String,
-    doc: Vec<Paragraph>,
-    /// The schema, if the words do not say all of it.
-    schema: Option<String>,
-}
-
-/// The variables for a group at the path of the request.
-///
-/// # Errors
-/// Where the template of the service's own section is malformed.
-pub(super) fn group<'a>(
-    page: &'a Page,
-    interface: &'a Interface,
-    base: &'a str,
-    path: &'a str,
-) -> Result<GroupView<'a>, minijinja::Error> {
-    let section = interface.page_section.as_deref();
-    let shown = section.filter(|_| !page.protocols.is_empty());
-    let rendered = shown.map(|section| templates::render_text(section.template, &section.data)).transpose()?;
-    let root = root(base);
-    let title = if interface.title.is_empty() { path } else { &interface.title };
-    let others = page.groups.iter().filter(|group| !group.is_at(path)).collect();
-    let url = format!("{base}{path}");
-    Ok(GroupView {
-        title,
-        doc: prose(&interface.doc),
-        root,
-        here: path.trim_end_matches('/'),
-        style: STYLE.version_with(section),
-        script: SCRIPT.version_with(section),
-        version: env!("CARGO_PKG_VERSION"),
-        methods: interface.methods.iter().map(|item| method(interface, item, &page.routes)).collect(),
-        outage: None,
-        section: rendered.map(minijinja::Value::from_safe_string),
-        protocols: page
-            .protocols
-            .iter()
-            .map(|item| ProtocolChoice { name: item.name(), title: item.title() })
-            .collect(),
-        protocol_names: page.protocols.iter().map(|item| item.name()).collect(),
-        others,
-        data: data(page, interface, &url, &format!("{root}{path}")),
-        url,
-    })
-}
-
-impl GroupView<'_> {
-    /// The same variables during an outage of the service.
-    pub(super) fn during(self, outage: Option<OutageView>) -> Self {
-        GroupView { outage, ..self }
+impl<'a> GroupPage<'a> {
+    /// The page of the group, as HTML.
+    ///
+    /// # Errors
+    /// If the template of the service's own section is malformed.
+    pub(super) fn render(self) -> Result<String, minijinja::Error> {
+        let own = self.interface.page_section.as_deref().filter(|_| !self.page.protocols.is_empty());
+        let own = own.map(|section| templates::render_text(section.template, &section.data)).transpose()?;
+        let (sections, list) = match self.all_sections()? {
+            Some(sections) => (sections, None),
+            None => {
+                let data = self.data(&Forms::default());
+                (Sections { data, ..Sections::default() }, Some(method_list(self.interface)))
+            }
+        };
+        let section = own.map(minijinja::Value::from_safe_string);
+        let title = self.title();
+        templates::render("group.html", &GroupView { section, list, ..self.view(title.into(), sections) })
     }
-}
 
-fn method<'a>(interface: &'a Interface, method: &'a interface::Method, routes: &'a RouteTable) -> MethodView<'a> {
-    let routes = routes.routes().iter().filter(|route| route.method() == method.name);
-    MethodView {
-        name: &method.name,
-        signature: signature::signature_line(interface, method),
-        doc: prose(&method.doc),
-        params: method.params.iter().map(|item| param(interface, item)).collect(),
-        result: type_view(interface, method.result.as_value(), true),
-        safe: method.safe,
-        routes: routes.map(|item| route(item)).collect(),
+    /// The page of one method, as HTML. `index` is its index among the methods of the group.
+    ///
+    /// # Errors
+    /// If the template cannot be rendered.
+    pub(super) fn render_method(self, method: &'a Method, index: usize) -> Result<String, minijinja::Error> {
+        let html = self.writer().render(method, index + 1, 0)?;
+        let forms = forms(&self.interface.with_methods(|other| other.name == method.name));
+        let sections = Sections {
+            names: vec![&method.name],
+            html: vec![minijinja::Value::from_safe_string(html)],
+            data: self.data(&forms),
+        };
+        let title = format!("{}: {}", self.title(), method.name);
+        templates::render("method_page.html", &self.view(title.into(), sections))
     }
-}
 
-fn route(route: &routes::RestRoute) -> RouteView<'_> {
-    let (verb, path) = (route.template().verb().as_str(), route.template().path());
-    let fixed = route.args().iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    RouteView { verb, path, fixed }
-}
-
-fn param<'a>(interface: &'a Interface, param: &'a interface::Param) -> ParamView<'a> {
-    ParamView {
-        name: &param.name,
-        doc: prose(&param.doc),
-        required: param.required,
-        default: param.schema.get("default").filter(|default| !default.is_null()).map(plain),
-        r#type: type_view(interface, param.schema.as_value(), false),
-        input: Input::of(interface, param),
+    /// The sections of all methods; `None` if they are too large for one page. The script of a service's own section calls
+    /// the methods, so the page of such a service always has all of them.
+    fn all_sections(&self) -> Result<Option<Sections<'a>>, minijinja::Error> {
+        let limit = if self.interface.page_section.is_some() { usize::MAX } else { MAX_SECTIONS };
+        let writer = self.writer();
+        let (mut html, mut size) = (Vec::new(), 0);
+        for (index, method) in self.interface.methods.iter().enumerate() {
+            let section = writer.render(method, index + 1, index)?;
+            size += section.len();
+            if size > limit {
+                return Ok(None);
+            }
+            html.push(minijinja::Value::from_safe_string(section));
+        }
+        let forms = forms(self.interface);
+        let data = self.data(&forms);
+        let data_size = data.as_str().map_or(0, str::len);
+        if size + data_size > limit || (forms.is_cut && limit < usize::MAX) {
+            return Ok(None);
+        }
+        let names = self.interface.methods.iter().map(|method| method.name.as_str()).collect();
+        Ok(Some(Sections { names, html, data }))
     }
-}
 
-/// A type; `documented` adds the description in its schema, if it is not shown otherwise.
-fn type_view(interface: &Interface, schema: &Value, documented: bool) -> TypeView {
-    let resolved = interface.resolve(schema);
-    let doc = resolved.get("description").and_then(Value::as_str).filter(|_| documented).unwrap_or_default();
-    let composed = ["properties", "items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf"]
-        .iter()
-        .any(|key| resolved.get(key).is_some_and(|value| value.is_object() || value.is_array()));
-    let whole = composed.then(|| serde_json::to_string_pretty(resolved).unwrap_or_default());
-    TypeView { words: words(interface, resolved), doc: prose(doc), schema: whole }
-}
+    fn writer(&self) -> SectionWriter<'a> {
+        SectionWriter {
+            interface: self.interface,
+            routes: &self.page.routes,
+            calls: !self.page.protocols.is_empty(),
+            root: root(self.base),
+            here: self.here(),
+        }
+    }
 
-/// The data for the script: the types of values, and addresses.
-fn data(page: &Page, interface: &Interface, url: &str, path: &str) -> String {
-    let (methods, definitions) = forms(interface);
-    templates::escape_misleading(
-        json!({
-            "url": url,
-            "path": path,
-            "namespace": page.namespace,
-            "methods": methods,
-            "definitions": definitions,
-            "section": interface.page_section.as_ref().map(|section| &section.script_data),
-        })
-        .to_string(),
-    )
+    fn view(self, title: Cow<'a, str>, sections: Sections<'a>) -> GroupView<'a> {
+        let section = self.interface.page_section.as_deref();
+        let protocols = &self.page.protocols;
+        GroupView {
+            title,
+            group: self.title(),
+            doc: prose(&self.interface.doc),
+            root: root(self.base),
+            here: self.here(),
+            url: self.url(),
+            style: STYLE.version_with(section),
+            script: SCRIPT.version_with(section),
+            version: env!("CARGO_PKG_VERSION"),
+            names: sections.names,
+            sections: sections.html,
+            list: None,
+            section: None,
+            protocols: protocols.iter().map(|it| ProtocolChoice { name: it.name(), title: it.title() }).collect(),
+            protocol_names: protocols.iter().map(|item| item.name()).collect(),
+            others: self.page.groups.iter().filter(|group| !group.is_at(self.path)).collect(),
+            data: sections.data,
+            outage: self.outage,
+        }
+    }
+
+    fn title(&self) -> &'a str {
+        if self.interface.title.is_empty() { self.path } else { &self.interface.title }
+    }
+
+    fn here(&self) -> &'a str {
+        self.path.trim_end_matches('/')
+    }
+
+    fn url(&self) -> String {
+        format!("{}{}", self.base, self.path)
+    }
+
+    /// The data for the script: the types of values, and addresses.
+    fn data(&self, forms: &Forms) -> minijinja::Value {
+        templates::attribute_json(&json!({
+            "url": self.url(),
+            "path": format!("{}{}", root(self.base), self.path),
+            "namespace": self.page.namespace,
+            "methods": forms.methods,
+            "definitions": forms.definitions,
+            "section": self.interface.page_section.as_ref().map(|section| &section.script_data),
+        }))
+    }
 }

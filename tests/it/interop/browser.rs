@@ -91,6 +91,12 @@ fn a_table_shows_wheels_of_upstreams_and_one_that_is_dead() {
     step_at("showsUpstreams", &Running::router(config.router(), ServerSettings::default()));
 }
 
+#[test]
+#[ignore = "needs chromium and node with the puppeteer-core package"]
+fn methods_of_a_large_service_are_searched_and_opened() {
+    step_at("opensMethodsOfAList", &Running::of_mounts(pages::large_mounts()));
+}
+
 steps! {
     pages_are_accessible: "isAccessible",
     a_wheel_is_drawn_and_turns_over_every_protocol: "drawsAndTurnsTheWheel",

@@ -207,6 +207,25 @@ async fn a_method_that_is_not_shown_is_unknown_to_introspection_and_forbidden_to
 }
 
 #[tokio::test]
+async fn the_page_of_a_method_that_is_not_shown_does_not_exist() {
+    let gateway = gateway("/g", "visible-methods = 'callable'");
+    for (caller, value, may) in CALLERS {
+        for (at, shown) in ["/g?method=opened", "/g?method=ajar", "/g?method=closed"].into_iter().zip(may) {
+            let (status, headers, text) = send(&gateway, ("GET", at, "", HTML), "", &key(value)).await;
+            assert_eq!(status.as_u16(), if shown { 200 } else { 404 }, "{at} for {caller}: {text}");
+            let caching = headers["cache-control"].to_str().unwrap();
+            assert!(caching.contains("private") || caching.contains("no-store"), "{at} for {caller}: {caching}");
+            assert!(may[2] || !(text.contains("Treasure") || text.contains("third")), "{at} for {caller}: {text}");
+            let (status, _, unknown) = send(&gateway, ("GET", "/g?method=nothing", "", ""), "", &key(value)).await;
+            assert_eq!(status, StatusCode::NOT_FOUND);
+            let (_, _, text) = send(&gateway, ("GET", at, "", ""), "", &key(value)).await;
+            let name = at.rsplit('=').next().unwrap();
+            assert!(shown || text == unknown.replace("nothing", name), "{at} for {caller}: {text} {unknown}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_said_of_all_groups_is_for_everyone() {
     for (path, more) in [("/g", ""), ("/", "")] {
         let gateway = gateway(path, &format!("visible-methods = 'callable'\n{more}"));

@@ -25,6 +25,8 @@ pub(crate) mod dice;
 #[expect(dead_code, unreachable_pub, reason = "the example is a program, and nothing here calls its `main`")]
 #[path = "../../../examples/guests.rs"]
 pub(crate) mod guests;
+// A service of 1,500 methods.
+pub(crate) mod large_service;
 // Groups with pages.
 pub(crate) mod pages;
 // Servers written by others, run as processes behind a gateway.

@@ -10,7 +10,7 @@ use croupier::server::group_router::GroupRouter;
 use croupier::server::mount::{GroupMount, Mounts};
 use croupier::service::RpcService;
 
-use super::{every_type, hostile_service};
+use super::{every_type, hostile_service, large_service};
 
 /// Each group's path, its aliases and its service.
 fn services() -> Vec<(&'static str, &'static [&'static str], Arc<dyn RpcService>)> {
@@ -36,4 +36,13 @@ pub(crate) fn router(public_url: PublicUrl) -> GroupRouter<Arc<Group>> {
     };
     let groups = services().into_iter().map(mounted).collect();
     Mounts { groups, public_url: Arc::new(public_url), ..Mounts::default() }.router().expect("free paths")
+}
+
+/// A group whose page is a list, and a small one.
+pub(crate) fn large_mounts() -> Mounts {
+    let groups = vec![
+        GroupMount::new("/large", Arc::new(large_service::service())),
+        GroupMount::new("/types", Arc::new(every_type::service())),
+    ];
+    Mounts { groups, ..Mounts::default() }
 }

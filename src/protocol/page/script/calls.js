@@ -1,7 +1,14 @@
 
 // Calls over each protocol: the request, and the result in the response.
 
-const page = JSON.parse(document.querySelector('main').dataset.interface || '{"methods":[],"definitions":[]}');
+const page = readPage(document);
+
+// The data of a page: its methods, with what is left out where it is usual, and the types of their parameters.
+function readPage(tree) {
+  const data = JSON.parse(tree.querySelector('main').dataset.interface || '{"methods":[],"definitions":{}}');
+  const field = ({ name, element = name, required = false, default: value = [], ...more }) => ({ name, element, required, default: value, ...more });
+  return { ...data, methods: data.methods.map(method => ({ ...field(method), params: method.params.map(field) })) };
+}
 
 // The largest part of a response that is read, in bytes, and that is shown, in characters.
 const READ = 4 << 20;

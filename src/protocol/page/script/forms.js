@@ -104,18 +104,22 @@ async function copy(button) {
   setTimeout(() => button.classList.remove('copied'), 1500);
 }
 
-document.documentElement.classList.add('scripted');
-const forms = [...document.querySelectorAll('form.call')];
-const showAll = () => chosen('protocol') && forms.forEach(showRequest);
+const showAll = () => chosen('protocol') && document.querySelectorAll('form.call').forEach(showRequest);
 
-for (const form of forms) {
-  form.addEventListener('input', () => showRequest(form));
-  form.addEventListener('submit', event => {
-    event.preventDefault();
-    showResponse(form);
-  });
+// Makes the forms and buttons of a part of the page work.
+function enliven(part) {
+  for (const form of part.querySelectorAll('form.call')) {
+    form.addEventListener('input', () => showRequest(form));
+    form.addEventListener('submit', event => {
+      event.preventDefault();
+      showResponse(form);
+    });
+  }
+  for (const button of part.querySelectorAll('[data-copy]')) button.addEventListener('click', () => copy(button));
 }
-for (const button of document.querySelectorAll('[data-copy]')) button.addEventListener('click', () => copy(button));
+
+document.documentElement.classList.add('scripted');
+enliven(document);
 document.querySelector('.tools')?.addEventListener('change', showAll);
 document.querySelector('.tools')?.addEventListener('submit', event => event.preventDefault());
 showAll();

@@ -103,6 +103,9 @@ function soapCall(method, params) {
     else if (form.list !== undefined && Array.isArray(value)) element.append(...value.map(item => fill(make('item'), item, form.list)));
     else if (form.tuple && Array.isArray(value)) element.append(...form.tuple.flatMap((field, at) => member(field, value[at])));
     else if (form.record && isRecord(value)) element.append(...members(form, value));
+    // Types beyond those that the page has: the value shows its own form.
+    else if (form === 'deep' && Array.isArray(value)) element.append(...value.map(item => fill(make('item'), item, 'deep')));
+    else if (form === 'deep' && isRecord(value)) element.append(...Object.entries(value).flatMap(([name, item]) => member({ name, form: 'deep' }, item)));
     else element.append(isScalar(value) ? String(value) : jsonText(value));
     return element;
   };
@@ -112,9 +115,9 @@ function soapCall(method, params) {
     return known.concat(others.map(([name, item]) => make('entry', make('key', name), fill(make('value'), item, form.further))));
   };
   // A list has one element per item; null and missing values have none.
-  const member = ({ element, form }, value) => {
+  const member = ({ name, element = name, form }, value) => {
     if (value === undefined || (value === null && form.optional !== undefined)) return [];
-    if (form.list !== undefined && Array.isArray(value)) return value.map(item => fill(make(element), item, form.list));
+    if (Array.isArray(value) && (form.list !== undefined || form === 'deep')) return value.map(item => fill(make(element), item, form.list ?? 'deep'));
     return [fill(make(element), value, form)];
   };
   const envelope = tree.createElementNS(SOAP, 'soap:Envelope');

@@ -99,6 +99,12 @@ pub(super) fn pairs<'q>(params: &[Param], query: &'q str) -> Result<Vec<(usize, 
     Ok(pairs)
 }
 
+/// The decoded values of the pairs of a query that have this name; `None` for one with a malformed escape.
+pub fn values<'q>(query: &'q str, name: &str) -> impl Iterator<Item = Option<Cow<'q, str>>> {
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.filter(move |(key, _)| decoded(key).is_some_and(|key| key == name)).map(|(_, value)| decoded(value))
+}
+
 /// A text, percent-decoded; `None` if an escape is malformed or the result is not UTF-8.
 fn decoded(text: &str) -> Option<Cow<'_, str>> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
