@@ -3,7 +3,8 @@ schemas by libxml2.
 
     python3 soap_made_up.py CROUPIER FOLDER SEED CALLS [NAME...]
 
-FOLDER has WSDL documents and `index.tsv`, whose columns `name` and `entry` say what they are called and where each begins.
+FOLDER has WSDL documents. Its file `index.tsv`, if there is one, says in its columns `name` and `entry` what they are called
+and where each begins; otherwise each file `*.wsdl` is one.
 Values are random, but valid by the JSON Schemas of the parameters: alternatives, attributes, derived types, facets. A call
 that is refused counts as not valid. Documents of style rpc are left out, because no schema declares their elements, and so
 are those that libxml2 cannot compile. Prints a line for each kind of failure, and as its last line how many calls there
@@ -17,6 +18,7 @@ import http.client
 import http.server
 import json
 import os
+import pathlib
 import random
 import re
 import re._constants as sre
@@ -39,8 +41,10 @@ XML_ATTRIBUTES = f"""<xs:schema xmlns:xs="{XSD[1:-1]}" targetNamespace="{XML_NAM
 <xs:enumeration value="preserve"/></xs:restriction></xs:simpleType></xs:attribute></xs:schema>"""
 # How deep values may nest before they have nothing that is optional, and before they are given up.
 OPTIONAL_DEPTH, MAX_DEPTH = 5, 24
+# The refusal of parameters of which one excludes or needs another, which no document but WSDL can say.
+UNSAID = re.compile("not sent: (only one of|one of)")
 # Texts whose patterns say less than their types.
-SAMPLES = ["2024-02-29", "1999-12-31+01:00", "12:00:00Z", "23:59:59.5", "P1D", "-PT1.5S", "de-AT"]
+SAMPLES = ["2024", "2024-02", "--02", "--02-29", "---29", "2024-02-29", "1999-12-31+01:00", "12:00:00Z", "23:59:59.5", "P1D", "-PT1.5S", "de-AT"]
 # What a made-up value cannot know: elements and attributes of the schema at a wildcard.
 FREE = [{"made": "up"}]
 
@@ -67,7 +71,7 @@ def compiled(entry, folder):
     schemas = []
     for path, root in documents(entry).items():
         for schema in [root] if root.tag == XSD + "schema" else root.iter(XSD + "schema"):
-            own = etree.fromstring(etree.tostring(schema), etree.XMLParser(huge_tree=True))
+            own = etree.fromstring(etree.tostring(schema, encoding="utf-8"), etree.XMLParser(huge_tree=True))
             schemas.append((own, path, schema is root))
     files = {path: f"{folder}/{at}.xsd" for at, (_, path, alone) in enumerate(schemas) if alone}
 
@@ -95,7 +99,7 @@ def compiled(entry, folder):
             else:
                 link.attrib.pop("schemaLocation", None)
         with open(f"{folder}/{at}.xsd", "wb") as file:
-            file.write(etree.tostring(schema))
+            file.write(etree.tostring(schema, encoding="utf-8"))
 
     def write(path, space, lines):
         target = f' targetNamespace="{space}"' if space else ""
@@ -379,7 +383,7 @@ def invalid(schema, message):
     parts = etree.fromstring(message)
     for block in (block for part in parts for block in part):
         # What is validated stands alone, with its own declarations.
-        alone = etree.fromstring(etree.tostring(block))
+        alone = etree.fromstring(etree.tostring(block, encoding="utf-8"))
         if schema.validate(alone):
             continue
         reasons = [re.sub(r"\{[^}]*\}", "", error.message) for error in schema.error_log]
@@ -418,9 +422,18 @@ def calls_of(row, folder, port, received, schema, seed, count):
     return valid, failures
 
 
+def descriptions(folder):
+    """The name and the first document of each description in a folder."""
+    index = os.path.join(folder, "index.tsv")
+    if os.path.isfile(index):
+        with open(index, encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file, delimiter="\t"))
+    entries = sorted(str(path.relative_to(folder)) for path in pathlib.Path(folder).rglob("*.wsdl"))
+    return [{"name": re.sub("[^A-Za-z0-9]+", "-", entry), "entry": entry} for entry in entries]
+
+
 def main(program, folder, seed, calls, *names):
-    with open(os.path.join(folder, "index.tsv"), encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if row.get("readable") != "no"]
+    rows = [row for row in descriptions(folder) if row.get("readable") != "no"]
     rows = [row for row in rows if not names or row["name"] in names]
     schemas = {}
     for row in rows:
@@ -431,14 +444,15 @@ def main(program, folder, seed, calls, *names):
         with tempfile.TemporaryDirectory() as place, contextlib.suppress(etree.Error, OSError):
             schemas[row["name"]] = compiled(entry, place)
     rows = [row for row in rows if row["name"] in schemas]
-    made = valid = 0
+    made = valid = unsaid = 0
     with upstream(folder) as (port, received), gateway(program, rows, port) as own:
         for row in rows:
             good, failures = calls_of(row, folder, own, received, schemas[row["name"]], seed, -(-int(calls) // len(rows)))
             made, valid = made + good + sum(failures.values()), valid + good
+            unsaid += sum(times for reason, times in failures.items() if UNSAID.search(reason))
             for reason, times in failures.most_common():
                 print(f"{row['name']}: {times} x {reason[:300]}", flush=True)
-    print(f"{made} calls of {len(rows)} documents, {valid} valid")
+    print(f"{made} calls of {len(rows)} documents, {valid} valid, {unsaid} with parameters of which one excludes another")
 
 
 if __name__ == "__main__":

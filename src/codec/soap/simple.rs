@@ -75,6 +75,12 @@ enum Lexical {
     Duration,
     Base64,
     Hex,
+    /// A part of a date: with these texts around it, without the hyphens in front, it is a whole one.
+    DatePart {
+        hyphens: &'static str,
+        before: &'static str,
+        after: &'static str,
+    },
     Language,
     Text,
 }
@@ -91,6 +97,11 @@ impl Lexical {
             "duration" => Lexical::Duration,
             "base64Binary" => Lexical::Base64,
             "hexBinary" => Lexical::Hex,
+            "gYear" => Lexical::DatePart { hyphens: "", before: "", after: "-01-01" },
+            "gYearMonth" => Lexical::DatePart { hyphens: "", before: "", after: "-01" },
+            "gMonth" => Lexical::DatePart { hyphens: "--", before: "2024-", after: "-01" },
+            "gMonthDay" => Lexical::DatePart { hyphens: "--", before: "2024-", after: "" },
+            "gDay" => Lexical::DatePart { hyphens: "---", before: "2024-01-", after: "" },
             "language" => Lexical::Language,
             kind if range(kind).is_some() => Lexical::Integer,
             _ => Lexical::Text,
@@ -108,6 +119,11 @@ impl Lexical {
             Lexical::Duration => "a duration, such as `P1DT2H`",
             Lexical::Base64 => "bytes in base64",
             Lexical::Hex => "bytes in hexadecimal digits",
+            Lexical::DatePart { after: "-01-01", .. } => "a year, such as `2024`",
+            Lexical::DatePart { hyphens: "", .. } => "a year and a month, such as `2024-02`",
+            Lexical::DatePart { hyphens: "---", .. } => "a day, such as `---29`",
+            Lexical::DatePart { after: "", .. } => "a month and a day, such as `--02-29`",
+            Lexical::DatePart { .. } => "a month, such as `--02`",
             Lexical::Language => "a language, such as `de-AT`",
             Lexical::Text => "a single value",
         }
@@ -281,6 +297,10 @@ pub(super) fn atomic<'v>(kind: &str, value: &'v Value) -> Result<Cow<'v, str>, S
         Lexical::Duration => is_duration(bare),
         Lexical::Base64 => is_base64(bare),
         Lexical::Hex => bare.len().is_multiple_of(2) && bare.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        Lexical::DatePart { hyphens, before, after } => {
+            let part = without_zone(bare).strip_prefix(hyphens);
+            part.is_some_and(|part| is_date(&[before, part, after].concat()))
+        }
         Lexical::Language => is_language(bare),
         Lexical::Text => true,
     };
@@ -390,8 +410,9 @@ fn without_zone(text: &str) -> &str {
 fn is_date(text: &str) -> bool {
     let text = text.strip_prefix('-').unwrap_or(text);
     let parts: Vec<_> = text.splitn(3, '-').collect();
-    let two =
-        |text: &str, most: u8| text.len() == 2 && text.parse().is_ok_and(|number: u8| (1..=most).contains(&number));
+    let two = |text: &str, most: u8| {
+        text.len() == 2 && !text.starts_with('+') && text.parse().is_ok_and(|it: u8| (1..=most).contains(&it))
+    };
     let [year, month, day] = parts.as_slice() else { return false };
     year.len() >= 4 && year.bytes().all(|byte| byte.is_ascii_digit()) && two(month, 12) && two(day, 31)
 }

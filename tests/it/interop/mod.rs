@@ -4,6 +4,7 @@ mod browser;
 mod jsonrpc;
 mod rest;
 mod soap;
+mod soap_made_up;
 mod upstream;
 mod upstream_security;
 mod upstream_soap;

@@ -424,8 +424,13 @@ fn unique(members: &[Member], name: String) -> String {
     numbered.find(|name| !is_taken(name)).unwrap_or(name)
 }
 
-/// Adds a sequence, without nesting if it occurs once and not as an alternative.
-fn nest(particles: &mut Vec<Particle>, range: Range, inside: Vec<Particle>, is_choice: bool) {
+/// Adds a sequence, without nesting if it occurs once and not as an alternative, or holds nothing but a choice.
+fn nest(particles: &mut Vec<Particle>, range: Range, mut inside: Vec<Particle>, is_choice: bool) {
+    if let [Particle::Choice(own @ Range::ONCE, _)] = inside.as_mut_slice() {
+        *own = range;
+        particles.append(&mut inside);
+        return;
+    }
     if range == Range::ONCE && (!is_choice || inside.len() == 1) {
         particles.extend(inside);
     } else if !inside.is_empty() {

@@ -511,6 +511,7 @@ pub(super) fn builtin(name: &QName) -> Option<ConvertedType> {
     let integer = |format: &str| json!({ "type": "integer", "format": format });
     let bounded = |format: &str, least: i64, most: i64| json!({ "type": "integer", "format": format, "minimum": least, "maximum": most });
     let matching = |pattern: &str| json!({ "type": "string", "pattern": pattern });
+    let zoned = |pattern: &str| matching(&format!("^{pattern}(Z|[+-][0-9]{{2}}:[0-9]{{2}})?$"));
     if name.namespace == APACHE {
         return Some(any());
     }
@@ -551,6 +552,11 @@ pub(super) fn builtin(name: &QName) -> Option<ConvertedType> {
         "duration" => ("duration", matching(DURATION)),
         "base64Binary" | "base64" => ("base64Binary", json!({ "type": "string", "contentEncoding": "base64" })),
         "hexBinary" => ("hexBinary", json!({ "type": "string", "contentEncoding": "base16" })),
+        "gYear" => ("gYear", zoned("-?[0-9]{4,}")),
+        "gYearMonth" => ("gYearMonth", zoned("-?[0-9]{4,}-(0[1-9]|1[0-2])")),
+        "gMonth" => ("gMonth", zoned("--(0[1-9]|1[0-2])")),
+        "gMonthDay" => ("gMonthDay", zoned("--(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")),
+        "gDay" => ("gDay", zoned("---(0[1-9]|[12][0-9]|3[01])")),
         "language" => ("language", matching(LANGUAGE)),
         "anyURI" => ("anyURI", json!({ "type": "string", "format": "uri-reference" })),
         _ => ("string", json!({ "type": "string" })),
