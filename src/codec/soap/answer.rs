@@ -17,7 +17,6 @@ use super::content::written_order;
 use super::lexical::SoapScalar;
 use super::read::{Marks, ShapeReader};
 use super::simple::{Facet, SimpleType};
-use super::undeclared::has_others;
 use crate::codec::tape::TapeNode;
 use crate::codec::xml::tree::Element;
 use crate::model::fault::Fault;
@@ -687,6 +686,15 @@ pub(super) fn gather<'e, 'a>(
         }
     }
     all
+}
+
+/// Whether an element has child elements of several names, not all of which are this one. Elements that all have one other name
+/// are not others, because some servers use another name than their WSDL.
+pub(super) fn has_others(element: Element<'_, '_>, name: &str) -> bool {
+    let mut children = element.elements();
+    let Some(first) = children.next() else { return false };
+    let is_other = |child: Element<'_, '_>| child.name() != first.name();
+    children.any(is_other) && element.elements().any(|child| child.name() != name)
 }
 
 /// Whether an attribute of this namespace belongs to SOAP or to instances of XML Schema, and is no content.

@@ -1,7 +1,7 @@
 //! Reads what elements of responses have beyond a value that is not a struct: attributes of texts, lists and null, and
 //! elements beside the items of a list or the result. Such a value becomes a struct with all of it.
 
-use super::answer::{AnswerReader, Further, gather, is_blank, is_mark, is_reference};
+use super::answer::{AnswerReader, Further, gather, has_others, is_blank, is_mark, is_reference};
 use super::binding::{ElementContent, MessagePart, Occurrence, PartKind, TypeStructure};
 use super::call::TEXT;
 use crate::codec::tape::TapeNode;
@@ -146,13 +146,4 @@ impl<'s, 'a> AnswerReader<'s, '_, 'a> {
         }
         Ok(count)
     }
-}
-
-/// Whether an element has child elements of several names, not all of which are this one. Elements that all have one other name
-/// are not others, because some servers use another name than their WSDL.
-pub(super) fn has_others(element: Element<'_, '_>, name: &str) -> bool {
-    let mut children = element.elements();
-    let Some(first) = children.next() else { return false };
-    let is_other = |child: Element<'_, '_>| child.name() != first.name();
-    children.any(is_other) && element.elements().any(|child| child.name() != name)
 }
