@@ -233,9 +233,17 @@ fn fault_without_data(mut soap_fault: SoapFault) -> Fault {
         _ => Kind::Service(own.parse().ok()),
     };
     match kind {
-        Kind::Service(None) if !own.is_empty() => Fault::new(kind, format!("{}: {}", abridge(own), soap_fault.reason)),
+        // Some servers put the code before the reason themselves.
+        Kind::Service(None) if !own.is_empty() && !begins_with(&soap_fault.reason, own) => {
+            Fault::new(kind, format!("{}: {}", abridge(own), soap_fault.reason))
+        }
         kind => Fault::new(kind, soap_fault.reason),
     }
+}
+
+/// Whether a text begins with a word.
+fn begins_with(text: &str, word: &str) -> bool {
+    text.strip_prefix(word).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
 /// Whether a code is defined by SOAP itself. Such a code tells a caller nothing.
@@ -263,6 +271,8 @@ mod tests {
             (soap_fault("Client.Refused", &[]), service("Refused: no luck")),
             (soap_fault("Client.SchemaValidationError", &[]), Fault::bad_params("no luck")),
             (soap_fault("E42", &[]), service("E42: no luck")),
+            (SoapFault { reason: "E42: no luck".into(), ..soap_fault("E42", &[]) }, service("E42: no luck")),
+            (SoapFault { reason: "E42a".into(), ..soap_fault("E42", &[]) }, service("E42: E42a")),
             (soap_fault("42", &[]), Fault::service(42, "no luck")),
             (soap_fault("Sender", &["ProcedureNotPresent"]), Fault::new(Kind::NoSuchMethod, "no luck")),
             (soap_fault("Sender", &["BadArguments"]), Fault::bad_params("no luck")),

@@ -91,6 +91,10 @@ fn attributes_are_members_in_both_directions() {
         (r#"{"animal": "ape"}"#, "parameter `cage.number`: it is missing"),
         (r#"{"animal": "ape", "number": "three"}"#, "parameter `cage.number`: expected an integer, not `three`"),
         (r#"{"animal": "ape", "number": 1, "unit": "ft"}"#, "parameter `cage.unit`: expected `m`, not `ft`"),
+        (
+            r#"{"animal": "ape", "number": 1, "@number": 2}"#,
+            "parameter `cage`: `number` is given twice, as `@number` as well",
+        ),
         (r#"{"animal": "ape", "numbr": 1}"#, "parameter `cage`: there is no member `numbr`; did you mean `number`?"),
     ] {
         assert_eq!(refused(&zoo, &format!(r#"{{"day": "d", "cage": {cage}}}"#)), message);
@@ -455,6 +459,16 @@ fn wildcards_take_free_form_values() {
          <n0:row><n0:kind>K</n0:kind><n0:Id>1</n0:Id><n0:Sub><n0:X>2</n0:X></n0:Sub></n0:row>\
          <w xmlns='urn:w'>1</w></n0:Ask>"
     );
+    // An attribute has one value, and a wildcard is for elements.
+    for (args, message) in [
+        (
+            r#"{"query": {"Where": {"@op": ["=", "<"]}}, "row": {"kind": "K"}}"#,
+            "parameter `query`: expected a single value, not a list of 2",
+        ),
+        (r#"{"query": "", "row": {"kind": "K", "@Id": "1"}}"#, "parameter `row`: there is no member `@Id`"),
+    ] {
+        assert_eq!(refused(&zoo, args), message);
+    }
     let query = |text: &str| {
         let args = format!(r#"{{"query": {}, "row": {{"kind": "K"}}}}"#, serde_json::to_string(text).unwrap());
         let whole = sent(&zoo, &args);
