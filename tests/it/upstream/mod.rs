@@ -16,4 +16,5 @@ mod oauth2;
 mod outages;
 mod passthrough;
 mod passthrough_soap;
+mod rest;
 mod transports;
