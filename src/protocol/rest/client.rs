@@ -385,3 +385,162 @@ fn each_member(
         Some(_) => Err(Fault::bad_params("the body of this request is a form: a struct is expected")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::rest::ParamTarget;
+    use crate::codec::rest::text::{Style, TextStyle};
+    use crate::model::shape::{MethodShape, Shape, Shapes};
+    use crate::service::args::KnownParams;
+
+    fn codec(operation: RestOperation) -> RestCodec {
+        RestCodec::new(Arc::new(RestBinding { base: "/v1".into(), operations: vec![operation] }))
+    }
+
+    /// `GET /x/PARAM` with these parameters.
+    fn operation(params: Vec<ParamTarget>, result: ResultForm) -> RestOperation {
+        RestOperation {
+            method: "m".into(),
+            verb: http::Method::GET,
+            path: vec![PathPart::Literal("/x/".into()), PathPart::Param(0)],
+            query: "fixed=1".into(),
+            params,
+            body: None,
+            accept: "application/json, text/csv, */*;q=0.1".into(),
+            result,
+        }
+    }
+
+    fn target(name: &str, origin: Origin) -> ParamTarget {
+        ParamTarget { name: name.into(), origin }
+    }
+
+    /// A method with so many optional parameters of any type.
+    fn method(params: usize) -> MethodShape {
+        let field = |at: usize| Field {
+            name: format!("p{at}"),
+            element: format!("p{at}"),
+            doc: String::new(),
+            shape: Shape::Any,
+            required: false,
+            default: None,
+        };
+        MethodShape {
+            name: "m".into(),
+            element: "m".into(),
+            response_element: "mResponse".into(),
+            params: (0..params).map(field).collect(),
+            result: Shape::Any,
+            has_free_arguments: false,
+        }
+    }
+
+    fn encoded(operation: RestOperation, values: Vec<Value>) -> Result<Request<Bytes>, Fault> {
+        let (method, shapes) = (method(operation.params.len()), Shapes::default());
+        let known = KnownParams { method: &method, shapes: &shapes, inferred: false };
+        codec(operation).encode_call(CallTarget::new("m", Some(known)), ArgValues::ByPosition(values))
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.into())
+    }
+
+    #[test]
+    fn each_argument_has_its_place_and_nil_has_none() {
+        let path = Origin::Path { style: TextStyle::SIMPLE, default: None };
+        let cookie = TextStyle { style: Style::Cookie, ..TextStyle::FORM };
+        let params = || {
+            vec![
+                target("id", path.clone()),
+                target("q", Origin::Query(TextStyle::FORM)),
+                target("X-A", Origin::Header(TextStyle::SIMPLE)),
+                target("c", Origin::Cookie(cookie)),
+                target("d", Origin::Cookie(TextStyle::FORM)),
+            ]
+        };
+        let list = Value::Array(vec![text("a b"), Value::Int(2)]);
+        let values = vec![text("ä/ö"), list.clone(), list.clone(), list, text("e;f")];
+        let request = encoded(operation(params(), ResultForm::Json), values).unwrap();
+        assert_eq!(request.uri(), "/x/%C3%A4%2F%C3%B6?fixed=1&q=a%20b&q=2");
+        assert_eq!(request.headers()["x-a"], "a b,2");
+        assert_eq!(request.headers()[header::COOKIE], "c=a b; c=2; d=e%3Bf");
+        assert_eq!(request.extensions().get(), Some(&BelowServer { base: "/v1".into() }));
+        let nil = encoded(operation(params(), ResultForm::Json), vec![text("a"), Value::Nil, Value::Nil]).unwrap();
+        assert_eq!((nil.uri().path_and_query().unwrap().as_str(), nil.headers().len()), ("/x/a?fixed=1", 1));
+    }
+
+    #[test]
+    fn a_variable_of_the_path_has_a_value_or_its_default() {
+        let style = TextStyle::SIMPLE;
+        let with = |default: Option<serde_json::Value>| {
+            operation(vec![target("id", Origin::Path { style, default })], ResultForm::Json)
+        };
+        let request = encoded(with(Some(serde_json::json!(7))), Vec::new()).unwrap();
+        assert_eq!(request.uri().path(), "/x/7");
+        for value in [vec![], vec![text("")], vec![text(".")], vec![text("..")], vec![Value::Array(Vec::new())]] {
+            assert_eq!(encoded(with(None), value.clone()).unwrap_err().kind, Kind::BadParams, "{value:?}");
+        }
+        assert_eq!(encoded(with(None), vec![text("...")]).unwrap().uri().path(), "/x/...");
+        let line_end = vec![target("X-A", Origin::Header(style)), target("id", Origin::Path { style, default: None })];
+        assert!(encoded(operation(line_end, ResultForm::Json), vec![text("a\nb"), text("c")]).is_err());
+    }
+
+    #[test]
+    fn responses_are_read_by_their_media_type() {
+        let decoded = |form: ResultForm, media: &str, body: &[u8]| {
+            let response = Response::builder().header(header::CONTENT_TYPE, media);
+            let response =
+                response.header(header::CONTENT_LENGTH, body.len()).body(Bytes::copy_from_slice(body)).unwrap();
+            codec(operation(Vec::new(), form)).decode_response(CallTarget::new("m", None), &response).ok()
+        };
+        let binary = |bytes: &[u8]| Some(Value::Binary(bytes.to_vec()));
+        let ints = Value::Array(vec![Value::Int(1), Value::Int(2)]);
+        use ResultForm::{Bytes as AsBytes, Json, Nothing, Text, Unknown};
+        for (form, media, body, expected) in [
+            (Json, "application/json", b"9007199254740993".as_slice(), Some(Value::Int(9_007_199_254_740_993))),
+            (Json, "application/vnd.a+json; v=1", b"[1,2]", Some(ints.clone())),
+            (Unknown, "application/problem+json", b"[1,2]", Some(ints.clone())),
+            (Json, "", b"[1,2]", Some(ints.clone())),
+            (Json, "text/plain", b"[1,2]", Some(ints.clone())),
+            (Json, "text/plain", b"no", Some(text("no"))),
+            (Json, "text/csv", b"1,2", Some(text("1,2"))),
+            (Json, "text/html", b"<p>", None),
+            (Json, "application/json", b"[1,", None),
+            (Json, "application/json", b"{\"a\":1,\"a\":2}", None),
+            (Json, "application/x-ndjson", b"1\n\n2\n", Some(ints.clone())),
+            (Json, "application/json-seq", b"\x1e1\n\x1e2\n", Some(ints)),
+            (Text, "text/plain; charset=iso-8859-1", b"\xe9", Some(text("é"))),
+            (Text, "text/plain", b"\xe9", None),
+            (Text, "text/plain; charset=nonsense", b"a", None),
+            (Text, "application/xml", b"<a/>", Some(text("<a/>"))),
+            (AsBytes, "text/plain", b"\xe9", binary(b"\xe9")),
+            (AsBytes, "application/pdf", b"%PDF", binary(b"%PDF")),
+            (Unknown, "application/octet-stream", b"\0", binary(b"\0")),
+            (Unknown, "text/html", b"<p>", Some(text("<p>"))),
+            (Nothing, "application/json", b"1", Some(Value::Int(1))),
+            (Json, "application/json", b"", Some(Value::Nil)),
+        ] {
+            assert_eq!(decoded(form, media, body), expected, "{form:?} {media} {body:?}");
+        }
+    }
+
+    #[test]
+    fn a_response_may_be_empty_if_it_says_so() {
+        let codec = codec(operation(Vec::new(), ResultForm::Json));
+        let decoded = |status: u16, name: &str, value: &str| {
+            let response = Response::builder().status(status).header(name, value).body(Bytes::new()).unwrap();
+            codec.decode_response(CallTarget::new("m", None), &response)
+        };
+        for (status, name, value) in
+            [(200, "content-length", "0"), (201, "transfer-encoding", "chunked"), (204, "x", "y")]
+        {
+            assert_eq!(decoded(status, name, value), Ok(Value::Nil), "{status} {name}");
+        }
+        assert!(matches!(decoded(200, "x", "y"), Err(ResponseError::Malformed(_))));
+        assert!(matches!(decoded(302, "location", "/y"), Err(ResponseError::Status { .. })));
+        assert!(
+            matches!(decoded(404, "x", "y"), Err(ResponseError::Fault(fault)) if fault.kind == Kind::Service(Some(404)))
+        );
+    }
+}

@@ -31,7 +31,7 @@ fn socket(name: &str) -> PathBuf {
 }
 
 #[test]
-fn upstreams_are_called_in_three_protocols() {
+fn upstreams_are_called_in_four_protocols() {
     for protocol in Protocol::ALL {
         let address = "http://127.0.0.1:1/".parse().unwrap();
         let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
