@@ -150,7 +150,7 @@ impl ClientCodec {
         let result = match self {
             ClientCodec::XmlRpc(codec) => codec.decode_result(response),
             ClientCodec::JsonRpc(codec) => codec.decode_response(target, response).map(Some),
-            ClientCodec::Rest(codec) => codec.decode_response(target, response).map(Some),
+            ClientCodec::Rest(codec) => codec.decode_result(target, response),
             ClientCodec::Soap(codec) => codec.decode_response(target, response).map(Some),
         };
         Ok(result?.map(|value| coerce_result(target, value)))

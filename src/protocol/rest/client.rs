@@ -82,6 +82,18 @@ impl RestCodec {
     /// # Errors
     /// A [`ResponseError`] if the response has no result. Every status from 400 on is a fault, whose code is the status.
     pub fn decode_response(&self, target: CallTarget<'_>, response: &Response<Bytes>) -> Result<Value, ResponseError> {
+        self.decode_result(target, response).map(|value| value.unwrap_or(Value::Nil))
+    }
+
+    /// As [`decode_response`](RestCodec::decode_response), with `None` for a response without content.
+    ///
+    /// # Errors
+    /// As for `decode_response`.
+    pub(crate) fn decode_result(
+        &self,
+        target: CallTarget<'_>,
+        response: &Response<Bytes>,
+    ) -> Result<Option<Value>, ResponseError> {
         let operation = self.operation(target).map_err(ResponseError::Fault)?;
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
@@ -92,10 +104,11 @@ impl RestCodec {
         }
         let is_empty = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
         if is_empty || operation.verb == http::Method::HEAD || response.body().is_empty() && has_end(response) {
-            return Ok(Value::Nil);
+            return Ok(None);
         }
         check_uncompressed(response.headers())
             .and_then(|()| self.content(operation, response))
+            .map(Some)
             .map_err(ResponseError::Malformed)
     }
 

@@ -225,8 +225,9 @@ async fn responses_become_results_and_faults() {
     let behind = behind(&server).await;
     for over in Over::ALL {
         let (_, deleted) = exchange(&server, &behind, over, ("deletePet", &[Value::Int(7)])).await;
+        // XML-RPC says it with an empty text, because not every client knows nil.
         let nothing = if over == Over::XmlRpc { text("") } else { Value::Nil };
-        assert!(deleted == Ok(Value::Nil) || deleted == Ok(nothing), "{over:?}: {deleted:?}");
+        assert_eq!(deleted, Ok(nothing), "{over:?}");
         let (_, photo) = exchange(&server, &behind, over, ("photo", &[Value::Int(7)])).await;
         let bytes = if over.has_types() { Value::Binary(b"\x01PNG".to_vec()) } else { text("AVBORw==") };
         assert_eq!(photo, Ok(bytes), "{over:?}");
