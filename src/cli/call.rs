@@ -10,7 +10,6 @@ use super::add::location::ServerLocation;
 use super::args::CallArgs;
 use super::pretty::{Style, one_line};
 use super::progress::waiting;
-use super::rest::{self, RestError};
 use super::target::{CREDENTIALS, Target};
 use super::{Failure, say};
 use crate::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect};
@@ -37,26 +36,20 @@ pub(super) fn call(args: &CallArgs) -> Result<(), Failure> {
     let by_name = matches!(arguments, ArgValues::ByName(_));
     Builder::new_current_thread().enable_all().build()?.block_on(async {
         let asking = format!("asking {} for its protocol", target.location.url);
-        let (transport, caller) = match target.protocol {
-            Some(Protocol::Rest) => (target.transport()?, None),
-            _ => waiting(&asking, find_caller(&target, by_name)).await?,
-        };
+        let (transport, caller) = waiting(&asking, find_caller(&target, by_name)).await?;
         let calling = format!("waiting for {}", args.method);
         for _ in 0..args.repeat {
             let call = MethodCall { target: &target, transport: &transport, method: &args.method, json: args.json };
-            let result = match &caller {
-                Some(caller) => waiting(&calling, call.over(caller, arguments.clone())).await?,
-                None => waiting(&calling, call.over_rest(&arguments)).await?,
-            };
+            let result = waiting(&calling, call.over(&caller, arguments.clone())).await?;
             print(&result, args.json);
         }
         Ok(())
     })
 }
 
-/// The codec for the calls to a server, and the transport to its service; no codec for REST. Without a given protocol, a URL
-/// without a path stands for the usual paths, too.
-async fn find_caller(target: &Target, by_name: bool) -> Result<(Transport, Option<Caller>), Failure> {
+/// The codec for the calls to a server, and the transport to its service. Without a given protocol, a URL without a path stands
+/// for the usual paths, too.
+async fn find_caller(target: &Target, by_name: bool) -> Result<(Transport, Caller), Failure> {
     // `null` and large integers are written as the extensions `<nil/>` and `<i8>`.
     let dialect = XmlRpcDialect { nil: Nil::Nil, big_integers: BigIntegers::I8, ..XmlRpcDialect::default() };
     let locations = match target.protocol {
@@ -65,20 +58,14 @@ async fn find_caller(target: &Target, by_name: bool) -> Result<(Transport, Optio
     };
     let mut failed = Vec::new();
     for location in locations {
-        let transport = target.transport_to(&location)?;
-        match Caller::find(&transport, target.protocol, by_name, dialect, target.limit).await {
-            // REST takes names, but is not one of the protocols that are looked for.
-            Ok(Caller { protocol: Protocol::XmlRpc, .. })
-                if by_name && target.protocol.is_none() && has_rest(target, &transport).await =>
-            {
-                return Ok((transport, None));
-            }
-            Ok(caller) => {
-                let Some(path) = &caller.path else { return Ok((transport, Some(caller))) };
-                let address = location.address().and_then(|address| address.with_path(path));
-                let address = address.map_err(|error| target.failed(error))?;
-                let transport = Transport::new(vec![address], target.options.clone());
-                return Ok((transport.map_err(|error| target.failed(error))?, Some(caller)));
+        match find_at(target, &location, target.protocol, (by_name, dialect)).await? {
+            Ok((transport, caller)) => {
+                let has_no_names = caller.protocol == Protocol::XmlRpc && by_name && target.protocol.is_none();
+                if !has_no_names {
+                    return Ok((transport, caller));
+                }
+                let rest = find_at(target, &location, Some(Protocol::Rest), (by_name, dialect)).await?;
+                return Ok(rest.unwrap_or((transport, caller)));
             }
             Err(failures) => {
                 let is_final = failures.iter().any(|(_, error)| error.is_final());
@@ -89,16 +76,32 @@ async fn find_caller(target: &Target, by_name: bool) -> Result<(Transport, Optio
             }
         }
     }
-    let transport = target.transport()?;
-    match target.protocol.is_none() && has_rest(target, &transport).await {
-        true => Ok((transport, None)),
-        false => Err(no_protocol(target, &failed)),
+    if target.protocol.is_none() {
+        match find_at(target, &target.location, Some(Protocol::Rest), (by_name, dialect)).await? {
+            Ok(found) => return Ok(found),
+            Err(failures) => failed.push((target.location.clone(), failures)),
+        }
     }
+    Err(no_protocol(target, &failed))
 }
 
-/// Whether the server has an OpenAPI document, as croupier has it for REST.
-async fn has_rest(target: &Target, transport: &Transport) -> bool {
-    rest::open_api(transport, Instant::now() + target.limit).await.is_ok()
+/// The codec and the transport for a server at one location, in `only` this protocol or any but REST.
+async fn find_at(
+    target: &Target,
+    location: &ServerLocation,
+    only: Option<Protocol>,
+    (by_name, dialect): (bool, XmlRpcDialect),
+) -> Result<Result<(Transport, Caller), Failures>, Failure> {
+    let transport = target.transport_to(location)?;
+    let caller = match Caller::find(&transport, only, by_name, dialect, target.limit).await {
+        Ok(caller) => caller,
+        Err(failures) => return Ok(Err(failures)),
+    };
+    let Some(path) = &caller.path else { return Ok(Ok((transport, caller))) };
+    let address = location.address().and_then(|address| address.with_path(path));
+    let address = address.map_err(|error| target.failed(error))?;
+    let transport = Transport::new(vec![address], target.options.clone());
+    Ok(Ok((transport.map_err(|error| target.failed(error))?, caller)))
 }
 
 /// The failure that a server speaks none of the protocols, at none of the locations.
@@ -152,18 +155,6 @@ impl MethodCall<'_> {
             }
             Err(error) => Err(self.target.failed(shown(&error))),
         }
-    }
-
-    async fn over_rest(&self, arguments: &ArgValues) -> Result<serde_json::Value, Failure> {
-        let deadline = Instant::now() + self.target.limit;
-        rest::call(self.transport, self.method, arguments, deadline).await.map_err(|error| match error {
-            RestError::Fault(fault) => self.fault(&fault, Protocol::Rest),
-            RestError::Transport(error) if error.is_late() => {
-                self.target.failed(format_args!("no response within {:?}", self.target.limit))
-            }
-            RestError::Transport(error) => Failure::from(error).code(super::target::NO_RESULT),
-            RestError::Unusable(reason) => self.target.failed(reason),
-        })
     }
 
     /// The failure of a call that has a fault as its result, with the code of the protocol.

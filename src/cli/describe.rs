@@ -73,12 +73,13 @@ async fn find(target: &Target) -> Result<Described, Failure> {
         let document = rest::open_api(&transport, Instant::now() + target.limit).await;
         document.map(Described::OpenApi).map_err(|error| target.failed(error))
     };
-    if target.protocol == Some(Protocol::Rest) {
-        return open_api().await;
-    }
     let looked_for =
         Search { only: target.protocol, limit: target.limit, options: &target.options, credentials: CREDENTIALS };
     match search(&target.location, &looked_for).await {
+        // The document of a REST server says more than its methods.
+        Ok(found) if found.report.protocol == Protocol::Rest && found.location == target.location => {
+            open_api().await.or_else(|_| Ok(Described::Methods(Box::new(found))))
+        }
         Ok(found) => Ok(Described::Methods(Box::new(found))),
         Err(message) => {
             let failure = Failure::from(message).code(super::target::NO_RESULT);

@@ -36,10 +36,14 @@ pub mod json;
 pub mod jws;
 #[cfg(feature = "server")]
 pub(crate) mod portions;
+#[cfg(feature = "client")]
+pub mod rest;
 pub mod soap;
 pub mod tape;
 pub mod xml;
 pub mod xmlrpc;
+#[cfg(feature = "server")]
+pub mod yaml;
 
 /// How large and how deep a document may be. Readers count before they allocate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

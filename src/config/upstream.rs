@@ -36,8 +36,9 @@ use crate::protocol::soap::blocks::{SoapHeaders, SoapSecurity};
 use crate::protocol::soap::wsdl::read::WsdlOptions;
 use crate::server::mount::{CallerRules, Fingerprint};
 use crate::server::settings::GroupLimits;
-use crate::upstream::discovery::{wsdl, wsdl_files};
+use crate::upstream::discovery::{imported_files, openapi, wsdl};
 use crate::upstream::forwarding::{Cookies, ForwardedForm, Forwarding};
+use crate::upstream::gaps::UnreadImport;
 use crate::upstream::transport;
 use crate::upstream::transport::{Address, OAuth2Options, Tls, Transport};
 use crate::upstream::{
@@ -56,14 +57,14 @@ pub(super) struct UpstreamFile {
     /// be reached is skipped for five seconds.
     #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = "^([a-zA-Z]+://.|(unix|scgi):/)")))]
     urls: Vec<Spanned<String>>,
-    /// The protocol of the upstream: `"xml-rpc"` (written by the rules of the group's `xml-rpc`), `"json-rpc"` (2.0) or
-    /// `"soap"` (1.1 or 1.2, as its WSDL document says).
+    /// The protocol of the upstream: `"xml-rpc"` (written by the rules of the group's `xml-rpc`), `"json-rpc"` (2.0),
+    /// `"soap"` (1.1 or 1.2, as its WSDL document says) or `"rest"` (as its OpenAPI document says).
     #[schemars(with = "String", extend("enum" = Protocol::OF_UPSTREAMS.map(Protocol::name)))]
     protocol: Spanned<Protocol>,
-    /// Where the WSDL or OpenRPC document of the upstream is: a path on the upstream, a URL, or `"file:"` and the name of a
-    /// file, relative to the folder of the configuration file. What a WSDL document in a file imports is read from the files
-    /// beside it. Without this key, the upstream is asked by introspection (XML-RPC), `rpc.discover` (JSON-RPC) or `?wsdl`
-    /// (SOAP).
+    /// Where the WSDL, OpenAPI or OpenRPC document of the upstream is: a path on the upstream, a URL, or `"file:"` and the name
+    /// of a file, relative to the folder of the configuration file. What a WSDL or OpenAPI document in a file refers to is read
+    /// from the files beside it. Without this key, the upstream is asked by introspection (XML-RPC), `rpc.discover` (JSON-RPC),
+    /// `?wsdl` (SOAP), or `openapi.json` and other usual paths (REST).
     #[schemars(with = "Option<String>")]
     #[serde(default)]
     description: Option<Spanned<String>>,
@@ -176,7 +177,7 @@ pub(super) struct UpstreamFile {
     #[serde(default)]
     param_structure: ParamStructure,
     /// Whether the calls of a client's `system.multicall` or JSON-RPC batch are sent to the upstream in one request of the
-    /// same kind, which the upstream must support. SOAP has no batches.
+    /// same kind, which the upstream must support. SOAP and REST have no batches.
     #[schemars(with = "Batching")]
     #[serde(default = "no_batching")]
     batching: Spanned<Batching>,
@@ -393,8 +394,9 @@ pub(super) fn resolve(
     let token = file.token.as_ref().and_then(|secret| reader.secret(secret.get_ref(), secret.span(), "token", true));
     let protocol = *file.protocol.get_ref();
     match (protocol, file.batching.get_ref()) {
-        (Protocol::Soap, Batching::On | Batching::BareResults) => {
-            reader.wrong(file.batching.span(), "SOAP has no batches: leave `batching` out");
+        (Protocol::Soap | Protocol::Rest, Batching::On | Batching::BareResults) => {
+            let message = format!("{} has no batches: leave `batching` out", protocol.title());
+            reader.wrong(file.batching.span(), message);
         }
         (Protocol::JsonRpc, Batching::BareResults) => {
             reader.wrong(
@@ -528,20 +530,43 @@ impl SettingReader<'_> {
         let Some(name) = named.get_ref().strip_prefix(FILE_PREFIX) else {
             return Some(DescriptionSource::At(named.get_ref().clone()));
         };
-        let is_wsdl = *file.protocol.get_ref() == Protocol::Soap;
-        let text = match is_wsdl {
-            true => self
+        let protocol = *file.protocol.get_ref();
+        let text = match protocol {
+            Protocol::Soap => self
                 .read_xml(name)
                 .map_err(|reason| format!("`{}` cannot be read: {reason}", self.folder.join(name).display())),
-            false => self.read_file(name),
+            _ => self.read_file(name),
         };
-        match text {
-            Ok(text) if is_wsdl => Some(self.wsdl_files(named, name, text, file.wsdl_port.as_deref())),
-            Ok(text) => Some(DescriptionSource::Text { name: name.to_owned(), text }),
-            Err(message) => {
+        match (text, protocol) {
+            (Ok(text), Protocol::Soap) => Some(self.wsdl_files(named, name, text, file.wsdl_port.as_deref())),
+            (Ok(text), Protocol::Rest) => Some(self.openapi_files(named, name, text)),
+            (Ok(text), _) => Some(DescriptionSource::Text { name: name.to_owned(), text }),
+            (Err(message), _) => {
                 self.wrong(named.span(), message);
                 None
             }
+        }
+    }
+
+    /// An OpenAPI document with the files that it refers to.
+    fn openapi_files(&mut self, named: &Spanned<String>, name: &str, text: String) -> DescriptionSource {
+        let document = DescriptionFile { name: name.to_owned(), text };
+        let read =
+            |name: &str| files::read_text(&self.folder.join(name), LARGEST_FILE).map_err(|error| error.to_string());
+        let (files, unread) = imported_files::with_imports(document, openapi::references, read);
+        self.warn_of_unread(named, name, &unread);
+        // Without all files, the reason would be another one.
+        if let (true, Err(fault)) = (unread.is_empty(), openapi::read_files(&files)) {
+            self.problems.push(Problem::at(named.span(), fault.message.into_owned()).warning());
+        }
+        DescriptionSource::Files(files)
+    }
+
+    /// Warns of the files that a description refers to and that cannot be read.
+    fn warn_of_unread(&mut self, named: &Spanned<String>, name: &str, unread: &[UnreadImport]) {
+        for import in unread {
+            let problem = Problem::at(named.span(), format!("an import of `{}`: {import}", abridge(name)));
+            self.problems.push(problem.warning().hint("operations that need nothing of it can be called"));
         }
     }
 
@@ -554,11 +579,8 @@ impl SettingReader<'_> {
         port: Option<&str>,
     ) -> DescriptionSource {
         let document = DescriptionFile { name: name.to_owned(), text };
-        let (files, unread) = wsdl_files::with_imports(document, |name| self.read_xml(name));
-        for import in &unread {
-            let problem = Problem::at(named.span(), format!("an import of `{}`: {import}", abridge(name)));
-            self.problems.push(problem.warning().hint("operations that need nothing of it can be called"));
-        }
+        let (files, unread) = imported_files::with_imports(document, wsdl::imports, |name| self.read_xml(name));
+        self.warn_of_unread(named, name, &unread);
         // Without all files, the reason would be another one.
         if let (true, Err(fault)) =
             (unread.is_empty(), wsdl::read_files(&files, WsdlOptions { port, ..WsdlOptions::default() }))

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use memchr::{memchr_iter, memchr3_iter, memmem};
 
 use super::jsonrpc;
+use super::rest;
 use super::soap;
 use super::xmlrpc;
 #[cfg(feature = "server")]
@@ -51,8 +52,17 @@ pub enum ClientCodec {
     XmlRpc(xmlrpc::client::XmlRpcCodec),
     /// JSON-RPC 2.0.
     JsonRpc(jsonrpc::client::JsonRpcCodec),
+    /// REST, by the OpenAPI document of one server.
+    Rest(rest::client::RestCodec),
     /// SOAP, by the WSDL document of one server.
     Soap(soap::client::SoapCodec),
+}
+
+/// An extension of a request whose URI is below the path of the server, which a transport puts before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BelowServer {
+    /// The path of a server whose address has none, without a slash at its end.
+    pub(crate) base: String,
 }
 
 /// The method that is called.
@@ -103,7 +113,8 @@ pub enum ResponseError {
 }
 
 impl ClientCodec {
-    /// The request for one call. Its URI is `/` and it has no `Host`; the transport sets both.
+    /// The request for one call. It has no `Host`, which the transport sets. Its URI is `/`, for which the transport sets the path of
+    /// the server; that of REST is the path below it, with the query.
     ///
     /// # Errors
     /// `BadParams` if the arguments do not match the parameters, or the protocol cannot express them.
@@ -113,6 +124,7 @@ impl ClientCodec {
                 .encode_call(target.method, &by_position(target, arguments)?)
                 .map_err(|error| not_encodable(&error)),
             ClientCodec::JsonRpc(codec) => codec.encode_call(target, arguments),
+            ClientCodec::Rest(codec) => codec.encode_call(target, arguments),
             ClientCodec::Soap(codec) => codec.encode_call(target, arguments),
         }
     }
@@ -138,6 +150,7 @@ impl ClientCodec {
         let result = match self {
             ClientCodec::XmlRpc(codec) => codec.decode_result(response),
             ClientCodec::JsonRpc(codec) => codec.decode_response(target, response).map(Some),
+            ClientCodec::Rest(codec) => codec.decode_result(target, response),
             ClientCodec::Soap(codec) => codec.decode_response(target, response).map(Some),
         };
         Ok(result?.map(|value| coerce_result(target, value)))
@@ -158,6 +171,7 @@ impl ClientCodec {
         }
         match self {
             ClientCodec::JsonRpc(codec) => codec.find_rows(target, beginning),
+            ClientCodec::Rest(_) => Search::None,
             ClientCodec::XmlRpc(_) | ClientCodec::Soap(_) if !is_utf8_text(head, beginning) => Search::None,
             ClientCodec::XmlRpc(codec) => codec.find_rows(beginning),
             ClientCodec::Soap(codec) => codec.find_rows(target, beginning),
@@ -174,6 +188,7 @@ impl ClientCodec {
             ClientCodec::XmlRpc(codec) => codec.limits.elements = XML_ELEMENTS,
             ClientCodec::Soap(codec) => codec.limits.elements = XML_ELEMENTS,
             ClientCodec::JsonRpc(codec) => codec.limits.elements = usize::MAX,
+            ClientCodec::Rest(codec) => codec.limits.elements = usize::MAX,
         }
         codec
     }
@@ -186,14 +201,15 @@ impl ClientCodec {
                 DecodingMemory::of_xml(body, count(b"<value") + count(b"<name"))
             }
             ClientCodec::Soap(_) => DecodingMemory::of_xml(body, memchr_iter(b'<', body).count()),
-            ClientCodec::JsonRpc(_) => {
+            ClientCodec::JsonRpc(_) | ClientCodec::Rest(_) => {
                 let values = memchr3_iter(b',', b'[', b'{', body).count() + 1;
                 DecodingMemory::of_values(body, values, memchr_iter(b':', body).count())
             }
         }
     }
 
-    /// The request that makes several calls at once: `system.multicall` or a batch. `None` for SOAP, which has neither.
+    /// The request that makes several calls at once: `system.multicall` or a batch. `None` for REST and SOAP, which have
+    /// neither.
     ///
     /// # Errors
     /// The error of [`encode_call`](ClientCodec::encode_call) for the first call that cannot be written.
@@ -208,7 +224,16 @@ impl ClientCodec {
                 Ok(Some(codec.encode_batch(&gathered)))
             }
             ClientCodec::JsonRpc(codec) => codec.encode_batch(calls).map(Some),
-            ClientCodec::Soap(_) => Ok(None),
+            ClientCodec::Rest(_) | ClientCodec::Soap(_) => Ok(None),
+        }
+    }
+
+    /// Whether the protocol itself says that a second request for a method has the same effect as one.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_idempotent(&self, method: &str) -> bool {
+        match self {
+            ClientCodec::Rest(codec) => codec.is_idempotent(method),
+            ClientCodec::XmlRpc(_) | ClientCodec::JsonRpc(_) | ClientCodec::Soap(_) => false,
         }
     }
 
@@ -241,8 +266,8 @@ impl ClientCodec {
             ClientCodec::JsonRpc(codec) => codec
                 .decode_batch(response, target.len())
                 .map(|results| results.into_iter().map(|result| result.map(Some)).collect()),
-            ClientCodec::Soap(_) => {
-                let message = "SOAP has no batches";
+            ClientCodec::Rest(_) | ClientCodec::Soap(_) => {
+                let message = "the protocol has no batches";
                 return Err(ResponseError::Malformed(Fault::new(Kind::Structure, message)));
             }
         };

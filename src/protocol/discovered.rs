@@ -1,10 +1,19 @@
-//! Helpers shared by the readers of descriptions, which turn WSDL, OpenRPC and introspection results into an interface.
+//! Helpers shared by the readers of descriptions, which turn WSDL, OpenAPI, OpenRPC and introspection results into an interface.
 //! The readers work on data in memory; none of them sends a request.
 
 use std::collections::HashMap;
 
 use schemars::Schema;
 use serde_json::Value as Json;
+
+/// An operation of a description that cannot be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOutOperation {
+    /// The name in the document: of REST, the verb and the path.
+    pub name: String,
+    /// Why it cannot be called.
+    pub reason: String,
+}
 
 /// Whether a public method can have this name: it consists of letters, digits, `_`, `.`, `:` and `/`. It does not begin
 /// with `_`, because such methods are private.

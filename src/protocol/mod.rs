@@ -7,7 +7,7 @@
 //!   calls the service, and writes the result or the fault. [`set::ProtocolSet`] makes the frontends of a group from its
 //!   settings.
 //! - A *client codec* ([`client_codec::ClientCodec`]) is the other direction: it writes the request for a call to an
-//!   upstream server and reads the response. XML-RPC, JSON-RPC and SOAP have one.
+//!   upstream server and reads the response. XML-RPC, JSON-RPC, REST and SOAP have one.
 //! - A *description* turns the neutral [`Interface`](crate::model::interface::Interface) into a document (introspection,
 //!   OpenRPC, OpenAPI, WSDL), and reads such a document of an upstream into an interface.
 //!
@@ -34,7 +34,6 @@ mod name;
 pub mod page;
 #[cfg(feature = "server")]
 pub(crate) mod response_rows;
-#[cfg(feature = "server")]
 pub mod rest;
 #[cfg(feature = "server")]
 pub mod set;
@@ -43,4 +42,6 @@ pub mod soap;
 mod system;
 pub mod xmlrpc;
 
+#[cfg(feature = "server")]
+pub use discovered::LeftOutOperation;
 pub use name::{Protocol, UnknownProtocol};

@@ -37,7 +37,7 @@ impl Protocol {
         [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Rest, Protocol::Soap, Protocol::Page];
 
     /// The protocols in which upstream servers can be called, in the order in which an unknown server is asked for them.
-    pub const OF_UPSTREAMS: [Protocol; 3] = [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Soap];
+    pub const OF_UPSTREAMS: [Protocol; 4] = [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Soap, Protocol::Rest];
 
     /// The name in the configuration and on the command line, such as `xml-rpc`.
     pub const fn name(self) -> &'static str {

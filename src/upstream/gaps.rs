@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::model::text::abridge;
-use crate::protocol::soap::wsdl::read::LeftOutOperation;
+use crate::protocol::LeftOutOperation;
 
 /// What of a description cannot be used, although the rest can.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

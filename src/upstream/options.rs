@@ -51,10 +51,10 @@ pub enum DescriptionSource {
     Text {
         /// The name of the text in messages.
         name: String,
-        /// An OpenRPC or WSDL document.
+        /// An OpenRPC, OpenAPI or WSDL document.
         text: String,
     },
-    /// In files that have already been read: a WSDL document, followed by the documents that it imports from files.
+    /// In files that have already been read: a WSDL or OpenAPI document, followed by the documents that it refers to in files.
     Files(Vec<DescriptionFile>),
 }
 
@@ -90,8 +90,8 @@ impl fmt::Display for UnmatchedName {
 pub struct UpstreamOptions {
     /// The protocol in which the upstream is called.
     pub protocol: Protocol,
-    /// The upstream's WSDL or OpenRPC document. If `None`, the upstream is asked for its description: by XML-RPC
-    /// introspection, by `rpc.discover`, or by GET of its address with `?wsdl`.
+    /// The upstream's WSDL, OpenAPI or OpenRPC document. If `None`, the upstream is asked for its description: by XML-RPC
+    /// introspection, by `rpc.discover`, by GET of its address with `?wsdl`, or by GET of `openapi.json` and other usual paths.
     pub description: Option<DescriptionSource>,
     /// The name of the port to use, if the WSDL document has several. If `None`, the first one for SOAP 1.1.
     pub wsdl_port: Option<String>,

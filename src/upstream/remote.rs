@@ -83,7 +83,7 @@ impl Upstream {
     /// [`discover`](Upstream::discover).
     ///
     /// # Errors
-    /// If upstream servers cannot be called in the protocol: [`Protocol::Rest`] and [`Protocol::Page`].
+    /// If upstream servers cannot be called in the protocol, which is so for [`Protocol::Page`].
     pub fn new(transport: Transport, options: UpstreamOptions) -> Result<Upstream, UnsupportedProtocol> {
         if !Protocol::OF_UPSTREAMS.contains(&options.protocol) {
             return Err(UnsupportedProtocol(options.protocol));
@@ -386,7 +386,8 @@ impl Upstream {
     fn request(&self, description: &Description, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
         let (target, arguments) = self.prepare(description, call)?;
         let codec = description.codec.as_ref().ok_or_else(|| undescribed(self.outage().map(|outage| outage.reason)))?;
-        Ok((codec.encode_call(target, arguments)?, self.repeat(call.method)))
+        let repeat = if codec.is_idempotent(call.method) { Repeat::Harmless } else { self.repeat(call.method) };
+        Ok((codec.encode_call(target, arguments)?, repeat))
     }
 
     /// The arguments as they are sent: behind the token, if the options have one.
@@ -491,7 +492,7 @@ fn undescribed(reason: Option<String>) -> Fault {
     Fault::new(Kind::Unreachable, reason)
 }
 
-/// The codec until the server has described itself; SOAP has none, because its messages depend on the WSDL.
+/// The codec until the server has described itself; REST and SOAP have none, because their requests depend on the description.
 fn initial_codec(options: &UpstreamOptions) -> Option<ClientCodec> {
     match options.protocol {
         Protocol::XmlRpc => {

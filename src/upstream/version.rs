@@ -102,6 +102,18 @@ fn messages(binding: &Binding) -> Vec<MessageName> {
     binding.operations.iter().filter_map(message_name).collect()
 }
 
+/// Whether the requests for the methods are the same, if a description says how they are made beside the interface. Those of SOAP
+/// are in the interface.
+fn has_same_requests(old: Option<&ClientCodec>, new: Option<&ClientCodec>) -> bool {
+    let (Some(ClientCodec::Rest(old)), Some(ClientCodec::Rest(new))) = (old, new) else { return true };
+    let (old, new) = (&old.binding, &new.binding);
+    old.base == new.base
+        && old.operations.len() == new.operations.len()
+        && old.operations.iter().zip(&new.operations).all(|(operation, at_same_index)| {
+            operation == at_same_index || new.operation(&operation.method) == Some(operation)
+        })
+}
+
 /// The current description of an upstream, which discovery replaces while calls read it.
 pub(super) struct CurrentDescription(ArcSwap<Description>);
 
@@ -118,7 +130,9 @@ impl CurrentDescription {
     /// was replaced.
     pub(super) fn replace(&self, new: Description) -> bool {
         let old = self.0.load();
-        let is_same = old.gaps == new.gaps && old.interface.is_same_in_any_order(&new.interface);
+        let is_same = old.gaps == new.gaps
+            && old.interface.is_same_in_any_order(&new.interface)
+            && has_same_requests(old.codec.as_ref(), new.codec.as_ref());
         if old.codec.is_some() && is_same {
             return false;
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use percent_encoding::percent_decode_str;
 
-use crate::upstream::discovery::wsdl::is_document;
+use crate::upstream::discovery::{openapi, wsdl};
 use crate::upstream::transport::{Address, InvalidAddress};
 
 /// The paths that are tried if the URL has none.
@@ -19,7 +19,7 @@ pub(in crate::cli) struct ServerLocation {
     pub(in crate::cli) user: Option<String>,
     /// The password for it.
     pub(in crate::cli) password: Option<String>,
-    /// The path of the WSDL document with its query, if the URL is that of one.
+    /// The path of the WSDL or OpenAPI document with its query, if the URL is that of one.
     pub(in crate::cli) document: Option<String>,
 }
 
@@ -28,7 +28,8 @@ impl ServerLocation {
     pub(in crate::cli) fn parse(url: &str) -> Result<ServerLocation, InvalidAddress> {
         // Its errors do not repeat a password.
         let address: Address = url.parse()?;
-        let document = is_document(address.path()).then(|| address.path().to_owned());
+        let is_document = wsdl::is_document(address.path()) || openapi::is_document(address.path());
+        let document = is_document.then(|| address.path().to_owned());
         let url = url.split_once('#').map_or(url, |(url, _)| url);
         let cut = url.len().saturating_sub("?wsdl".len());
         let url = match url.get(cut..) {

@@ -1,7 +1,7 @@
 //! `croupier add`: examines an upstream server and writes the configuration of a group for it.
 //!
 //! `location` parses the URL as it was typed, `search` finds the server with the help of
-//! [`upstream::discovery::probe`](crate::upstream::discovery::probe), `file` reads a WSDL document from a file, `words` and `write` turn the report into TOML with
+//! [`upstream::discovery::probe`](crate::upstream::discovery::probe), `file` reads a WSDL or OpenAPI document from a file, `words` and `write` turn the report into TOML with
 //! comments, and `names` suggests which methods are safe or dangerous by their names.
 
 mod file;
@@ -33,7 +33,7 @@ pub(super) fn add(args: &Add, registry: &Registry) -> Result<(), Failure> {
     if let Some(file) = args.config.path() {
         refuse_standard_input(file)?;
     }
-    if let Some(file) = wsdl_file(&args.url) {
+    if let Some(file) = description_file(&args.url) {
         return print(args, &file::found(&file, args.config.path())?, None, registry);
     }
     let mut location = ServerLocation::parse(&args.url)?;
@@ -83,13 +83,15 @@ fn print(args: &Add, found: &FoundServer, password: Option<String>, registry: &R
 }
 
 /// The name of the file, if the argument is that of a file and not a URL.
-fn wsdl_file(argument: &str) -> Option<PathBuf> {
+fn description_file(argument: &str) -> Option<PathBuf> {
     let name = match argument.strip_prefix("file:") {
         Some(name) => name.strip_prefix("//").unwrap_or(name),
         None => argument,
     };
     let is_file = name != argument || (!argument.contains("://") && Path::new(argument).is_file());
-    let is_meant = !argument.contains(':') && argument.to_ascii_lowercase().ends_with(".wsdl");
+    let ends = [".wsdl", ".json", ".yaml", ".yml"];
+    let lower = argument.to_ascii_lowercase();
+    let is_meant = !argument.contains(':') && ends.iter().any(|end| lower.ends_with(end));
     (is_file || is_meant).then(|| PathBuf::from(name))
 }
 

@@ -6,7 +6,7 @@ use super::location::ServerLocation;
 use crate::protocol::Protocol;
 use crate::upstream::discovery::client::DiscoveryError;
 use crate::upstream::discovery::probe::{ProbeOutcome, ProbeReport, probe};
-use crate::upstream::discovery::wsdl::path_of;
+use crate::upstream::discovery::wsdl::{is_document, path_of};
 use crate::upstream::transport::{Address, Transport, TransportOptions};
 
 /// How many protocols are tried if none is given.
@@ -30,11 +30,11 @@ pub(in crate::cli) struct FoundServer {
 pub(super) enum AddressNote {
     /// Nothing: it is the one that was given.
     None,
-    /// The URL, or the file, is that of the WSDL document. The service is at this address, as the document says.
+    /// The URL, or the file, is that of the WSDL or OpenAPI document. The service is at this address, as the document says.
     Stated(String),
-    /// The WSDL document does not say where the service is.
+    /// The document does not say where the service is.
     Missing,
-    /// The WSDL document says that it is at another address.
+    /// The document says that it is at another address.
     Different(String),
 }
 
@@ -43,8 +43,10 @@ impl FoundServer {
     pub(super) fn new(location: ServerLocation, report: ProbeReport) -> FoundServer {
         let found =
             FoundServer { location, report, scgi_instead: false, description: None, address: AddressNote::None };
-        let stated = found.report.soap_port().map(|port| port.address.trim().to_owned());
-        match (found.report.wsdl_path.clone(), stated) {
+        let stated = found.report.stated_address();
+        match (found.report.document_path.clone(), stated) {
+            // The base path is known to the codec.
+            (None, Some(stated)) if stated.starts_with('/') => found,
             (None, Some(stated)) => found.note_other(stated),
             (Some(path), stated) => found.described_at(&path, stated.unwrap_or_default()),
             (None, None) => found,
@@ -60,14 +62,19 @@ impl FoundServer {
         FoundServer { address, ..self }
     }
 
-    /// A service whose WSDL document is at this path of the location. The service itself is where the document says (WSDL 1.1,
-    /// section 3.8).
+    /// A service whose document is at this path of the location. The service itself is where the document says (WSDL 1.1, section
+    /// 3.8). An OpenAPI document without an address describes its own server.
     fn described_at(self, path: &str, stated: String) -> FoundServer {
+        if self.report.protocol == Protocol::Rest && !stated.contains("://") {
+            let location = self.location.at("/").unwrap_or_else(|| self.location.clone());
+            return FoundServer { location, description: Some(path.to_owned()), ..self };
+        }
         let is_url = stated.contains("://") && stated.parse::<Address>().is_ok();
         let is_local = !self.location.url.contains("://");
         let own_path = path_of(&stated).filter(|_| self.location.is_server_of(&stated) || is_local);
         if let Some(service) = own_path.and_then(|own| self.location.at(&own)) {
-            let is_usual = path_of(&stated).is_some_and(|own| format!("{own}?wsdl") == path);
+            let is_soap = self.report.protocol == Protocol::Soap;
+            let is_usual = path_of(&stated).is_some_and(|own| is_soap && format!("{own}?wsdl") == path);
             // The server is the one that was given, whatever it is called in the document.
             let is_same = is_usual && service.url == self.location.url;
             let address = match (is_same, service.url == stated) {
@@ -89,9 +96,9 @@ impl FoundServer {
         FoundServer { location, description: Some(path.to_owned()), address: AddressNote::Missing, ..self }
     }
 
-    /// A service whose WSDL document is in a file. `name` is the name of the file for the configuration.
+    /// A service whose document is in a file. `name` is the name of the file for the configuration.
     pub(super) fn of_file(name: &str, report: ProbeReport) -> FoundServer {
-        let stated = report.soap_port().map(|port| port.address.trim().to_owned());
+        let stated = report.stated_address();
         let is_url = |stated: &String| stated.contains("://") && stated.parse::<Address>().is_ok();
         let (url, address) = match stated.filter(is_url) {
             Some(stated) => (stated.clone(), AddressNote::Stated(stated)),
@@ -135,6 +142,13 @@ pub(in crate::cli) async fn search(location: &ServerLocation, search: &Search<'_
             return Ok(FoundServer { scgi_instead: true, ..FoundServer::new(location, report) });
         }
     }
+    // The document of a host may be about all of its services, so that each is looked for in its own protocol first.
+    if search.only.is_none() {
+        let search = Search { only: Some(Protocol::Rest), ..*search };
+        if let Some(report) = probe_location(location, &search, &mut failures).await? {
+            return Ok(FoundServer::new(location.clone(), report));
+        }
+    }
     Err(failures.message(location, search.credentials))
 }
 
@@ -148,8 +162,9 @@ async fn probe_location(
     let limit = search.limit;
     let options = TransportOptions { response: limit * 2, ..search.options.clone() };
     let transport = Transport::new(vec![address], options).map_err(|error| error.to_string())?;
-    let wsdl = location.document.as_deref().filter(|_| search.only.is_none_or(|only| only == Protocol::Soap));
-    match probe(&transport, search.only, limit, wsdl).await {
+    let document = location.document.as_deref();
+    let document = document.filter(|path| search.only.is_none_or(|only| only == protocol_of(path)));
+    match probe(&transport, search.only, limit, document).await {
         Ok(ProbeOutcome { best, failures: failed }) => {
             for (protocol, error) in failed {
                 failures.add(location, protocol, error);
@@ -161,6 +176,11 @@ async fn probe_location(
         }
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// The protocol of the service that a document at this path describes.
+fn protocol_of(path: &str) -> Protocol {
+    if is_document(path) { Protocol::Soap } else { Protocol::Rest }
 }
 
 /// What was tried without success.
@@ -181,7 +201,8 @@ impl Failures {
             self.broken += 1;
         }
         let request = match protocol {
-            Protocol::XmlRpc | Protocol::Rest | Protocol::Page => "system.listMethods",
+            Protocol::XmlRpc | Protocol::Page => "system.listMethods",
+            Protocol::Rest => "GET openapi.json",
             Protocol::JsonRpc => "rpc.discover",
             Protocol::Soap => "GET ?wsdl",
         };

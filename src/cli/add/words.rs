@@ -3,6 +3,7 @@
 use super::search::{AddressNote, FoundServer};
 use crate::model::fault::Fault;
 use crate::model::text::abridge;
+use crate::protocol::Protocol;
 use crate::upstream::discovery::probe::{InterfaceSource, Quirk};
 
 /// How many parts of a description that are not used are listed.
@@ -14,6 +15,7 @@ pub(super) fn summary(found: &FoundServer) -> String {
         InterfaceSource::OpenRpc => "as its OpenRPC document says (`rpc.discover`)".to_owned(),
         InterfaceSource::Introspection => "as `system.listMethods` says".to_owned(),
         InterfaceSource::Wsdl => "as its WSDL document says".to_owned(),
+        InterfaceSource::OpenApi => "as its OpenAPI document says".to_owned(),
         InterfaceSource::ListMethodsFault(fault) => format!("`system.listMethods` returns the fault {}", shown(fault)),
         InterfaceSource::ListMethodsOther => "the result of `system.listMethods` is not a list of names".to_owned(),
     };
@@ -34,17 +36,18 @@ pub(super) fn notes(found: &FoundServer) -> Vec<String> {
         notes.push("It speaks SCGI, not HTTP as the URL said.".to_owned());
     }
     notes.extend(found.report.quirks.iter().map(note));
+    let document = if found.report.protocol == Protocol::Rest { "OpenAPI" } else { "WSDL" };
     notes.extend(match &found.address {
         AddressNote::None => None,
         AddressNote::Stated(address) => Some(format!(
-            "`urls` is the address in the WSDL document, {address}. Change it if croupier reaches the service at another one."
+            "`urls` is the address in the {document} document, {address}. Change it if croupier reaches the service at another one."
         )),
         AddressNote::Missing => {
-            Some("Its WSDL document does not say where the service is. Write its URL into `urls`.".to_owned())
+            Some(format!("Its {document} document does not say where the service is. Write its URL into `urls`."))
         }
-        AddressNote::Different(address) => {
-            Some(format!("Its WSDL document says that the service is at {address}. If calls fail, try that in `urls`."))
-        }
+        AddressNote::Different(address) => Some(format!(
+            "Its {document} document says that the service is at {address}. If calls fail, try that in `urls`."
+        )),
     });
     notes.extend(found.report.gaps.sentences(MAX_GAPS).into_iter().map(|gap| sentence(&gap)));
     notes

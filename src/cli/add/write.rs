@@ -7,6 +7,7 @@ use super::search::FoundServer;
 use super::{names, words};
 use crate::codec::soap::SoapVersion;
 use crate::model::text::shorten;
+use crate::protocol::Protocol;
 use crate::protocol::soap::wsdl::read::SoapPort;
 use crate::upstream::Batching;
 
@@ -123,7 +124,9 @@ fn suggestions(text: &mut String, found: &FoundServer) {
         line(text, format_args!("# allow = [\"*\"]"));
         return;
     };
-    let reading = names::reading(&interface.methods);
+    // Of REST the verbs say it.
+    let by_verb = found.report.protocol == Protocol::Rest;
+    let reading = if by_verb { Vec::new() } else { names::reading(&interface.methods) };
     if !reading.is_empty() {
         comment(text, "", "By their names, these methods change nothing. If that is true, allow HTTP GET for them:");
         list(text, "safe", &reading);
@@ -189,7 +192,6 @@ mod tests {
     use super::*;
     use crate::cli::add::location::ServerLocation;
     use crate::model::interface::{Interface, Method};
-    use crate::protocol::Protocol;
     use crate::upstream::discovery::probe::{ProbeReport, Quirk};
 
     fn found(names: &[String]) -> FoundServer {

@@ -1,4 +1,4 @@
-//! REST: JSON over plain HTTP for clients, described by OpenAPI. There is no REST codec for upstream servers.
+//! REST: JSON over plain HTTP for clients, and any REST server as an upstream, both described by OpenAPI.
 //!
 //! - [`server::Rest`] is the frontend. Every method has its own path below that of the group, with POST, and with GET and
 //!   HEAD if it is safe. The operator can add [routes](crate::http::routes): other verbs and paths, with variables, that
@@ -6,7 +6,10 @@
 //! - Errors are `application/problem+json` (RFC 9457) with the HTTP status of the fault.
 //! - [`server::OpenApi`] serves the OpenAPI document of a group at `openapi.json` below its path, and
 //!   [`server::OpenApiOfAll`] that of all groups.
-//! - [`openapi`] writes these documents from the interfaces and routes.
+//! - [`openapi`] writes these documents from the interfaces and routes, and [`openapi::read`] reads those of upstreams.
+//! - [`client::RestCodec`] is the other direction: it encodes calls and decodes responses by the
+//!   [`RestBinding`](crate::codec::rest::RestBinding) in the OpenAPI document of the upstream. `error_body` makes faults of
+//!   responses with an error status.
 //! - `form` decides how a value is written as text in a path or a query.
 //!
 //! ```text
@@ -18,6 +21,11 @@
 //! [`server::check`] checks routes against an interface at start-up and reports each error with its place in the route.
 //! The interface of an upstream can change later, so every request is checked again.
 
+pub mod client;
+mod error_body;
+#[cfg(feature = "server")]
 pub(crate) mod form;
+#[cfg(feature = "server")]
 pub mod openapi;
+#[cfg(feature = "server")]
 pub mod server;

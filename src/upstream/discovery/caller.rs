@@ -1,17 +1,18 @@
-//! What has to be known of a server to call it: its protocol, and for SOAP its messages.
+//! What has to be known of a server to call it: its protocol, for SOAP its messages, and for REST its requests.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::client::{DiscoveryClient, DiscoveryError, MAX_DESCRIPTION};
-use super::wsdl;
+use super::{openapi, wsdl};
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::fault::Fault;
 use crate::model::shape::Shapes;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::{CallTarget, ClientCodec};
 use crate::protocol::jsonrpc::client::JsonRpcCodec;
+use crate::protocol::rest::client::RestCodec;
 use crate::protocol::soap::client::SoapCodec;
 use crate::protocol::soap::wsdl::read::WsdlOptions;
 use crate::protocol::xmlrpc::client::XmlRpcCodec;
@@ -32,7 +33,7 @@ pub(crate) struct Caller {
 pub(crate) type Failures = Vec<(Protocol, DiscoveryError)>;
 
 impl Caller {
-    /// Finds the first of the protocols that a server speaks, or checks `only` this one. `limit` is the time limit for each
+    /// Finds the first of the protocols but REST that a server speaks, or checks `only` this one. `limit` is the time limit for each
     /// response. XML-RPC and JSON-RPC need no request if they are the only protocol. With `by_name`, XML-RPC is tried last: its
     /// arguments have no names.
     pub(crate) async fn find(
@@ -46,7 +47,8 @@ impl Caller {
         let mut failures = Failures::new();
         let mut protocols = Protocol::OF_UPSTREAMS;
         protocols.sort_by_key(|protocol| by_name && *protocol == Protocol::XmlRpc);
-        for protocol in protocols.into_iter().filter(|protocol| only.is_none_or(|only| only == *protocol)) {
+        let is_tried = |protocol: &Protocol| only.map_or(*protocol != Protocol::Rest, |only| only == *protocol);
+        for protocol in protocols.into_iter().filter(is_tried) {
             let codec = match protocol {
                 Protocol::JsonRpc => ClientCodec::JsonRpc(JsonRpcCodec::default()),
                 Protocol::Soap => match by_wsdl(&client, limit).await {
@@ -56,7 +58,14 @@ impl Caller {
                         continue;
                     }
                 },
-                Protocol::XmlRpc | Protocol::Rest | Protocol::Page => {
+                Protocol::Rest => match by_openapi(&client, limit).await {
+                    Ok(caller) => return Ok(caller),
+                    Err(error) => {
+                        failures.push((protocol, error));
+                        continue;
+                    }
+                },
+                Protocol::XmlRpc | Protocol::Page => {
                     ClientCodec::XmlRpc(XmlRpcCodec { dialect, ..XmlRpcCodec::default() })
                 }
             };
@@ -111,4 +120,19 @@ async fn by_wsdl(client: &DiscoveryClient<'_>, limit: Duration) -> Result<Caller
     let known = Some((Shapes::of(&description.interface), description.inferred));
     let codec = ClientCodec::Soap(SoapCodec::new(description.binding.into()));
     Ok(Caller { protocol: Protocol::Soap, codec, path, known })
+}
+
+async fn by_openapi(client: &DiscoveryClient<'_>, limit: Duration) -> Result<Caller, DiscoveryError> {
+    let fetched = openapi::fetch_usual(client).await?;
+    let is_own_path = fetched.location == client.path();
+    let described = timeout(limit, openapi::describe(client, fetched.location, fetched.text)).await;
+    let unusable = |reason: String| DiscoveryError::Malformed(format!("its OpenAPI document cannot be used: {reason}"));
+    let description = match described {
+        Ok(described) => described.map_err(|fault: Fault| unusable(fault.message.into_owned()))?.description,
+        Err(_) => return Err(unusable(format!("what it refers to was not read within {limit:?}"))),
+    };
+    let path = is_own_path.then(|| "/".to_owned());
+    let known = Some((Shapes::of(&description.interface), false));
+    let codec = ClientCodec::Rest(RestCodec::new(description.binding.into()));
+    Ok(Caller { protocol: Protocol::Rest, codec, path, known })
 }

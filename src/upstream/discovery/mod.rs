@@ -7,8 +7,9 @@
 //! | XML-RPC | `system.listMethods`, `system.methodSignature`, `system.methodHelp` | `introspection` |
 //! | JSON-RPC | `rpc.discover`, or else introspection | `openrpc` |
 //! | SOAP | the address with `?wsdl`, and what that document imports | `wsdl` |
+//! | REST | `openapi.json` or another usual path, and what that document refers to | `openapi` |
 //!
-//! The option `description` names an OpenRPC or WSDL document to use instead. All requests go through a
+//! The option `description` names an OpenRPC, WSDL or OpenAPI document to use instead. All requests go through a
 //! [`DiscoveryClient`](client::DiscoveryClient), which knows the limits and sorts failures into
 //! [`DiscoveryError`](client::DiscoveryError)s. The options of the operator (`allow`, `safe`, `params` and so on) are
 //! applied to what the server says, and the result is a [`Description`].
@@ -19,11 +20,13 @@
 #[cfg(feature = "cli")]
 pub(crate) mod caller;
 pub(crate) mod client;
+mod documents;
+pub(crate) mod imported_files;
 mod introspection;
+pub(crate) mod openapi;
 mod openrpc;
 pub(crate) mod probe;
 pub(crate) mod wsdl;
-pub(crate) mod wsdl_files;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,12 +34,13 @@ use std::sync::Arc;
 use super::gaps::DescriptionGaps;
 use super::transport::{Address, Transport};
 use super::version::Description;
-use super::{DescriptionSource, Upstream, UpstreamOptions};
+use super::{DescriptionFile, DescriptionSource, Upstream, UpstreamOptions};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method, Param};
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::ClientCodec;
 use crate::protocol::jsonrpc::openrpc::read as openrpc_document;
+use crate::protocol::rest::client::RestCodec;
 use crate::protocol::soap;
 use crate::protocol::soap::wsdl::read::WsdlOptions;
 use client::{DiscoveryClient, DiscoveryError};
@@ -45,7 +49,7 @@ use wsdl::ReadDescription;
 /// What the server itself says: its methods, whether their parameters are inferred, and how it is called.
 type Discovered = (Interface, bool, ClientCodec);
 
-/// How many documents a WSDL description may consist of.
+/// How many documents a description may consist of.
 const MAX_DOCUMENTS: usize = 500;
 
 impl Upstream {
@@ -62,13 +66,14 @@ impl Upstream {
         let mut gaps = DescriptionGaps::default();
         let (mut interface, inferred, codec) = match (options.protocol, &options.description) {
             (Protocol::Soap, description) => self.discover_soap(&client, description.as_ref(), &mut gaps).await?,
+            (Protocol::Rest, description) => self.discover_rest(&client, description.as_ref(), &mut gaps).await?,
             (_, Some(description)) => {
                 let text = self.read_description(&client, description).await?;
                 (openrpc_document::read(text.as_bytes())?.interface, false, self.codec()?)
             }
             (Protocol::JsonRpc, None) => self.discover_json_rpc(&client).await?,
             // `Upstream::new` refuses the other protocols.
-            (Protocol::XmlRpc | Protocol::Rest | Protocol::Page, None) => self.introspect(&client).await?,
+            (Protocol::XmlRpc | Protocol::Page, None) => self.introspect(&client).await?,
         };
         let unmatched = options.unmatched(&interface);
         amend(&mut interface, options);
@@ -126,7 +131,7 @@ impl Upstream {
             }
             DescriptionSource::At(url) => {
                 let text = self.read_description(client, first).await?;
-                wsdl::describe(client, wsdl::resolve(client.path(), url)?, text, options).await?
+                wsdl::describe(client, documents::resolve(client.path(), url)?, text, options).await?
             }
         };
         let ReadDescription { description, unread } = read;
@@ -136,6 +141,36 @@ impl Upstream {
             ..soap::client::SoapCodec::new(Arc::new(description.binding))
         };
         Ok((description.interface, description.inferred, ClientCodec::Soap(codec)))
+    }
+
+    async fn discover_rest(
+        &self,
+        client: &DiscoveryClient<'_>,
+        description: Option<&DescriptionSource>,
+        gaps: &mut DescriptionGaps,
+    ) -> Result<Discovered, Fault> {
+        let read = match description {
+            None => {
+                let fetched = openapi::fetch_usual(client).await.map_err(|error| self.discovery_fault(error))?;
+                openapi::describe(client, fetched.location, fetched.text).await?
+            }
+            Some(DescriptionSource::Files(files)) => openapi::describe_files(client, files).await?,
+            Some(DescriptionSource::Text { name, text }) => {
+                let file = DescriptionFile { name: name.clone(), text: text.clone() };
+                openapi::describe_files(client, &[file]).await?
+            }
+            Some(at @ DescriptionSource::At(url)) => {
+                let text = self.read_description(client, at).await?;
+                openapi::describe(client, documents::resolve(client.path(), url)?, text).await?
+            }
+        };
+        let openapi::ReadOpenApi { description, unread } = read;
+        *gaps = DescriptionGaps { left_out: description.left_out, unread };
+        let codec = RestCodec {
+            return_error_text: self.inner.options.return_error_text,
+            ..RestCodec::new(Arc::new(description.binding))
+        };
+        Ok((description.interface, false, ClientCodec::Rest(codec)))
     }
 
     /// A transport to the server of the description, if the options name another one than the upstream's own.
@@ -156,7 +191,7 @@ impl Upstream {
     ) -> Result<String, Fault> {
         match description {
             DescriptionSource::At(url) => {
-                let path = wsdl::resolve(client.path(), url)?;
+                let path = documents::resolve(client.path(), url)?;
                 client.get(&path).await.map_err(|error| match error {
                     error @ DiscoveryError::Transport(_) => self.discovery_fault(error),
                     other => unusable(&format_args!("{path}: {other}")),

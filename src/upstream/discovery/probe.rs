@@ -1,7 +1,7 @@
 //! Finds out what an unknown server is: which protocol it speaks, what it offers, and what is unusual about it.
 //!
 //! Only harmless requests are sent: introspection methods, a `system.multicall` of one of them, `rpc.discover`, and GET of
-//! the WSDL document.
+//! the WSDL document and of OpenAPI documents.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::client::{DiscoveryClient, DiscoveryError, MAX_DESCRIPTION};
+use super::openapi::{FetchedOpenApi, ReadOpenApi};
 use super::wsdl::{FetchedWsdl, ReadDescription};
-use super::{introspection, openrpc, wsdl};
+use super::{introspection, openapi, openrpc, wsdl};
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
@@ -44,13 +45,16 @@ pub(crate) struct ProbeReport {
     pub(crate) batching: Option<Batching>,
     /// Whether parameters must be passed by name, although the server has no description that says so.
     pub(crate) by_name: bool,
-    /// The path of the WSDL document, if the address is that of the document and not that of the service.
-    pub(crate) wsdl_path: Option<String>,
+    /// The path of the WSDL or OpenAPI document, if the address is that of the document and not that of the service, or if the
+    /// document is not where it is looked for.
+    pub(crate) document_path: Option<String>,
+    /// Where the service of REST is by its document: a URL, or the path on the server of the document.
+    pub(crate) rest_address: Option<String>,
     /// The SOAP ports of the WSDL document.
     pub(crate) ports: Vec<SoapPort>,
     /// The index of the port that is used, if it is one of them.
     pub(crate) port: Option<usize>,
-    /// What of the WSDL document cannot be used.
+    /// What of the WSDL or OpenAPI document cannot be used.
     pub(crate) gaps: DescriptionGaps,
 }
 
@@ -63,6 +67,8 @@ pub(crate) enum InterfaceSource {
     Introspection,
     /// A WSDL document.
     Wsdl,
+    /// An OpenAPI document.
+    OpenApi,
     /// `system.listMethods` returned a fault.
     ListMethodsFault(Fault),
     /// The result of `system.listMethods` is not a list of names.
@@ -122,7 +128,8 @@ pub(crate) struct ProbeOutcome {
 }
 
 /// Tries each protocol, or `only` this one, and picks the one in which the server describes itself best. `limit` is the time
-/// limit for each response. If `wsdl` is the path of a WSDL document of the server, that is fetched, and nothing else is tried.
+/// limit for each response. If `document` is the path of a WSDL document of the server, that is fetched, and nothing else is
+/// tried; so is an OpenAPI document, unless what is there is none. REST is tried only if it is the only protocol.
 ///
 /// # Errors
 /// If the server cannot be reached or does not respond.
@@ -130,22 +137,29 @@ pub(crate) async fn probe(
     transport: &Transport,
     only: Option<Protocol>,
     limit: Duration,
-    wsdl: Option<&str>,
+    document: Option<&str>,
 ) -> Result<ProbeOutcome, DiscoveryError> {
     let client = DiscoveryClient::new(transport, Some(limit), MAX_DESCRIPTION);
     let prober = Prober { client, limit };
-    if let Some(path) = wsdl {
-        return match prober.wsdl(path).await {
-            Ok(report) => Ok(ProbeOutcome { best: Some(report), failures: Vec::new() }),
-            Err(error) if error.is_final() => Err(error),
-            Err(error) => Ok(ProbeOutcome { best: None, failures: vec![(Protocol::Soap, error)] }),
-        };
+    let mut failures = Vec::new();
+    if let Some(path) = document {
+        let is_wsdl = wsdl::is_document(path);
+        let report = if is_wsdl { prober.wsdl(path).await } else { prober.openapi(path).await };
+        match report {
+            Ok(report) => return Ok(ProbeOutcome { best: Some(report), failures }),
+            Err(error) if error.is_final() => return Err(error),
+            Err(error) => failures.push((if is_wsdl { Protocol::Soap } else { Protocol::Rest }, error)),
+        }
+        if is_wsdl || only == Some(Protocol::Rest) {
+            return Ok(ProbeOutcome { best: None, failures });
+        }
     }
     let mut reports: Vec<ProbeReport> = Vec::new();
-    let mut failures = Vec::new();
     for protocol in Protocol::OF_UPSTREAMS.into_iter().filter(|protocol| only.is_none_or(|only| only == *protocol)) {
         let report = match protocol {
-            Protocol::XmlRpc | Protocol::Rest | Protocol::Page => prober.xml_rpc().await,
+            Protocol::Rest if only.is_none() => continue,
+            Protocol::Rest => prober.rest().await,
+            Protocol::XmlRpc | Protocol::Page => prober.xml_rpc().await,
             Protocol::JsonRpc => prober.json_rpc().await,
             Protocol::Soap => prober.soap().await,
         };
@@ -179,7 +193,8 @@ impl ProbeReport {
             wants_token: false,
             batching: None,
             by_name: false,
-            wsdl_path: None,
+            document_path: None,
+            rest_address: None,
             ports: Vec::new(),
             port: None,
             gaps: DescriptionGaps::default(),
@@ -187,17 +202,37 @@ impl ProbeReport {
     }
 
     /// The report on a server with this WSDL description.
-    pub(crate) fn of_wsdl(read: ReadDescription, wsdl_path: Option<String>) -> ProbeReport {
+    pub(crate) fn of_wsdl(read: ReadDescription, document_path: Option<String>) -> ProbeReport {
         let ReadDescription { description, unread } = read;
         ProbeReport {
             source: InterfaceSource::Wsdl,
-            wsdl_path,
+            document_path,
             interface: Some(description.interface),
             ports: description.ports,
             port: description.port,
             gaps: DescriptionGaps { left_out: description.left_out, unread },
             ..ProbeReport::new(Protocol::Soap)
         }
+    }
+
+    /// The report on a server with this OpenAPI description.
+    pub(crate) fn of_openapi(read: ReadOpenApi, document_path: Option<String>) -> ProbeReport {
+        let ReadOpenApi { description, unread } = read;
+        let base = Some(description.binding.base).filter(|base| !base.is_empty());
+        ProbeReport {
+            source: InterfaceSource::OpenApi,
+            document_path,
+            rest_address: description.server.or(base),
+            interface: Some(description.interface),
+            gaps: DescriptionGaps { left_out: description.left_out, unread },
+            ..ProbeReport::new(Protocol::Rest)
+        }
+    }
+
+    /// Where the service is by its WSDL or OpenAPI document.
+    pub(crate) fn stated_address(&self) -> Option<String> {
+        let of_port = self.soap_port().map(|port| port.address.trim().to_owned());
+        of_port.or_else(|| self.rest_address.clone())
     }
 
     /// The port that is used.
@@ -209,7 +244,7 @@ impl ProbeReport {
     fn rank(&self) -> u8 {
         match (&self.interface, self.protocol) {
             (Some(interface), _) if interface.methods.is_empty() => 1,
-            (Some(_), Protocol::Soap) => 3,
+            (Some(_), Protocol::Soap | Protocol::Rest) => 3,
             (Some(interface), Protocol::JsonRpc) if !has_numbered_params(interface) => 4,
             (Some(_), _) => 2,
             (None, _) => 0,
@@ -274,12 +309,36 @@ impl Prober<'_> {
         let is_file = !is_own_path
             && service.is_some_and(|service| service != path)
             && wsdl::fetch(&self.client, path).await.is_ok();
-        let wsdl_path = match (is_own_path, is_file) {
+        let document_path = match (is_own_path, is_file) {
             (true, _) => Some(location),
             (false, true) => Some(path.to_owned()),
             (false, false) => None,
         };
-        Ok(ProbeReport::of_wsdl(read, wsdl_path))
+        Ok(ProbeReport::of_wsdl(read, document_path))
+    }
+
+    async fn rest(&self) -> Result<ProbeReport, DiscoveryError> {
+        let fetched = openapi::fetch_usual(&self.client).await?;
+        let is_own_path = fetched.location == self.client.path();
+        let path = is_own_path.then(|| fetched.location.clone());
+        Ok(ProbeReport::of_openapi(self.describe_rest(fetched).await?, path))
+    }
+
+    async fn openapi(&self, path: &str) -> Result<ProbeReport, DiscoveryError> {
+        let fetched = openapi::fetch(&self.client, path).await?;
+        Ok(ProbeReport::of_openapi(self.describe_rest(fetched).await?, Some(path.to_owned())))
+    }
+
+    async fn describe_rest(&self, fetched: FetchedOpenApi) -> Result<ReadOpenApi, DiscoveryError> {
+        let FetchedOpenApi { location, text } = fetched;
+        let described = timeout(self.limit * DESCRIPTION_TIMEOUTS, openapi::describe(&self.client, location, text));
+        let unusable =
+            |reason: &str| DiscoveryError::Malformed(format!("its OpenAPI document cannot be used: {reason}"));
+        match described.await {
+            Ok(Ok(read)) => Ok(read),
+            Ok(Err(fault)) => Err(unusable(&fault.message)),
+            Err(_) => Err(unusable(&self.late())),
+        }
     }
 
     async fn wsdl(&self, path: &str) -> Result<ProbeReport, DiscoveryError> {

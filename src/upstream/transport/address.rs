@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 use url::{Position, Url};
 
 use crate::model::text::abridge;
+use crate::protocol::client_codec::BelowServer;
 
 /// The address of an upstream server, with the credentials for it.
 ///
@@ -48,6 +49,7 @@ struct Unprepared {
     uri: Uri,
     authorization: Option<HeaderValue>,
     query: Option<AppendedQuery>,
+    below: Option<BelowServer>,
 }
 
 /// Where a server listens.
@@ -118,20 +120,23 @@ impl Address {
         Ok(Address { authorization: Some(basic(user, password)?), ..self })
     }
 
-    /// Sets the path (unless the request has one of its own), with the query that is to be appended, the `Host` header and the
-    /// credentials.
+    /// Sets the path, with the query that is to be appended, the `Host` header and the credentials. A request that has a path of
+    /// its own keeps that, unless it is one below the path of the server.
     pub(super) fn apply_to(&self, request: &mut Request<Bytes>) {
         // The request may have been prepared for another server, which could not be reached.
         let unprepared = request.extensions_mut().remove::<Unprepared>();
-        let Unprepared { uri, authorization, query } = unprepared.unwrap_or_else(|| Unprepared {
+        let Unprepared { uri, authorization, query, below } = unprepared.unwrap_or_else(|| Unprepared {
             uri: request.uri().clone(),
             authorization: request.headers().get(header::AUTHORIZATION).cloned(),
             query: request.extensions_mut().remove(),
+            below: request.extensions_mut().remove(),
         });
-        match uri.path_and_query().filter(|path| *path != "/").cloned() {
-            Some(own) => *request.uri_mut() = own.into(),
-            None => *request.uri_mut() = self.path.clone(),
-        }
+        let own = uri.path_and_query().filter(|path| *path != "/" || below.is_some()).cloned();
+        *request.uri_mut() = match (own, &below) {
+            (Some(own), Some(below)) => self.path_below(&own, &below.base).unwrap_or_else(|| own.into()),
+            (Some(own), None) => own.into(),
+            (None, _) => self.path.clone(),
+        };
         if let Some(AppendedQuery(query)) = &query {
             append_query(request.uri_mut(), query);
         }
@@ -145,7 +150,19 @@ impl Address {
                 headers.remove(header::AUTHORIZATION);
             }
         }
-        request.extensions_mut().insert(Unprepared { uri, authorization, query });
+        request.extensions_mut().insert(Unprepared { uri, authorization, query, below });
+    }
+
+    /// A path below that of the server, or below `base` if the server has no path. A query of the server's address comes before
+    /// that of the path. `None` if it would be longer than a URI can be.
+    fn path_below(&self, path: &PathAndQuery, base: &str) -> Option<Uri> {
+        let (own, own_query) = self.path().split_once('?').unwrap_or((self.path(), ""));
+        let own = own.trim_end_matches('/');
+        let above = if own.is_empty() { base } else { own };
+        let queries = [own_query, path.query().unwrap_or_default()].into_iter().filter(|query| !query.is_empty());
+        let query = queries.collect::<Vec<_>>().join("&");
+        let separator = if query.is_empty() { "" } else { "?" };
+        PathAndQuery::try_from(format!("{above}{}{separator}{query}", path.path())).ok().map(Uri::from)
     }
 }
 
@@ -337,6 +354,26 @@ mod tests {
             address("http://localhost/").apply_to(&mut own);
             assert_eq!(own.headers()[header::AUTHORIZATION], "Bearer a");
         }
+    }
+
+    #[test]
+    fn a_path_is_below_that_of_each_server() {
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = "/pets/7?a=b".parse().unwrap();
+        request.extensions_mut().insert(BelowServer { base: "/v1".to_owned() });
+        for (url, path) in [
+            ("http://localhost", "/v1/pets/7?a=b"),
+            ("http://localhost/api/", "/api/pets/7?a=b"),
+            ("http://localhost/api/v2?key=1", "/api/v2/pets/7?key=1&a=b"),
+            ("http://localhost/?key=1", "/v1/pets/7?key=1&a=b"),
+        ] {
+            parsed(url).apply_to(&mut request);
+            assert_eq!(request.uri(), path, "{url}");
+        }
+        let mut root = Request::new(Bytes::new());
+        root.extensions_mut().insert(BelowServer { base: String::new() });
+        parsed("http://localhost/api").apply_to(&mut root);
+        assert_eq!(root.uri(), "/api/");
     }
 
     #[test]

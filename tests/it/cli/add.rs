@@ -229,6 +229,38 @@ fn the_url_may_be_that_of_the_wsdl_document_and_its_ports_are_listed() {
     printed("ports.toml", server.address, &[&format!("http://{}/calc.wsdl", server.address), "--path", "/calc"]);
 }
 
+/// A REST server whose document is at `/api/openapi.json` and at `/docs/pets.yaml`.
+fn pets(request: &str) -> String {
+    let json = r#"{"openapi":"3.0.0","info":{"title":"Pets"},"servers":[{"url":"/v2"}],"paths":{
+        "/pets":{"get":{"operationId":"listPets"},"post":{"requestBody":{"content":{"text/xml":{}}}}},
+        "/pets/{id}":{"delete":{"operationId":"deletePet"}}}}"#;
+    let yaml = "swagger: '2.0'\nhost: pets.example\nbasePath: /v3\nschemes: [https]\npaths: {/pets: {get: {}}}\n";
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    match path {
+        "/api/openapi.json" => http("200 OK", "Content-Type: application/json\r\n", json),
+        "/docs/pets.yaml" => http("200 OK", "Content-Type: application/yaml\r\n", yaml),
+        _ => http("404 Not Found", "Content-Type: text/html\r\n", "<html></html>"),
+    }
+}
+
+#[test]
+fn a_rest_server_is_found_by_its_openapi_document() {
+    let server = Scripted::start(pets);
+    printed("rest.toml", server.address, &[&format!("http://{}/", server.address), "--path", "/pets"]);
+    let requests = server.requests();
+    assert!(
+        requests.iter().all(|request| request.starts_with("GET ")
+            || request.starts_with("POST / ")
+            || request.starts_with("POST /RPC2 ")
+            || request.starts_with("POST /jsonrpc ")),
+        "{requests:?}"
+    );
+    let given = Scripted::start(pets);
+    let url = format!("http://{}/docs/pets.yaml", given.address);
+    printed("rest_document.toml", given.address, &[&url, "--path", "/pets"]);
+    assert_eq!(given.requests().len(), 1);
+}
+
 #[test]
 fn a_server_without_a_method_list_is_reported() {
     let server = Scripted::start(|request| match request.starts_with("POST") && request.contains("<methodCall>") {

@@ -11,6 +11,7 @@ mod log_everything;
 mod log_fields;
 #[cfg(unix)]
 mod log_questions;
+mod openapi;
 #[cfg(unix)]
 mod outages;
 mod proxies;

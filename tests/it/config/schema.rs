@@ -118,7 +118,7 @@ fn mistakes_are_refused() {
         "[group.'/a'.upstream]\nurls = []\nprotocol = 'soap'",
         "[group.'/a'.upstream]\nurls = ['127.0.0.1:80']\nprotocol = 'soap'",
         "[group.'/a'.upstream]\nurls = ['http://x/']",
-        "[group.'/a'.upstream]\nurls = ['http://x/']\nprotocol = 'rest'",
+        "[group.'/a'.upstream]\nurls = ['http://x/']\nprotocol = 'page'",
         "[group.'/a'.upstream]\nurls = ['http://x/']\nprotocol = 'soap'\npassword = 's3cret'",
         "[group.'/a'.upstream]\nurls = ['http://x/']\nprotocol = 'soap'\npassword = { env = 'A', file = 'b' }",
         "[page.'/p']\ngroup = '/a'",

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use croupier::http::routes::RouteTable;
 use croupier::model::name_patterns::NamePatterns;
 use croupier::model::shape::Shapes;
 use croupier::protocol::Protocol;
 use croupier::protocol::frontend::Frontend;
 use croupier::protocol::jsonrpc::openrpc::write as openrpc;
+use croupier::protocol::rest::openapi;
 use croupier::protocol::set::{ProtocolSet, ServerInfo};
 use croupier::protocol::soap::server::namespace_of;
 use croupier::protocol::soap::wsdl::write as wsdl;
@@ -23,7 +25,7 @@ use super::over::{Behind, Code, Over};
 use super::upstream::ScriptedUpstream;
 
 /// The protocols in which upstream servers are called.
-pub(crate) const CLIENT_PROTOCOLS: [Protocol; 3] = Protocol::OF_UPSTREAMS;
+pub(crate) const CLIENT_PROTOCOLS: [Protocol; 4] = Protocol::OF_UPSTREAMS;
 /// How many bytes an answer may have.
 pub(crate) const LARGEST: usize = 1 << 20;
 
@@ -45,6 +47,9 @@ pub(crate) fn description(protocol: Protocol) -> DescriptionSource {
             let shapes = Shapes::of(&service.interface());
             wsdl::document(&service.interface(), &shapes, &namespace_of(PATH), "http://localhost/test", form)
         }
+        Protocol::Rest => {
+            openapi::document(&service.interface(), &RouteTable::default(), "http://localhost/test").to_string()
+        }
         _ => openrpc::document(&service.interface(), "http://localhost/test").to_string(),
     };
     DescriptionSource::Text { name: "description".to_owned(), text }
@@ -62,7 +67,11 @@ pub(crate) async fn document(protocol: Protocol) -> (&'static str, String) {
             );
             ("text/xml", call)
         }
-        Protocol::Rest | Protocol::Page => unreachable!("upstreams are not called in {protocol}"),
+        Protocol::Rest => {
+            let (_, body) = post_to(&sound(), &frontends(), "hello", "application/json", b"").await;
+            return ("application/json", body);
+        }
+        Protocol::Page => unreachable!("upstreams are not called in {protocol}"),
     };
     (media, post_to(&sound(), &frontends(), "", media, call.as_bytes()).await.1)
 }

@@ -93,7 +93,9 @@ async fn another_status_than_200_is_named() {
         ] {
             server.will([Act::Output(http_response(status, "text/plain", body))]);
             let expected = format!("the upstream server responded with HTTP status {expected}");
-            assert_eq!(fault(&behind).await, (expected, "unreachable".to_owned()), "{protocol}");
+            let is_fault = protocol == Protocol::Rest && !status.starts_with('3');
+            let kind = if is_fault { "service" } else { "unreachable" };
+            assert_eq!(fault(&behind).await, (expected, kind.to_owned()), "{protocol}");
         }
     }
 }

@@ -142,7 +142,8 @@ async fn nothing_but_the_call_passes_by_default() {
             let request = request.each_ref().map(|part| &**part);
             let (headers, all) = forwarded(&gateway, &server, request, calls).await;
             for request in &all {
-                assert!(request.starts_with("POST /RPC2 HTTP/1.1\r\n"), "{request}");
+                let path = path_at(protocol);
+                assert!(request.starts_with(&format!("POST {path} HTTP/1.1\r\n")), "{request}");
                 assert!(!request.contains("evil") && !request.contains("of-the-client"), "{way}: {request}");
                 let own =
                     ["host", "content-type", "content-length", "user-agent", "x-request-id", "accept", "soapaction"];
@@ -155,6 +156,11 @@ async fn nothing_but_the_call_passes_by_default() {
             }
         }
     }
+}
+
+/// The path of the requests that call `hello` on a server whose address has the path `/RPC2`.
+fn path_at(protocol: Protocol) -> &'static str {
+    if protocol == Protocol::Rest { "/RPC2/hello" } else { "/RPC2" }
 }
 
 /// Sends a request of so many calls with the headers of [`SENT`]: the headers of the response, and what the upstream has
@@ -351,14 +357,16 @@ async fn the_query_passes_where_it_has_no_meaning() {
             exchange(&gateway, [&method, &path, &media, &body], &[]).await;
             let query = if has_meaning { "" } else { "?tenant=a%20b&x=1" };
             for request in server.all() {
-                assert!(request.starts_with(&format!("POST /RPC2{query} HTTP/1.1\r\n")), "{way}: {request}");
+                let path = path_at(protocol);
+                assert!(request.starts_with(&format!("POST {path}{query} HTTP/1.1\r\n")), "{way}: {request}");
             }
             assert!(server.requests() > 0, "{way}");
         }
         server.will([Act::Output(response(protocol).await)]);
         let greet = r#"{"jsonrpc":"2.0","method":"greet","id":1}"#;
         exchange(&gateway, ["POST", "/all?tenant=a", "application/json", greet], &[]).await;
-        assert!(server.all()[0].starts_with("POST /RPC2?tenant=a HTTP/1.1\r\n"), "{:?}", server.all());
+        let line = format!("POST {}?tenant=a HTTP/1.1\r\n", path_at(protocol));
+        assert!(server.all()[0].starts_with(&line), "{:?}", server.all());
     }
 }
 

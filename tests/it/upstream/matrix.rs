@@ -1,8 +1,8 @@
 //! Every protocol in front of every client codec: one call over each of the four protocols, to an upstream server that is
-//! called in each of three. It ends as it does when the service is called directly.
+//! called in each of four. It ends as it does when the service is called directly.
 //!
 //! The upstream servers are our own, behind sockets. The gateway knows of them only what they say of themselves, by
-//! introspection, by `rpc.discover` and by their WSDL documents. What a protocol cannot say is not compared: SOAP leaves
+//! introspection, by `rpc.discover`, and by their WSDL and OpenAPI documents. What a protocol cannot say is not compared: SOAP leaves
 //! out members that are nil and lists without items, and its documents name the items of tuples; XML-RPC has one fault
 //! code for several kinds.
 

@@ -16,6 +16,7 @@ mod oauth2;
 mod outages;
 mod passthrough;
 mod passthrough_soap;
+mod rest;
 mod soap_samples;
 mod soap_services;
 mod transports;

@@ -31,7 +31,7 @@ fn socket(name: &str) -> PathBuf {
 }
 
 #[test]
-fn upstreams_are_called_in_three_protocols() {
+fn upstreams_are_called_in_four_protocols() {
     for protocol in Protocol::ALL {
         let address = "http://127.0.0.1:1/".parse().unwrap();
         let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
@@ -113,7 +113,9 @@ async fn unix_sockets_are_asked_like_ports() {
             assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {protocol:?}");
         }
         let request = String::from_utf8(server.last()).unwrap();
-        assert!(request.starts_with("POST /RPC2 HTTP/1.1\r\n") && request.contains("host: localhost\r\n"), "{request}");
+        let path = if protocol == Protocol::Rest { "/RPC2/hello" } else { "/RPC2" };
+        assert!(request.starts_with(&format!("POST {path} HTTP/1.1\r\n")), "{request}");
+        assert!(request.contains("host: localhost\r\n"), "{request}");
     }
     std::fs::remove_file(&path).unwrap();
 }
@@ -272,10 +274,9 @@ async fn scgi_is_spoken_over_ports_and_sockets() {
                 assert_eq!(server.requests(), 1);
             }
             let request = String::from_utf8(server.last()).unwrap();
-            assert!(
-                request.contains("\0REQUEST_METHOD\0POST\0") && request.contains("\0PATH_INFO\0/RPC2\0"),
-                "{request}"
-            );
+            let path = if protocol == Protocol::Rest { "/RPC2/hello" } else { "/RPC2" };
+            assert!(request.contains("\0REQUEST_METHOD\0POST\0"), "{request}");
+            assert!(request.contains(&format!("\0PATH_INFO\0{path}\0")), "{request}");
         }
     }
     std::fs::remove_file(&path).unwrap();

@@ -2,6 +2,7 @@
 
 mod component_names;
 mod components;
+pub mod read;
 mod routes;
 mod schema;
 mod tuples;
@@ -28,6 +29,9 @@ const ERRORS: &[(&str, &str, &str)] = &[
 ];
 /// The errors of requests with a body.
 const OF_BODIES: &[&str] = &["413", "415"];
+
+/// The member of an operation with the name of the method that it calls.
+const METHOD_NAME: &str = "x-method";
 
 /// The JSON pointer to the schema of the result in an operation.
 const RESULT_SCHEMA: &str = "/responses/200/content/application~1json/schema";
@@ -144,6 +148,9 @@ impl GroupWriter<'_> {
         }
         // No method has a hyphen in its name, so the identifier of each operation is unique.
         set(&mut operation, "operationId", format!("{}-{verb}", path.trim_start_matches('/')));
+        if self.tag.is_none() {
+            set(&mut operation, METHOD_NAME, method.name.as_str());
+        }
         describe(&mut operation, "summary", method.doc.lines().next().unwrap_or_default());
         describe(&mut operation, "description", &method.doc);
         operation

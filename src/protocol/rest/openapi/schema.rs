@@ -6,7 +6,7 @@ use super::component_names::ComponentNames;
 
 /// The pattern of a date and time: the basic or the extended format of ISO 8601, with or without a time zone. The format
 /// `date-time` would require a time zone (RFC 3339).
-const DATE_TIME: &str = concat!(
+pub(super) const DATE_TIME: &str = concat!(
     "^(?:[0-9]{4}-?(?:(?:0[13578]|1[02])-?(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-?(?:0[1-9]|[12][0-9]|30)",
     "|02-?(?:0[1-9]|1[0-9]|2[0-8]))",
     "|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-?02-?29)",

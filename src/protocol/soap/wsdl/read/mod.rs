@@ -28,6 +28,7 @@ use crate::codec::soap::{
 };
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method};
+pub use crate::protocol::LeftOutOperation;
 use operations::{Operations, Port};
 use source::{SourceText, SourceTree, Sources};
 use types::TypeReader;
@@ -56,15 +57,6 @@ pub struct WsdlDescription {
     pub ports: Vec<SoapPort>,
     /// The index in `ports` of the port that was read; `None` for a binding without a port.
     pub port: Option<usize>,
-}
-
-/// An operation that cannot be called.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOutOperation {
-    /// The name in the document.
-    pub name: String,
-    /// Why it cannot be called.
-    pub reason: String,
 }
 
 /// A SOAP port of a description.

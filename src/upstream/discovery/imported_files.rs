@@ -1,28 +1,33 @@
-//! WSDL documents in files: reads the files that they import, relative to themselves (RFC 3986, section 5.1).
+//! Descriptions in files: reads the files that they refer to, relative to themselves (RFC 3986, section 5.1).
 
 use std::collections::{BTreeSet, VecDeque};
 
 use percent_encoding::percent_decode_str;
 
 use super::MAX_DOCUMENTS;
-use crate::protocol::soap::wsdl::read as wsdl;
-use crate::protocol::soap::wsdl::read::Document;
+use crate::model::fault::Fault;
 use crate::upstream::DescriptionFile;
 use crate::upstream::gaps::UnreadImport;
 
-/// Reads the files that a WSDL document imports, and those that these import. `read` reads a file by its name, which is
-/// relative if that of the document is. Such a document imports nothing from outside the folder that names are relative to.
+/// Finds the references of a document, of which the first text is the location and the second the content. They are as
+/// written.
+pub(crate) type FindReferences = fn(&str, &str) -> Result<Vec<String>, Fault>;
+
+/// Reads the files that a document refers to, and those that these refer to. `read` reads a file by its name, which is
+/// relative if that of the document is. Such a document refers to nothing outside the folder that names are relative to.
 ///
-/// Returns the document, followed by the files, and the imports that cannot be read. A document that is not WSDL has none.
+/// Returns the document, followed by the files, and those that cannot be read. A document in which no references can be found has
+/// none.
 pub(crate) fn with_imports(
     document: DescriptionFile,
+    find: FindReferences,
     mut read: impl FnMut(&str) -> Result<String, String>,
 ) -> (Vec<DescriptionFile>, Vec<UnreadImport>) {
     let (mut files, mut unread) = (Vec::new(), Vec::new());
     let mut seen = BTreeSet::from([document.name.clone()]);
     let mut waiting = VecDeque::from([document]);
     while let Some(file) = waiting.pop_front() {
-        let imports = match wsdl::imports(Document { location: &file.name, text: &file.text }) {
+        let imports = match find(&file.name, &file.text) {
             Ok(imports) => imports,
             // What is wrong with the document itself is reported by its reader.
             Err(_) if files.is_empty() => Vec::new(),
@@ -93,6 +98,7 @@ pub(super) fn resolve(from: &str, reference: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::discovery::wsdl;
 
     #[test]
     fn references_are_relative_to_their_file() {
@@ -127,7 +133,7 @@ mod tests {
             found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| "it is not there".to_owned())
         };
         let document = DescriptionFile { name: name.to_owned(), text: text(name).unwrap() };
-        let (files, unread) = with_imports(document, |name| text(name));
+        let (files, unread) = with_imports(document, wsdl::imports, |name| text(name));
         (files.into_iter().map(|file| file.name).collect(), unread.iter().map(ToString::to_string).collect())
     }
 

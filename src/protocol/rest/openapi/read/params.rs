@@ -1,0 +1,205 @@
+//! The parameters of an operation: their order, their names, and their places in a request.
+
+use std::collections::HashSet;
+
+use serde_json::{Value as Json, json};
+
+use super::objects::Direction;
+use super::schema::SchemaReader;
+use super::source::{Node, Sources, Version};
+use crate::codec::rest::multipart::is_json;
+use crate::codec::rest::text::{Style, TextStyle};
+use crate::codec::rest::{Origin, ParamTarget};
+use crate::model::interface::Param;
+use crate::protocol::discovered;
+
+/// The headers that are not parameters (OpenAPI 3.1, section "Parameter Object").
+const NO_PARAMETERS: [&str; 3] = ["accept", "content-type", "authorization"];
+/// The places of parameters, in the order of the parameters of a method.
+const PLACES: [&str; 5] = ["path", "query", "querystring", "header", "cookie"];
+
+/// A parameter of a method, and its place in a request.
+#[derive(Debug)]
+pub(super) struct PlacedParam {
+    pub(super) param: Param,
+    pub(super) target: ParamTarget,
+    /// The word for the place, such as `query`.
+    pub(super) place: &'static str,
+}
+
+/// The parameters of an operation as the document has them: those of its path, and its own, which replace them. Those that are
+/// the body, or parts of it, are among them.
+pub(super) fn effective<'d>(
+    sources: &'d Sources<'d>,
+    item: Node<'d>,
+    operation: Node<'d>,
+) -> Result<Vec<Node<'d>>, String> {
+    let mut all: Vec<Node<'d>> = Vec::new();
+    let mut seen: HashSet<(&str, &str)> = HashSet::new();
+    for node in operation.items("parameters").chain(item.items("parameters")) {
+        let param = sources.followed(node).map_err(|reason| format!("a parameter: {reason}"))?;
+        let (name, place) = (param.text("name"), param.text("in"));
+        if name.is_empty() || place.is_empty() {
+            return Err("a parameter has no `name` or no `in`".to_owned());
+        }
+        if seen.insert((name, place)) {
+            all.push(param);
+        }
+    }
+    Ok(all)
+}
+
+/// The parameters outside of the body: path, query, header and cookie. `in_path` are the names in the path, in their order.
+pub(super) fn placed<'d>(
+    schemas: &mut SchemaReader<'d>,
+    version: Version,
+    params: &[Node<'d>],
+    in_path: &[String],
+) -> Vec<PlacedParam> {
+    let mut all = Vec::new();
+    for place in PLACES {
+        if place == "path" {
+            for name in in_path {
+                let declared =
+                    params.iter().find(|param| param.text("in") == place && plain(param.text("name")) == *name);
+                all.push(match declared {
+                    Some(param) => read(schemas, version, *param, place, name),
+                    None => undeclared(name),
+                });
+            }
+            continue;
+        }
+        for param in params.iter().filter(|param| param.text("in") == place) {
+            let name = param.text("name");
+            if place != "header" || !NO_PARAMETERS.iter().any(|other| name.eq_ignore_ascii_case(other)) {
+                all.push(read(schemas, version, *param, place, name));
+            }
+        }
+    }
+    distinguish(&mut all);
+    all
+}
+
+/// The name of a variable without the signs of RFC 6570, which some documents have.
+pub(super) fn plain(name: &str) -> &str {
+    name.trim_start_matches(['+', '#', '.', '/', ';', '?', '&']).trim_end_matches('*')
+}
+
+/// A variable of a path without a description.
+fn undeclared(name: &str) -> PlacedParam {
+    let schema = discovered::schema(json!({ "type": "string" }));
+    PlacedParam {
+        param: Param { name: name.to_owned(), doc: String::new(), schema, required: true },
+        target: ParamTarget { name: name.to_owned(), origin: Origin::Path { style: TextStyle::SIMPLE, default: None } },
+        place: "path",
+    }
+}
+
+fn read<'d>(
+    schemas: &mut SchemaReader<'d>,
+    version: Version,
+    param: Node<'d>,
+    place: &'static str,
+    name: &str,
+) -> PlacedParam {
+    let content = param.members("content").next();
+    let schema = match (version, content) {
+        (Version::Swagger2, _) => Some(param),
+        (_, Some((_, content))) => content.get("schema"),
+        (_, None) => param.get("schema"),
+    };
+    let style = match version {
+        Version::Swagger2 => of_collection(param, place),
+        _ => style(param, place, content.map(|(media, _)| media)),
+    };
+    let mut converted = schema.map_or(json!(true), |schema| schemas.schema(schema, Direction::Request));
+    if let (Version::Swagger2, Json::Object(members)) = (version, &mut converted) {
+        members.shift_remove("description");
+    }
+    let default = schema.and_then(|schema| schema.value.get("default")).cloned();
+    let origin = match place {
+        "path" => Origin::Path { style, default: default.clone() },
+        "query" => Origin::Query(style),
+        "querystring" => Origin::QueryString(style),
+        "header" => Origin::Header(style),
+        _ => Origin::Cookie(style),
+    };
+    let required = (place == "path" || param.is_true("required")) && default.is_none();
+    let param = Param {
+        name: name.to_owned(),
+        doc: param.text("description").trim().to_owned(),
+        schema: discovered::schema(converted),
+        required,
+    };
+    PlacedParam { param, target: ParamTarget { name: name.to_owned(), origin }, place }
+}
+
+/// The style of a parameter of OpenAPI 3. A style that its place does not have counts as the default of the place.
+fn style(param: Node<'_>, place: &str, media: Option<&str>) -> TextStyle {
+    match media {
+        Some(media) if is_json(media) => return TextStyle::JSON,
+        Some(_) if place == "querystring" => return TextStyle::FORM,
+        Some(_) => return TextStyle { explode: false, ..of_place(place) },
+        None => {}
+    }
+    named_style(param, place)
+}
+
+/// The style that `style`, `explode` and `allowReserved` name, in a parameter or in the encoding of a member of a form.
+pub(super) fn named_style(node: Node<'_>, place: &str) -> TextStyle {
+    let default = of_place(place);
+    let style = match (node.text("style"), place) {
+        ("label", "path") => Style::Label,
+        ("matrix", "path") => Style::Matrix,
+        ("spaceDelimited", "query") => Style::SpaceDelimited,
+        ("pipeDelimited", "query") => Style::PipeDelimited,
+        ("deepObject", "query") => Style::DeepObject,
+        ("cookie", "cookie") => Style::Cookie,
+        _ => default.style,
+    };
+    let explode = match node.value.get("explode") {
+        Some(Json::Bool(explode)) => *explode,
+        _ => matches!(style, Style::Form | Style::Cookie),
+    };
+    TextStyle { style, explode, allow_reserved: place == "query" && node.is_true("allowReserved") }
+}
+
+fn of_place(place: &str) -> TextStyle {
+    match place {
+        "query" | "cookie" => TextStyle::FORM,
+        _ => TextStyle::SIMPLE,
+    }
+}
+
+/// The style of a parameter of Swagger 2.0.
+pub(super) fn of_collection(param: Node<'_>, place: &str) -> TextStyle {
+    let default = of_place(place);
+    let (style, explode) = match param.text("collectionFormat") {
+        "ssv" => (Style::SpaceDelimited, false),
+        "tsv" => (Style::TabDelimited, false),
+        "pipes" => (Style::PipeDelimited, false),
+        "multi" if place == "query" => (Style::Form, true),
+        _ => (default.style, false),
+    };
+    TextStyle { style, explode, allow_reserved: false }
+}
+
+/// Gives parameters with the same name in several places the names `NAME_PLACE`.
+fn distinguish(params: &mut [PlacedParam]) {
+    let names: Vec<String> = params.iter().map(|param| param.param.name.clone()).collect();
+    let mut taken: HashSet<String> = names.iter().cloned().collect();
+    for param in params.iter_mut() {
+        if names.iter().filter(|name| **name == param.param.name).count() > 1 {
+            rename(param, &mut taken);
+        }
+    }
+}
+
+/// Gives a parameter another name: its own, and its place.
+pub(super) fn rename(param: &mut PlacedParam, taken: &mut HashSet<String>) {
+    let mut name = format!("{}_{}", param.param.name, param.place);
+    while !taken.insert(name.clone()) {
+        name.push('_');
+    }
+    param.param.name = name;
+}
