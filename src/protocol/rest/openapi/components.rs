@@ -1,4 +1,7 @@
-//! The named schemas of a document. Different types with the same name in two groups get different names.
+//! The named schemas of a document. Different types with the same name in two groups get different names, and so do types whose
+//! names client generators do not distinguish.
+
+use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
@@ -11,14 +14,15 @@ pub(super) const PROBLEM: &str = "Problem";
 
 /// The named schemas.
 pub(super) struct Components<'a> {
-    schemas: Map<String, Value>,
+    schemas: NamedSchemas,
     known: Vec<ComponentNames<'a>>,
 }
 
 impl<'a> Components<'a> {
     /// The schemas that every document has.
     pub(super) fn new() -> Components<'a> {
-        let schemas = Map::from_iter([(PROBLEM.to_owned(), problem())]);
+        let mut schemas = NamedSchemas::default();
+        schemas.add(PROBLEM, problem());
         Components { schemas, known: Vec::new() }
     }
 
@@ -29,14 +33,12 @@ impl<'a> Components<'a> {
         }
         let mut names = ComponentNames::new(interface);
         for name in interface.defs.keys() {
-            let free = unique_name(&self.schemas, name);
             // Reserves the name: the schemas can be converted only when all names are known.
-            self.schemas.insert(free.clone(), Value::Null);
-            names.insert(name, free);
+            names.insert(name, self.schemas.add(name, Value::Null));
         }
         for (name, definition) in &interface.defs {
             if let Some(free) = names.get(name) {
-                self.schemas.insert(free.clone(), schema::convert(definition, &names));
+                self.schemas.by_name.insert(free.clone(), schema::convert(definition, &names));
             }
         }
         self.known.push(names.clone());
@@ -44,18 +46,62 @@ impl<'a> Components<'a> {
     }
 
     /// The schemas by their names.
-    pub(super) fn into_schemas(self) -> Map<String, Value> {
+    pub(super) fn into_schemas(self) -> NamedSchemas {
         self.schemas
     }
 }
 
-/// A unique name with only the characters that the name of a component can have.
-pub(super) fn unique_name(schemas: &Map<String, Value>, name: &str) -> String {
+/// Schemas whose names differ in more than punctuation and capitals, so that generators of clients make a class of each.
+#[derive(Default)]
+pub(super) struct NamedSchemas {
+    /// The schemas by their names.
+    pub(super) by_name: Map<String, Value>,
+    names: UniqueNames,
+}
+
+impl NamedSchemas {
+    /// Adds a schema under a name like this one, and returns that name.
+    pub(super) fn add(&mut self, name: &str, schema: Value) -> String {
+        let name = self.names.add(component_name(name), "_");
+        self.by_name.insert(name.clone(), schema);
+        name
+    }
+}
+
+/// A reference to a component.
+pub(super) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+/// A name with only the characters that the name of a component can have.
+fn component_name(name: &str) -> String {
+    // Nothing remains of a name in another script.
+    const NAMELESS: &str = "Type";
+    if !name.contains(|c: char| c.is_ascii_alphanumeric()) {
+        return NAMELESS.to_owned();
+    }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let name: String = name.chars().map(|c| if fits(c) { c } else { '_' }).collect();
-    let numbered = (2_u32..).map(|number| format!("{name}_{number}"));
-    let mut candidates = std::iter::once(name.clone()).chain(numbered);
-    candidates.find(|candidate| !schemas.contains_key(candidate)).unwrap_or(name)
+    name.chars().map(|c| if fits(c) { c } else { '_' }).collect()
+}
+
+/// Names that differ in their letters and digits. Generators of clients derive the names of classes and files from them, and
+/// two that are the same overwrite each other.
+#[derive(Default)]
+pub(super) struct UniqueNames(HashSet<String>);
+
+impl UniqueNames {
+    /// Adds the name or, if there is one like it, the name with `separator` and a number behind it.
+    pub(super) fn add(&mut self, name: String, separator: &str) -> String {
+        let letters = |name: &str| -> String {
+            name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+        };
+        if self.0.insert(letters(&name)) {
+            return name;
+        }
+        let numbered = (2_u32..).map(|number| format!("{name}{separator}{number}"));
+        let mut numbered = numbered.filter(|candidate| self.0.insert(letters(candidate)));
+        numbered.next().unwrap_or_default()
+    }
 }
 
 /// The schema of every error (RFC 9457), with the members that croupier adds.
@@ -82,4 +128,22 @@ fn problem() -> Value {
         },
         "required": ["type", "title", "status", "detail", "kind"],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_differ_in_more_than_punctuation() {
+        let mut schemas = NamedSchemas::default();
+        let mut add = |name: &str| schemas.add(name, json!({}));
+        assert_eq!(add("Order.Line"), "Order.Line");
+        assert_eq!(add("orderLine"), "orderLine_2");
+        assert_eq!(add("Order_Line"), "Order_Line_3");
+        assert_eq!(add("OrderLine2"), "OrderLine2_2");
+        assert_eq!(add("a b/c"), "a_b_c");
+        assert_eq!(add("\u{433}\u{43e}\u{440}"), "Type");
+        assert_eq!(add("\u{434}"), "Type_2");
+    }
 }

@@ -1,5 +1,6 @@
 //! OpenAPI 3.1 documents. Each method is a path with POST, and with GET if it is safe; each route is an operation.
 
+mod alternatives;
 mod component_names;
 mod components;
 pub mod read;
@@ -13,7 +14,7 @@ use super::form::TextForm;
 use crate::http::routes::RouteTable;
 use crate::model::interface::{Interface, Method, Param};
 use component_names::ComponentNames;
-use components::{Components, PROBLEM};
+use components::{Components, PROBLEM, UniqueNames};
 
 /// The errors of a call: status, name and description of the response.
 const ERRORS: &[(&str, &str, &str)] = &[
@@ -76,10 +77,16 @@ fn assemble(
     components: Components<'_>,
 ) -> Value {
     let mut schemas = components.into_schemas();
+    alternatives::in_components(&mut schemas);
     tuples::in_components(&mut schemas);
-    let operations = paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut);
-    for result in operations.filter_map(|operation| operation.pointer_mut(RESULT_SCHEMA)) {
-        tuples::in_result(result, &mut schemas);
+    let mut ids = UniqueNames::default();
+    for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        if let Some(result) = operation.pointer_mut(RESULT_SCHEMA) {
+            tuples::in_result(result, &mut schemas);
+        }
+        if let Some(Value::String(id)) = operation.get_mut("operationId") {
+            *id = ids.add(std::mem::take(id), "-");
+        }
     }
     let mut document = json!({ "openapi": "3.1.0", "info": info, "servers": [{ "url": url }] });
     if !tags.is_empty() {
@@ -87,7 +94,7 @@ fn assemble(
     }
     set(&mut document, "paths", paths);
     let responses: Map<_, _> = ERRORS.iter().map(|(_, name, doc)| ((*name).to_owned(), error(doc))).collect();
-    set(&mut document, "components", json!({ "schemas": schemas, "responses": responses }));
+    set(&mut document, "components", json!({ "schemas": schemas.by_name, "responses": responses }));
     document
 }
 
@@ -146,7 +153,6 @@ impl GroupWriter<'_> {
         if let Some(tag) = self.tag {
             set(&mut operation, "tags", json!([tag]));
         }
-        // No method has a hyphen in its name, so the identifier of each operation is unique.
         set(&mut operation, "operationId", format!("{}-{verb}", path.trim_start_matches('/')));
         if self.tag.is_none() {
             set(&mut operation, METHOD_NAME, method.name.as_str());

@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(write["parameters"], json!([{ "name": "id", "in": "path", "required": true, "schema": number() }]));
         assert_eq!(
             write["requestBody"],
-            json!({ "required": true, "content": { "application/json": { "schema": true } } })
+            json!({ "required": true, "content": { "application/json": { "schema": {} } } })
         );
         assert_eq!(write["operationId"], "things/{id}-put");
     }
