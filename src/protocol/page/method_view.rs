@@ -157,8 +157,7 @@ fn schema_text(schema: &Value, left: &mut usize) -> SchemaText {
     let mut text = serde_json::to_string_pretty(schema).unwrap_or_default();
     let mut omitted = 0;
     if text.len() > *left {
-        let fitting = text.bytes().take(*left).enumerate().filter(|(_, byte)| *byte == b'\n').last();
-        let end = fitting.map_or(0, |(end, _)| end);
+        let end = text.as_bytes().iter().take(*left).rposition(|byte| *byte == b'\n').unwrap_or(0);
         omitted = text.get(end..).unwrap_or_default().trim_start_matches('\n').lines().count();
         text.truncate(end);
     }

@@ -136,8 +136,7 @@ fn call_from_python(kind: &str, gateway: &Running, path: &str) -> Value {
 fn a_generated_python_client_spins_a_wheel() {
     let gateway = Running::configured(CONFIG);
     let got = call_from_python("wheel", &gateway, "/wheel/american");
-    let response =
-        gateway.raw("GET /wheel/american/pockets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_owned());
+    let response = gateway.raw("GET /wheel/american/pockets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let (_, body) = response.split_once("\r\n\r\n").unwrap();
     assert_eq!(got["pockets"], serde_json::from_str::<Value>(body).unwrap());
     let pockets = got["pockets"].as_array().unwrap();

@@ -51,7 +51,7 @@ pub(crate) fn service() -> Large {
             param("level", json!({ "$ref": "#/$defs/Level0" }), false),
         ],
         result: json!({ "type": "integer" }).try_into().unwrap(),
-        safe: number % 2 == 0,
+        safe: number.is_multiple_of(2),
     };
     Large(Arc::new(Interface {
         title: "Warehouse".to_owned(),
