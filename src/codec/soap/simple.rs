@@ -275,7 +275,7 @@ pub(super) fn atomic<'v>(kind: &str, value: &'v Value) -> Result<Cow<'v, str>, S
         (Lexical::Double, Value::Number(number)) => number.as_str().into(),
         (_, Value::Number(number)) => number.plain().ok_or("a number of at most 400 digits")?,
         // Only the types of floating-point numbers have exponents (XML Schema Part 2, 3.2.3.1).
-        (Lexical::Decimal, Value::Double(number)) if number.is_finite() => shortest_plain(*number).into(),
+        (Lexical::Decimal, Value::Double(number)) if number.is_finite() => decimal(*number).into(),
         (_, Value::Double(number)) => double(*number).into(),
         (_, Value::Date(date)) => date.to_string().into(),
         (_, Value::Binary(bytes)) => STANDARD.encode(bytes).into(),
@@ -352,6 +352,15 @@ fn list<'v>(item: &SimpleType, value: &'v Value) -> Result<Cow<'v, str>, String>
 }
 
 /// The shortest text that reads back as the same number.
+fn decimal(number: f64) -> String {
+    let mut text = shortest_plain(number);
+    // A whole number has no point, for servers that read it as an integer.
+    if text.ends_with(".0") {
+        text.truncate(text.len() - 2);
+    }
+    text
+}
+
 fn double(number: f64) -> String {
     match number {
         number if number.is_nan() => "NaN".to_owned(),
