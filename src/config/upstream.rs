@@ -393,29 +393,7 @@ pub(super) fn resolve(
     let description = file.description.as_ref().and_then(|named| reader.description(named, &file));
     let token = file.token.as_ref().and_then(|secret| reader.secret(secret.get_ref(), secret.span(), "token", true));
     let protocol = *file.protocol.get_ref();
-    match (protocol, file.batching.get_ref()) {
-        (Protocol::Soap | Protocol::Rest, Batching::On | Batching::BareResults) => {
-            let message = format!("{} has no batches: leave `batching` out", protocol.title());
-            reader.wrong(file.batching.span(), message);
-        }
-        (Protocol::JsonRpc, Batching::BareResults) => {
-            reader.wrong(
-                file.batching.span(),
-                "`\"bare-results\"` is for XML-RPC only; for JSON-RPC batches, write `\"on\"`",
-            );
-        }
-        _ => {}
-    }
-    if protocol != Protocol::XmlRpc && *file.invalid_characters.get_ref() != InvalidCharacters::default() {
-        reader.wrong(
-            file.invalid_characters.span(),
-            format!("`invalid-characters` is for XML-RPC only: leave it out for {}", protocol.title()),
-        );
-    }
-    if !*file.passthrough.get_ref() && !file.pass_members.is_empty() {
-        let problem = Problem::at(file.passthrough.span(), "`pass-members` needs `passthrough`");
-        reader.problem(problem.hint("members are passed on in the original bytes only: leave one of the two keys out"));
-    }
+    reader.check_protocol(&file);
     if let (Some(password), None) = (&file.password, &file.user) {
         reader.wrong(password.span(), "`password` needs a `user`");
     }
@@ -613,6 +591,36 @@ impl SettingReader<'_> {
             }
         }
         headers
+    }
+
+    /// Settings that only some protocols have.
+    fn check_protocol(&mut self, file: &UpstreamFile) {
+        let protocol = *file.protocol.get_ref();
+        match (protocol, file.batching.get_ref()) {
+            (Protocol::Soap | Protocol::Rest, Batching::On | Batching::BareResults) => {
+                let message = format!("{} has no batches: leave `batching` out", protocol.title());
+                self.wrong(file.batching.span(), message);
+            }
+            (Protocol::JsonRpc, Batching::BareResults) => {
+                self.wrong(
+                    file.batching.span(),
+                    "`\"bare-results\"` is for XML-RPC only; for JSON-RPC batches, write `\"on\"`",
+                );
+            }
+            _ => {}
+        }
+        if protocol != Protocol::XmlRpc && *file.invalid_characters.get_ref() != InvalidCharacters::default() {
+            self.wrong(
+                file.invalid_characters.span(),
+                format!("`invalid-characters` is for XML-RPC only: leave it out for {}", protocol.title()),
+            );
+        }
+        if !*file.passthrough.get_ref() && !file.pass_members.is_empty() {
+            let problem = Problem::at(file.passthrough.span(), "`pass-members` needs `passthrough`");
+            self.problem(
+                problem.hint("members are passed on in the original bytes only: leave one of the two keys out"),
+            );
+        }
     }
 
     /// The header blocks of SOAP calls, and the secrets in them.

@@ -184,6 +184,14 @@ fn a_service_of_many_methods_has_a_list_and_a_page_for_each() {
 }
 
 #[test]
+fn the_directory_has_a_part_of_the_methods_of_a_large_service() {
+    let directory = get(&large(), "/");
+    assert!(directory.len() < LARGEST, "{} bytes", directory.len());
+    assert!(directory.contains(&large_service::name(100)) && !directory.contains(&large_service::name(101)));
+    assert!(directory.contains("<p><a href=\"&#x2f;large\">1400 more methods</a></p>"), "{directory}");
+}
+
+#[test]
 fn the_data_of_a_page_have_the_types_that_its_parameters_need() {
     let data = |path: &str| -> serde_json::Value {
         let page = get(&large(), path);
