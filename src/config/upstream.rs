@@ -393,19 +393,7 @@ pub(super) fn resolve(
     let description = file.description.as_ref().and_then(|named| reader.description(named, &file));
     let token = file.token.as_ref().and_then(|secret| reader.secret(secret.get_ref(), secret.span(), "token", true));
     let protocol = *file.protocol.get_ref();
-    match (protocol, file.batching.get_ref()) {
-        (Protocol::Soap | Protocol::Rest, Batching::On | Batching::BareResults) => {
-            let message = format!("{} has no batches: leave `batching` out", protocol.title());
-            reader.wrong(file.batching.span(), message);
-        }
-        (Protocol::JsonRpc, Batching::BareResults) => {
-            reader.wrong(
-                file.batching.span(),
-                "`\"bare-results\"` is for XML-RPC only; for JSON-RPC batches, write `\"on\"`",
-            );
-        }
-        _ => {}
-    }
+    reader.check_batching(&file);
     if protocol != Protocol::XmlRpc && *file.invalid_characters.get_ref() != InvalidCharacters::default() {
         reader.wrong(
             file.invalid_characters.span(),
@@ -760,6 +748,24 @@ impl SettingReader<'_> {
         if let (Some((_, value)), false) = (fixed("cookie"), file.pass_cookies.get_ref().cookies() == Cookies::None) {
             let problem = Problem::at(file.pass_cookies.span(), "`pass-cookies` cannot be given with `headers.Cookie`");
             self.problems.push(problem.related(value.span(), "the other"));
+        }
+    }
+
+    /// Reports batches for protocols that have none, and forms of them that a protocol does not have.
+    fn check_batching(&mut self, file: &UpstreamFile) {
+        let protocol = *file.protocol.get_ref();
+        match (protocol, file.batching.get_ref()) {
+            (Protocol::Soap | Protocol::Rest, Batching::On | Batching::BareResults) => {
+                let message = format!("{} has no batches: leave `batching` out", protocol.title());
+                self.wrong(file.batching.span(), message);
+            }
+            (Protocol::JsonRpc, Batching::BareResults) => {
+                self.wrong(
+                    file.batching.span(),
+                    "`\"bare-results\"` is for XML-RPC only; for JSON-RPC batches, write `\"on\"`",
+                );
+            }
+            _ => {}
         }
     }
 
