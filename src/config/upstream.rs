@@ -390,6 +390,7 @@ pub(super) fn resolve(
     }
     let oauth2 = file.oauth2.as_ref().and_then(|oauth2| reader.oauth2(oauth2));
     reader.check_authorization(&file);
+    reader.check_token(&file);
     let description = file.description.as_ref().and_then(|named| reader.description(named, &file));
     let token = file.token.as_ref().and_then(|secret| reader.secret(secret.get_ref(), secret.span(), "token", true));
     let protocol = *file.protocol.get_ref();
@@ -596,19 +597,7 @@ impl SettingReader<'_> {
     /// Settings that only some protocols have.
     fn check_protocol(&mut self, file: &UpstreamFile) {
         let protocol = *file.protocol.get_ref();
-        match (protocol, file.batching.get_ref()) {
-            (Protocol::Soap | Protocol::Rest, Batching::On | Batching::BareResults) => {
-                let message = format!("{} has no batches: leave `batching` out", protocol.title());
-                self.wrong(file.batching.span(), message);
-            }
-            (Protocol::JsonRpc, Batching::BareResults) => {
-                self.wrong(
-                    file.batching.span(),
-                    "`\"bare-results\"` is for XML-RPC only; for JSON-RPC batches, write `\"on\"`",
-                );
-            }
-            _ => {}
-        }
+        self.check_batching(file);
         if protocol != Protocol::XmlRpc && *file.invalid_characters.get_ref() != InvalidCharacters::default() {
             self.wrong(
                 file.invalid_characters.span(),
@@ -772,6 +761,32 @@ impl SettingReader<'_> {
         if let (Some((_, value)), false) = (fixed("cookie"), file.pass_cookies.get_ref().cookies() == Cookies::None) {
             let problem = Problem::at(file.pass_cookies.span(), "`pass-cookies` cannot be given with `headers.Cookie`");
             self.problems.push(problem.related(value.span(), "the other"));
+        }
+    }
+
+    /// Reports batches for protocols that have none, and forms of them that a protocol does not have.
+    fn check_batching(&mut self, file: &UpstreamFile) {
+        let protocol = *file.protocol.get_ref();
+        match (protocol, file.batching.get_ref()) {
+            (Protocol::Soap | Protocol::Rest, Batching::On | Batching::BareResults) => {
+                let message = format!("{} has no batches: leave `batching` out", protocol.title());
+                self.wrong(file.batching.span(), message);
+            }
+            (Protocol::JsonRpc, Batching::BareResults) => {
+                self.wrong(
+                    file.batching.span(),
+                    "`\"bare-results\"` is for XML-RPC only; for JSON-RPC batches, write `\"on\"`",
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Reports a token before the parameters where these have places of their own.
+    fn check_token(&mut self, file: &UpstreamFile) {
+        if let (Protocol::Rest, Some(token)) = (file.protocol.get_ref(), &file.token) {
+            let problem = Problem::at(token.span(), "`token` is for XML-RPC and JSON-RPC only: leave it out for REST");
+            self.problems.push(problem.hint("`bearer` and `headers` carry secrets for REST"));
         }
     }
 
