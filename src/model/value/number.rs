@@ -108,9 +108,9 @@ impl Number {
 }
 
 /// The shortest text that reads back as a finite double, with an exponent if it is very large or small. Of two texts that are
-/// equally near, it is the one that serde_json writes: the same double has the same digits in every protocol.
+/// equally near, it has the digits that serde_json writes: a double has the same digits in every protocol.
 pub(crate) fn shortest(double: f64) -> String {
-    zmij::Buffer::new().format_finite(double).to_owned()
+    zmij::Buffer::new().format_finite(double).replace("e+", "e")
 }
 
 /// The shortest text of a finite double, without an exponent.
@@ -393,7 +393,7 @@ mod tests {
         for (double, text, plain) in [
             (0.0, "0.0", "0.0"),
             (-0.0, "-0.0", "-0.0"),
-            (1e21, "1e+21", "1000000000000000000000"),
+            (1e21, "1e21", "1000000000000000000000"),
             (-2.5e-7, "-2.5e-7", "-0.00000025"),
         ] {
             assert_eq!((shortest(double), shortest_plain(double)), (text.to_owned(), plain.to_owned()));
