@@ -6,7 +6,8 @@
 //!
 //! The parameters of a method are those in the path, in the order of the path, then those in the query, in headers and in
 //! cookies, each in the order of the document, and then the members of the body. A body that is not an object with named
-//! members, or whose members have the names of other parameters, is one parameter `body`. [`names`] says how methods are named.
+//! members, or whose members have the names of other parameters, is one parameter `body`. Methods are
+//! named by their `operationId`, or else by verb and path: `GET /pets/{petId}` is `get_pets_petId`.
 //!
 //! The documents that croupier writes are read back as the same methods.
 
