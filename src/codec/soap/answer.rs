@@ -674,7 +674,7 @@ pub(super) fn gather<'e, 'a>(
     let attributes =
         element.attributes().iter().filter(|it| !is_mark(element.namespace_of(it)) && is_attribute(it.name));
     for attribute in attributes {
-        let at = slot(&mut all, Cow::Owned(format!("@{}", attribute.name)));
+        let at = slot(&mut all, Cow::Owned(format!("@{}", unescape(attribute.name))));
         if let Some(further) = all.get_mut(at) {
             further.attributes.push(attribute.value.clone());
         }

@@ -323,6 +323,16 @@ fn the_order_of_repeated_groups_comes_with_responses() {
 }
 
 #[test]
+fn names_of_undeclared_attributes_come_back() {
+    let one = sequence("<x:element name='it' type='x:anyType'/>");
+    let zoo = zoo(&(element("Ask", &one) + &element("Answer", &one)));
+    let value = heard(&zoo, "<z:it _x_y='1' _dz_xmlns='2'>b</z:it>");
+    let again = sent(&zoo, &format!("[{value}]")).replace("n0:", "z:").replace("Ask", "");
+    let inside = again.trim_start_matches("<z:>").trim_end_matches("</z:>");
+    assert_eq!(heard(&zoo, inside), value);
+}
+
+#[test]
 fn elements_of_one_name_in_two_namespaces_are_two_members() {
     let types = "<x:complexType name='Two'><x:sequence><x:element name='id' type='x:int' form='unqualified'/>\
                  <x:element ref='z:id'/></x:sequence></x:complexType><x:element name='id' type='x:string'/>";
