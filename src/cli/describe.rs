@@ -8,9 +8,9 @@ use tokio::runtime::Builder;
 
 use super::add::search::{FoundServer, Search, search};
 use super::args::DescribeArgs;
+use super::openapi;
 use super::pretty::Style;
 use super::progress::waiting;
-use super::rest;
 use super::target::{CREDENTIALS, Target};
 use super::{Failure, say};
 use crate::config::in_colour;
@@ -70,7 +70,7 @@ enum Described {
 async fn find(target: &Target) -> Result<Described, Failure> {
     let open_api = async || {
         let transport = target.transport()?;
-        let document = rest::open_api(&transport, Instant::now() + target.limit).await;
+        let document = openapi::fetch(&transport, Instant::now() + target.limit).await;
         document.map(Described::OpenApi).map_err(|error| target.failed(error))
     };
     let looked_for =

@@ -12,15 +12,15 @@ use crate::codec::DocumentLimits;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
-/// The key whose values are members of the mapping that it stands in.
+/// The merge key (YAML 1.1): its mapping's members are added to the mapping that has the key.
 const MERGE: &str = "<<";
 
-/// Reads the first document of a text. Aliases count as the values that they stand for, so that a few of them cannot stand for
-/// more values than the limits allow.
+/// Reads the first document of a text. An alias counts as many values as its anchor has, so that nested aliases cannot exceed the
+/// limits.
 ///
 /// # Errors
 /// `NotWellFormed`, with line and column, if the text is not YAML; `Structure` for a key that is not a text, and for an alias
-/// inside the value that it stands for; `Limit` if there are too many values, or if they are nested too deep.
+/// inside its own anchor; `Limit` if there are too many values, or if they are nested too deep.
 ///
 /// ```
 /// use croupier::codec::{DocumentLimits, yaml};
@@ -69,7 +69,7 @@ enum OpenContent {
     },
 }
 
-/// A value that aliases stand for.
+/// The value of an anchor.
 struct Anchored {
     value: Json,
     /// The number of values in it.
@@ -106,7 +106,7 @@ impl Reader {
                 }
             }
             Event::Alias(anchor) => {
-                let missing = || Fault::new(Kind::Structure, "an alias stands for a value that it is in");
+                let missing = || Fault::new(Kind::Structure, "an alias is inside its own anchor");
                 let size = self.anchors.get(&anchor).ok_or_else(missing)?.size;
                 self.spend(size)?;
                 let value = self.anchors.get(&anchor).ok_or_else(missing)?.value.clone();
@@ -117,7 +117,7 @@ impl Reader {
                 }
             }
             Event::UnresolvedAlias(name) => {
-                let message = format!("the alias `{}` stands for nothing", abridge(&name));
+                let message = format!("the alias `{}` has no anchor", abridge(&name));
                 return Err(Fault::new(Kind::Structure, message));
             }
             _ => {}
@@ -168,7 +168,7 @@ impl Reader {
     fn spend(&mut self, values: usize) -> Result<(), Fault> {
         self.left = self.left.checked_sub(values).ok_or_else(|| {
             let limit = self.limits.elements;
-            Fault::new(Kind::Limit, format!("there are more than {limit} values, with those that aliases stand for"))
+            Fault::new(Kind::Limit, format!("there are more than {limit} values, with those of aliases"))
         })?;
         Ok(())
     }

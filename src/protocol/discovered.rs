@@ -6,6 +6,19 @@ use std::collections::HashMap;
 use schemars::Schema;
 use serde_json::Value as Json;
 
+/// A document of a description, such as WSDL or OpenAPI.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// Its path or address, for messages and for references that are relative to it.
+    pub location: &'a str,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// The document that each reference leads to: the index of the document with the reference, the reference as the reader of
+/// the description returns it, and the index of the document that it leads to.
+pub type Links = HashMap<(usize, String), usize>;
+
 /// An operation of a description that cannot be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOutOperation {

@@ -25,7 +25,7 @@
 mod batch;
 pub mod client_codec;
 #[cfg(feature = "server")]
-mod discovered;
+pub(crate) mod discovered;
 #[cfg(feature = "server")]
 pub mod frontend;
 pub mod jsonrpc;

@@ -42,7 +42,7 @@ XML_ATTRIBUTES = f"""<xs:schema xmlns:xs="{XSD[1:-1]}" targetNamespace="{XML_NAM
 # How deep values may nest before they have nothing that is optional, and before they are given up.
 OPTIONAL_DEPTH, MAX_DEPTH = 5, 24
 # The refusal of parameters of which one excludes or needs another, which no document but WSDL can say.
-UNSAID = re.compile("not sent: (only one of|one of)")
+INEXPRESSIBLE = re.compile("not sent: (only one of|one of)")
 # Texts whose patterns say less than their types.
 SAMPLES = ["2024", "2024-02", "--02", "--02-29", "---29", "2024-02-29", "1999-12-31+01:00", "12:00:00Z", "23:59:59.5", "P1D", "-PT1.5S", "de-AT"]
 # What a made-up value cannot know: elements and attributes of the schema at a wildcard.
@@ -444,15 +444,15 @@ def main(program, folder, seed, calls, *names):
         with tempfile.TemporaryDirectory() as place, contextlib.suppress(etree.Error, OSError):
             schemas[row["name"]] = compiled(entry, place)
     rows = [row for row in rows if row["name"] in schemas]
-    made = valid = unsaid = 0
+    made = valid = inexpressible = 0
     with upstream(folder) as (port, received), gateway(program, rows, port) as own:
         for row in rows:
             good, failures = calls_of(row, folder, own, received, schemas[row["name"]], seed, -(-int(calls) // len(rows)))
             made, valid = made + good + sum(failures.values()), valid + good
-            unsaid += sum(times for reason, times in failures.items() if UNSAID.search(reason))
+            inexpressible += sum(times for reason, times in failures.items() if INEXPRESSIBLE.search(reason))
             for reason, times in failures.most_common():
                 print(f"{row['name']}: {times} x {reason[:300]}", flush=True)
-    print(f"{made} calls of {len(rows)} documents, {valid} valid, {unsaid} with parameters of which one excludes another")
+    print(f"{made} calls of {len(rows)} documents, {valid} valid, {inexpressible} with parameters of which one excludes another")
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ impl Parts {
         (body, boundary)
     }
 
-    /// A text that none of the parts has. It is random, so that nobody can write a part that has it.
+    /// A boundary that does not occur in any part. It is random, so that a client cannot send a part that contains it.
     fn boundary(&self) -> String {
         let random = RandomState::new();
         let mut attempt = 0_u64;

@@ -147,7 +147,7 @@ impl TextWriter<'_> {
         }
     }
 
-    /// A pair in a query or cookie; elsewhere the value alone.
+    /// `name=value` in a query or cookie; the value alone in a path or header.
     fn named(&self, value: &str) -> String {
         match self.place {
             Place::Query => format!("{}={value}", percent_encoded(self.name)),

@@ -7,6 +7,15 @@ use super::SoapVersion;
 use super::simple::SimpleType;
 use crate::model::value::Value;
 
+/// The members of a struct that are not elements: the text, and the type.
+pub(super) const TEXT: &str = "#text";
+pub(super) const TYPE: &str = "@type";
+pub(super) const XSI_TYPE: &str = "xsi:type";
+/// The order of the elements of a struct, by the names of its members.
+pub(super) const ORDER: &str = "#order";
+/// The attribute `xsi:type` of an element of any type.
+pub(super) const XSI_TYPE_ATTRIBUTE: &str = "@xsi:type";
+
 /// The messages of one WSDL port.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Binding {
@@ -210,24 +219,10 @@ pub struct RecordType {
     /// Whether there may be text between the elements.
     pub mixed: bool,
     /// Whether several elements have the same local name, in different namespaces.
-    pub has_twins: bool,
-}
-
-impl RecordType {
-    /// Whether elements of different names can follow each other in more than one order: several of them are in a group that is
+    pub has_ambiguous_names: bool,
+    /// Whether elements of different names can follow each other in more than one order, because they are in a group that is
     /// repeated.
-    pub(super) fn has_orders(&self) -> bool {
-        fn has_orders(particle: &Particle, is_repeated: bool) -> bool {
-            match particle {
-                Particle::Sequence(range, inside) | Particle::Choice(range, inside) => {
-                    let is_repeated = is_repeated || range.max > 1;
-                    (is_repeated && inside.len() > 1) || inside.iter().any(|it| has_orders(it, is_repeated))
-                }
-                Particle::Part(..) | Particle::Wildcard => false,
-            }
-        }
-        self.particles.iter().any(|it| has_orders(it, false))
-    }
+    pub allows_several_orders: bool,
 }
 
 /// Elements that a type does not name.
@@ -319,8 +314,8 @@ impl Binding {
 }
 
 impl Operation {
-    /// Leaves out each nil among arguments by position that stands for a parameter which may be absent: by position, there is
-    /// no other way to leave one out before another.
+    /// Replaces nil with `None` for each parameter that may be absent. For arguments by position only: a client cannot leave out
+    /// one of them otherwise if another follows.
     pub(crate) fn leave_out_nil(&self, arguments: &mut [Option<Value>]) {
         for (part, argument) in self.request.parts.iter().chain(&self.headers).zip(arguments) {
             if part.occurs == Occurrence::Maybe && *argument == Some(Value::Nil) {

@@ -14,11 +14,12 @@
 //! Inside, `envelope` checks versions and headers. As a server, `read`, `members` and `free` read values (by shape, as
 //! members of a record, and without a shape), `lexical` converts texts by the rules of XML Schema, and `ser` serializes with
 //! serde. As a client, `call` writes values by the types of a binding and holds what the types demand (`content` the order
-//! and the number of elements, `simple` and `pattern` the texts), and `answer` reads values by the same types, with `undeclared` for what no type has.
+//! and the number of elements, `simple` and `pattern` the texts), and `binding_reader` reads values by the same types, with
+//! `undeclared` for what no type has.
 
-mod answer;
 mod attachments;
 mod binding;
+mod binding_reader;
 mod call;
 mod content;
 mod detail;
@@ -28,21 +29,21 @@ mod free;
 mod lexical;
 mod members;
 mod message;
+mod order;
 mod pattern;
 mod read;
 mod response;
 mod ser;
 mod simple;
-mod undeclared;
 
 use crate::model::fault::Fault;
 
-pub use answer::{HEADERS, RESULT};
 pub use attachments::Attachments;
 pub use binding::{
     Binding, BindingType, BindingTypes, ElementContent, ItemsType, MapEntry, MessagePart, Occurrence, Operation,
     PartKind, Particle, QualifiedName, Range, RecordType, ResultContent, TypeStructure, Wildcard,
 };
+pub use binding_reader::{HEADERS, RESULT};
 pub use call::write_call;
 pub use fault::{FaultCause, write_fault};
 pub use message::{SoapCall, SoapMessage, read_result, write_head, write_tail};

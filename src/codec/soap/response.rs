@@ -2,10 +2,10 @@
 
 use serde_json::value::RawValue;
 
-use super::answer::AnswerReader;
 use super::attachments::Attachments;
 use super::binding::ResultContent;
 use super::binding::{Binding, Operation};
+use super::binding_reader::BindingReader;
 use super::detail::detail_as_json;
 use super::envelope;
 use super::envelope::{Envelope, is};
@@ -58,7 +58,7 @@ pub fn read_response<'a>(
     let xml = envelope::response_tree(text, limits)?;
     let no_shapes = Shapes::default();
     let inner = ShapeReader::new(&no_shapes, SoapStyle::Document, limits);
-    let mut reader = AnswerReader { binding, inner, encoded: operation.encoded, attachments };
+    let mut reader = BindingReader { binding, inner, encoded: operation.encoded, attachments };
     let header = Envelope::response_header(&xml)?;
     let Some(envelope) = Envelope::read_response(&xml)? else {
         reader.response(header, None, operation)?;

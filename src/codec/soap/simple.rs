@@ -351,7 +351,7 @@ fn list<'v>(item: &SimpleType, value: &'v Value) -> Result<Cow<'v, str>, String>
     }
 }
 
-/// The shortest text that reads back as the same number.
+/// The shortest decimal text of a finite double, without an exponent; whole numbers without `.0`.
 fn decimal(number: f64) -> String {
     let mut text = shortest_plain(number);
     // A whole number has no point, for servers that read it as an integer.
@@ -361,6 +361,7 @@ fn decimal(number: f64) -> String {
     text
 }
 
+/// The shortest text that reads back as the same number.
 fn double(number: f64) -> String {
     match number {
         number if number.is_nan() => "NaN".to_owned(),

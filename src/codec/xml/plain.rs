@@ -106,7 +106,7 @@ impl<'a> PlainXmlReader<'a> {
             }
         }
         let declared = self.scope.get(outside..).unwrap_or_default();
-        if has_twins(declared) || declared.len() + given.len() > ATTRIBUTES {
+        if has_ambiguous_names(declared) || declared.len() + given.len() > ATTRIBUTES {
             return None;
         }
         self.left = self.left.checked_sub(1 + given.len() + declared.len())?;
@@ -125,7 +125,7 @@ impl<'a> PlainXmlReader<'a> {
             }
             _ => return None,
         }
-        (!self.builder.has_twins()).then_some(())
+        (!self.builder.has_ambiguous_names()).then_some(())
     }
 
     fn end_tag(&mut self) -> Option<()> {
@@ -219,7 +219,7 @@ impl<'a> PlainXmlReader<'a> {
     }
 }
 
-fn has_twins(declared: &[(&str, Namespace)]) -> bool {
+fn has_ambiguous_names(declared: &[(&str, Namespace)]) -> bool {
     declared.iter().enumerate().any(|(at, (one, _))| declared.iter().skip(at + 1).any(|(other, _)| one == other))
 }
 

@@ -249,7 +249,7 @@ impl<'a> TreeBuilder<'a> {
     }
 
     /// Whether the element opened last has two attributes with the same name.
-    pub(super) fn has_twins(&self) -> bool {
+    pub(super) fn has_ambiguous_names(&self) -> bool {
         let first = self.tree.elements.last().map_or(0, |entry| entry.attributes);
         let all = self.tree.attributes.get(first..).unwrap_or_default();
         let same = |one: &XmlAttribute<'_>, other: &XmlAttribute<'_>| {

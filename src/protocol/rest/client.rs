@@ -215,7 +215,7 @@ fn is_text(media: &str) -> bool {
         )
 }
 
-/// Whether nil stands for an argument that is not given: its type has no nil, and it may be left out.
+/// Whether nil leaves the argument out: its type has no nil, and the parameter is optional.
 fn means_absent(value: &Value, field: Option<&Field>) -> bool {
     *value == Value::Nil && field.is_some_and(|field| !field.required && !field.shape.may_be_nil())
 }

@@ -4,8 +4,6 @@
 //! path on the upstream. Servers behind a proxy write the host under which they know themselves, and a description must not
 //! be able to make the gateway send requests to other hosts. What a file refers to is a file, if it can be one.
 
-use std::collections::HashMap;
-
 use url::{Position, Url};
 
 use super::client::{DiscoveryClient, DiscoveryError};
@@ -13,15 +11,12 @@ use super::imported_files::FindReferences;
 use super::{MAX_DOCUMENTS, imported_files};
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
+use crate::protocol::discovered::Links;
 use crate::upstream::DescriptionFile;
 use crate::upstream::gaps::UnreadImport;
 
 /// How many bytes they may have together.
 const MAX_TOTAL: usize = 64 << 20;
-
-/// The document that each reference leads to: the index of the document with the reference, the reference as written, and the
-/// index of the document that it leads to.
-type Links = HashMap<(usize, String), usize>;
 
 /// The documents of a description, with all that could be had.
 pub(super) struct LinkedDocuments {

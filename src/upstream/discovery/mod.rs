@@ -57,8 +57,8 @@ impl Upstream {
     pub(super) async fn describe_itself(&self) -> Result<Description, Fault> {
         let options = &self.inner.options;
         let token = options.forwarding.identity_token.as_deref();
-        let elsewhere = self.transport_for_description()?;
-        let client = match &elsewhere {
+        let other_server = self.transport_for_description()?;
+        let client = match &other_server {
             // The tokens and headers of the upstream are not for another server.
             Some(transport) => DiscoveryClient::new(transport, None, options.max_response),
             None => DiscoveryClient::new(&self.inner.transport, None, options.max_response).with_token(token),

@@ -1,8 +1,8 @@
 //! Writes values whose type the WSDL leaves open: `xs:anyType`, `xs:any`, Apache's `Map`, and the free-form type of croupier's
 //! own documents.
 
-use super::{BindingWriter, TEXT, TYPE, XSI_TYPE_ATTRIBUTE, type_name};
-use crate::codec::soap::binding::QualifiedName;
+use super::{BindingWriter, type_name};
+use crate::codec::soap::binding::{QualifiedName, TEXT, TYPE, XSI_TYPE_ATTRIBUTE};
 use crate::codec::soap::simple::atomic;
 use crate::codec::xml::is_fragment;
 use crate::model::fault::Fault;

@@ -3,8 +3,8 @@
 mod free_form;
 
 use super::binding::{
-    Binding, ElementContent, MapEntry, MessagePart, Occurrence, Operation, PartKind, Particle, QualifiedName,
-    RecordType, TypeStructure, Wildcard,
+    Binding, ElementContent, MapEntry, MessagePart, ORDER, Occurrence, Operation, PartKind, Particle, QualifiedName,
+    RecordType, TEXT, TYPE, TypeStructure, Wildcard, XSI_TYPE, XSI_TYPE_ATTRIBUTE,
 };
 use super::content::{Given, can_be_absent, first_part};
 use super::fault::attribute;
@@ -22,15 +22,6 @@ const XSD: &str = "http://www.w3.org/2001/XMLSchema";
 const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
 /// The namespace of `xml:lang` and the like, whose prefix is never declared.
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
-
-/// The members of a free-form struct that are not elements: the text, and the type.
-pub(super) const TEXT: &str = "#text";
-pub(super) const TYPE: &str = "@type";
-pub(super) const XSI_TYPE: &str = "xsi:type";
-/// The order of the elements of a struct, by the names of its members.
-pub(super) const ORDER: &str = "#order";
-/// The attribute `xsi:type` of an element of any type.
-pub(super) const XSI_TYPE_ATTRIBUTE: &str = "@xsi:type";
 
 /// The most types that a fault names.
 const NAMED: usize = 12;

@@ -67,7 +67,11 @@ function startList(list) {
     if (sectionOf(row)) return;
     const { methods, definitions } = readPage(tree);
     section.querySelector('form.call').dataset.method = page.methods.push(methods[0]) - 1;
-    page.definitions = { ...page.definitions, ...definitions };
+    // Each page has a part of the types only: of two copies of a type, the one with fewer members without a type is kept.
+    const untyped = form => form === undefined ? Infinity : JSON.stringify(form).split('"deep"').length;
+    for (const [name, form] of Object.entries(definitions)) {
+      if (untyped(form) < untyped(page.definitions[name])) page.definitions[name] = form;
+    }
     // The row has this id.
     section.removeAttribute('id');
     section.querySelector('.about').prepend(closer(row));

@@ -27,21 +27,11 @@ mod tests;
 use crate::codec::rest::RestBinding;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
-use crate::protocol::LeftOutOperation;
 use operations::Operations;
 use schema::SchemaReader;
 use source::Sources;
 
-pub use source::Links;
-
-/// A document, and its location for messages and for URLs of servers that are relative to it.
-#[derive(Debug, Clone, Copy)]
-pub struct Document<'a> {
-    /// Its path or address.
-    pub location: &'a str,
-    /// Its text.
-    pub text: &'a str,
-}
+pub use crate::protocol::discovered::{Document, LeftOutOperation, Links};
 
 /// The content of a description.
 #[derive(Debug, Clone)]

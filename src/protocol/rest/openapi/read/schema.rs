@@ -307,7 +307,7 @@ impl<'d> SchemaReader<'d> {
         }
     }
 
-    /// Sets the type, the format, and what stands for bytes.
+    /// Sets the type, the format, and the encoding of bytes.
     fn types(&self, to: &mut Map<String, Json>, node: Node<'d>) {
         let known = |name: &&str| TYPES.contains(name);
         let mut names: Vec<&str> = match node.value.get("type") {

@@ -1,14 +1,13 @@
 //! The documents of a description as values, and the references between them.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value as Json};
 
-use super::{Document, description_fault};
+use super::{Document, Links, description_fault};
 use crate::codec::{DocumentLimits, yaml};
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
@@ -19,10 +18,6 @@ const LIMITS: DocumentLimits = DocumentLimits { elements: 1_000_000, depth: 100 
 pub(super) const HOPS: usize = 16;
 /// The members whose values are data, in which `$ref` is no reference.
 const DATA: [&str; 5] = ["example", "examples", "default", "enum", "const"];
-
-/// The document that each reference to another document leads to: the index of the document with the reference, the reference
-/// without its fragment, and the index of the document that it leads to.
-pub type Links = HashMap<(usize, String), usize>;
 
 /// A version of the specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

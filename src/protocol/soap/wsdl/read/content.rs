@@ -57,7 +57,8 @@ impl Content {
         let mut locals = HashSet::new();
         let mut elements = self.members.iter().map(|it| &it.part).filter(|part| part.kind == PartKind::Element);
         RecordType {
-            has_twins: !elements.all(|part| locals.insert(part.element.local.clone())),
+            allows_several_orders: self.particles.iter().any(|it| allows_several_orders(it, false)),
+            has_ambiguous_names: !elements.all(|part| locals.insert(part.element.local.clone())),
             parts: self.members.into_iter().map(|member| member.part).collect(),
             particles: self.particles,
             entry: None,
@@ -65,6 +66,18 @@ impl Content {
             any_attribute: self.any_attribute,
             mixed: self.mixed,
         }
+    }
+}
+
+/// Whether a content model allows elements of different names in more than one order. `is_repeated` says that it is in a group
+/// that is repeated.
+fn allows_several_orders(particle: &Particle, is_repeated: bool) -> bool {
+    match particle {
+        Particle::Sequence(range, inside) | Particle::Choice(range, inside) => {
+            let is_repeated = is_repeated || range.max > 1;
+            (is_repeated && inside.len() > 1) || inside.iter().any(|it| allows_several_orders(it, is_repeated))
+        }
+        Particle::Part(..) | Particle::Wildcard => false,
     }
 }
 
@@ -540,7 +553,7 @@ fn choice(content: &Content, particle: &Particle) -> Option<Json> {
                 _ => None,
             }
         }
-        // What is needed in an optional sequence is needed only if it has anything.
+        // The required members of an optional sequence are required only if one of its members is given.
         Particle::Sequence(Range { min: 0, max: 1 }, inside) => {
             let Alternative { all, needed } = Alternative::with(content, &counts(inside));
             let names = |members: &[&Member], without: &str| -> Vec<Json> {
@@ -571,7 +584,7 @@ fn flatten<'p>(inside: &'p [Particle], to: &mut Vec<&'p Particle>) {
 /// The members of one alternative of a choice.
 struct Alternative<'c> {
     all: Vec<&'c Member>,
-    /// Those that it does not have without.
+    /// The required members.
     needed: Vec<&'c Member>,
 }
 

@@ -28,19 +28,10 @@ use crate::codec::soap::{
 };
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method};
-pub use crate::protocol::LeftOutOperation;
+pub use crate::protocol::discovered::{Document, LeftOutOperation, Links};
 use operations::{Operations, Port};
 use source::{SourceText, SourceTree, Sources};
 use types::TypeReader;
-
-/// A document, and its location for messages.
-#[derive(Debug, Clone, Copy)]
-pub struct Document<'a> {
-    /// Its address or path.
-    pub location: &'a str,
-    /// Its text.
-    pub text: &'a str,
-}
 
 /// The content of a description.
 #[derive(Debug, Clone)]
@@ -71,10 +62,6 @@ pub struct SoapPort {
     /// The version of its envelopes.
     pub version: SoapVersion,
 }
-
-/// The document that each reference in a document leads to: the index of the document, the reference as [`imports`] returns
-/// it, and the index of the document that it leads to.
-pub type Links = HashMap<(usize, String), usize>;
 
 /// The addresses in the imports and includes of a document, as written; they may be relative to the document's own. The
 /// caller decides which of them it fetches. Public schemas that are built in, such as the encoding of SOAP, are not among

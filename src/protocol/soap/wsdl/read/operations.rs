@@ -473,7 +473,7 @@ impl<'x> Port<'x> {
             let named: HashSet<&str> = names.split_whitespace().collect();
             return Ok(parts.filter(|part| named.contains(name_of(part))).collect());
         }
-        let mut elsewhere = HashSet::new();
+        let mut outside_body = HashSet::new();
         for element in direction.bound.iter().flat_map(|bound| bound.descendants()) {
             let is_there = match element.tag_name().name() {
                 "header" if is_soap(element, "header") => {
@@ -482,9 +482,9 @@ impl<'x> Port<'x> {
                 "content" => element.tag_name().namespace() == Some(MIME),
                 _ => false,
             };
-            elsewhere.extend(element.attribute("part").filter(|_| is_there));
+            outside_body.extend(element.attribute("part").filter(|_| is_there));
         }
-        Ok(parts.filter(|part| !elsewhere.contains(name_of(part))).collect())
+        Ok(parts.filter(|part| !outside_body.contains(name_of(part))).collect())
     }
 
     /// A message of rpc style: an element with the name of the operation, with a child for each part.

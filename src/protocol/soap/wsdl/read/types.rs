@@ -18,12 +18,12 @@ const MAX_DEPTH: usize = 64;
 const MAX_MEMBERS: usize = 100_000;
 /// As long as this many members are left, types that are derived from those that are used are read, too.
 const MEMBERS_FOR_DERIVED: usize = 50_000;
-/// The longest chain of types or elements that stand for each other.
+/// The longest chain of types that are derived from each other.
 const MAX_CHAIN: usize = 64;
 
 /// The content of a type that cannot be read.
 const GENERIC: TypeStructure = TypeStructure::Generic { wildcard: Wildcard { namespace: None }, mixed: true };
-/// The most elements that can stand for one element.
+/// The most members of a substitution group.
 const MAX_SUBSTITUTES: usize = 500;
 
 /// Patterns for the texts of built-in types (XML Schema Part 2, section 3.2).
@@ -74,7 +74,7 @@ pub(super) struct TypeReader<'x> {
     elements: HashMap<usize, ElementRef<'x>>,
     /// The types that are derived from a type, by its number.
     derived: HashMap<(usize, u32), Vec<ElementRef<'x>>>,
-    /// The elements that can stand for an element, by its number.
+    /// The direct members of the substitution group of an element, by its number.
     substitutes: HashMap<(usize, u32), Vec<ElementRef<'x>>>,
     /// The types that are used only because they are derived from others.
     optional: HashSet<usize>,

@@ -1,4 +1,4 @@
-//! The OpenAPI document of a server, as it is printed.
+//! Fetches the OpenAPI document of a server, for `croupier describe`.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -14,7 +14,7 @@ const EXCERPT: usize = 200;
 
 /// Why there is no document.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RestError {
+pub(super) enum OpenApiError {
     #[error("{0}")]
     Transport(#[from] TransportError),
     /// The response is not a document.
@@ -23,14 +23,15 @@ pub(super) enum RestError {
 }
 
 /// The OpenAPI document of the server.
-pub(super) async fn open_api(transport: &Transport, deadline: std::time::Instant) -> Result<Value, RestError> {
+pub(super) async fn fetch(transport: &Transport, deadline: std::time::Instant) -> Result<Value, OpenApiError> {
     let mut request = Request::new(Bytes::new());
     let path = below(transport.path(), "openapi.json");
-    *request.uri_mut() = path.parse().map_err(|error: http::uri::InvalidUri| RestError::Unusable(error.to_string()))?;
+    *request.uri_mut() =
+        path.parse().map_err(|error: http::uri::InvalidUri| OpenApiError::Unusable(error.to_string()))?;
     let response = transport.exchange(request, Repeat::Harmless, MAX_RESPONSE, Some(deadline)).await?;
     let document = serde_json::from_slice::<Value>(response.body()).ok();
     let document = document.filter(|document| response.status() == StatusCode::OK && document.get("openapi").is_some());
-    document.ok_or_else(|| RestError::Unusable(format!("no OpenAPI document at {path}: {}", excerpt(&response))))
+    document.ok_or_else(|| OpenApiError::Unusable(format!("no OpenAPI document at {path}: {}", excerpt(&response))))
 }
 
 /// A path below that of a server, whose query is left out.

@@ -4,19 +4,20 @@
 //! name become members, elements that come more often than the type says become a list, and what no type describes is read
 //! in one generic form.
 
+mod undeclared;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::attachments::Attachments;
-use super::binding::{
-    Binding, ElementContent, ItemsType, MapEntry, MessagePart, Occurrence, Operation, PartKind, RecordType,
-    ResultContent, TypeStructure,
+use crate::codec::soap::attachments::Attachments;
+use crate::codec::soap::binding::{
+    Binding, ElementContent, ItemsType, MapEntry, MessagePart, ORDER, Occurrence, Operation, PartKind, RecordType,
+    ResultContent, TEXT, TYPE, TypeStructure, XSI_TYPE_ATTRIBUTE,
 };
-use super::call::{ORDER, TEXT, TYPE, XSI_TYPE_ATTRIBUTE};
-use super::content::written_order;
-use super::lexical::SoapScalar;
-use super::read::{Marks, ShapeReader};
-use super::simple::{Facet, SimpleType};
+use crate::codec::soap::lexical::SoapScalar;
+use crate::codec::soap::order::written_order;
+use crate::codec::soap::read::{Marks, ShapeReader};
+use crate::codec::soap::simple::{Facet, SimpleType};
 use crate::codec::tape::TapeNode;
 use crate::codec::xml::tree::Element;
 use crate::model::fault::Fault;
@@ -31,7 +32,7 @@ pub const RESULT: &str = "result";
 const XOP: &str = "http://www.w3.org/2004/08/xop/include";
 /// How the namespaces of SOAP's own attributes begin: envelopes, encodings, instances of XML Schema, and WS-Security, which
 /// marks elements that are signed.
-const MARKS: [&str; 6] = [
+const SOAP_NAMESPACES: [&str; 6] = [
     "http://schemas.xmlsoap.org/soap/",
     "http://www.w3.org/2003/05/soap-",
     "http://www.w3.org/2001/XMLSchema-instance",
@@ -41,30 +42,30 @@ const MARKS: [&str; 6] = [
 ];
 
 /// Reads elements onto a tape, by the types of a binding.
-pub(super) struct AnswerReader<'s, 'x, 'a> {
-    pub(super) binding: &'s Binding,
-    pub(super) inner: ShapeReader<'s, 'x, 'a>,
+pub(in crate::codec::soap) struct BindingReader<'s, 'x, 'a> {
+    pub(in crate::codec::soap) binding: &'s Binding,
+    pub(in crate::codec::soap) inner: ShapeReader<'s, 'x, 'a>,
     /// Whether values carry their types, by SOAP's encoding.
-    pub(super) encoded: bool,
-    pub(super) attachments: &'s Attachments<'s>,
+    pub(in crate::codec::soap) encoded: bool,
+    pub(in crate::codec::soap) attachments: &'s Attachments<'s>,
 }
 
 /// A member that a type does not name: the elements or the attributes of one name.
-pub(super) struct Further<'e, 'a> {
+pub(in crate::codec::soap) struct UndeclaredMember<'e, 'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) elements: Vec<Element<'e, 'a>>,
     pub(super) attributes: Vec<Cow<'a, str>>,
 }
 
-impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
+impl<'s, 'x, 'a> BindingReader<'s, 'x, 'a> {
     /// Reads the result in the Body's element, if there is one, with the header blocks beside it if they are returned.
-    pub(super) fn response(
+    pub(in crate::codec::soap) fn response(
         &mut self,
         header: Option<Element<'x, 'a>>,
         content: Option<Element<'x, 'a>>,
         operation: &'s Operation,
     ) -> Result<(), Fault> {
-        let content = content.filter(|it| operation.result != ResultContent::Nothing || !self.says_nothing(*it));
+        let content = content.filter(|it| operation.result != ResultContent::Nothing || !self.is_empty_result(*it));
         let Some(headers) = &operation.response_headers else {
             let Some(content) = content else { return Ok(()) };
             self.result(content, &operation.result)?;
@@ -107,8 +108,8 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
                     // Rows are passed on while they arrive, and a reader of rows has no place for text between them.
                     content.no_text()?;
                 }
-                if self.has_beside(content, part) {
-                    return self.with_others(content, part, false, 0);
+                if self.has_undeclared_siblings(content, part) {
+                    return self.struct_with_undeclared(content, part, false, 0);
                 }
                 // Some servers use another name than their WSDL.
                 let found = if named.is_empty() || is_list { all } else { named };
@@ -151,7 +152,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
     }
 
     /// Reads the elements of one part: a list if they are repeated or the type says so; nil if there is none.
-    pub(super) fn member(
+    pub(in crate::codec::soap) fn member(
         &mut self,
         part: &'s MessagePart,
         found: &[Element<'_, 'a>],
@@ -273,7 +274,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
         // Items of a result are passed on while they arrive, so that elements of other names can only be items too.
         let has_others = depth > 0 && !self.encoded && has_others(element, &list.item.element.local);
         if self.has_attributes(element) || has_others {
-            return self.with_others(element, &list.item, true, depth);
+            return self.struct_with_undeclared(element, &list.item, true, depth);
         }
         self.list(element.elements(), &list.item.content, depth)
     }
@@ -299,7 +300,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
 
     /// The bytes of the part of a multipart message to which an element refers: by `xop:Include` inside (XOP 1.0, section
     /// 2.1), or by its own `href` (SOAP Messages with Attachments, section 3).
-    pub(super) fn included(&self, element: Element<'_, 'a>) -> Option<Vec<u8>> {
+    pub(in crate::codec::soap) fn included(&self, element: Element<'_, 'a>) -> Option<Vec<u8>> {
         let mut inside = element.elements();
         let refers = match (inside.next(), inside.next()) {
             (Some(include), None) if include.name() == "Include" && include.namespace() == Some(XOP) => include,
@@ -360,7 +361,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             count += 1;
         }
         let entry = record.entry.as_deref();
-        for Further { name, elements, attributes } in further {
+        for UndeclaredMember { name, elements, attributes } in further {
             if let Some(entry) = entry.filter(|entry| entry.element.local == *name) {
                 count += self.entries(&elements, entry, &mut taken, depth)?;
                 continue;
@@ -390,13 +391,13 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
         Ok(())
     }
 
-    pub(super) fn named(&mut self, name: &str, node: TapeNode<'a>) {
+    pub(in crate::codec::soap) fn named(&mut self, name: &str, node: TapeNode<'a>) {
         self.inner.name(Cow::Owned(name.to_owned()));
         self.inner.tape.push(node);
     }
 
     /// The value of a part that is an attribute or the text; `None` if it is not there.
-    pub(super) fn part_text(
+    pub(in crate::codec::soap) fn part_text(
         &self,
         element: Element<'_, 'a>,
         part: &'s MessagePart,
@@ -405,7 +406,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             PartKind::Attribute => {
                 let namespace = part.element.namespace.and_then(|at| self.binding.namespaces.get(at));
                 let named = element.attributes().iter().filter(|it| it.name == part.element.local);
-                let mut named = named.filter(|it| !is_mark(element.namespace_of(it)));
+                let mut named = named.filter(|it| !is_soap_namespace(element.namespace_of(it)));
                 let exact = named.clone().find(|it| element.namespace_of(it) == namespace.map(String::as_str));
                 exact.or_else(|| named.next()).map(|it| it.value.clone())
             }
@@ -428,7 +429,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
     }
 
     /// Reads elements or attributes of one name that no type describes.
-    pub(super) fn further(
+    pub(in crate::codec::soap) fn further(
         &mut self,
         elements: &[Element<'_, 'a>],
         attributes: Vec<Cow<'a, str>>,
@@ -570,7 +571,7 @@ impl<'s, 'x, 'a> AnswerReader<'s, 'x, 'a> {
             self.named(XSI_TYPE_ATTRIBUTE, TapeNode::Text(kind.to_owned().into()));
             count += 1;
         }
-        for Further { name, elements, attributes } in further {
+        for UndeclaredMember { name, elements, attributes } in further {
             self.inner.name(name);
             self.further(&elements, attributes, depth)?;
             count += 1;
@@ -609,14 +610,14 @@ impl<'e, 'a> Children<'e, 'a> {
                 let namespace = record.parts.get(*at).and_then(|part| namespaces.get(part.element.namespace?));
                 is(at) && namespace.map(String::as_str) == child.namespace()
             };
-            let is_meant = |at: &usize| if record.has_twins { is_exact(at) } else { is(at) };
+            let is_meant = |at: &usize| if record.has_ambiguous_names { is_exact(at) } else { is(at) };
             let near = [next, next + 1].into_iter().find(is_meant);
             let at = near.or_else(|| (0..count).find(is_meant)).or_else(|| (0..count).find(is)).unwrap_or(count);
             ordered &= at >= next;
             next = at;
             sorted.push((at, child));
         }
-        let order = record.has_orders().then(|| unusual_order(record, &sorted)).flatten();
+        let order = record.allows_several_orders.then(|| order_to_report(record, &sorted)).flatten();
         if !ordered {
             sorted.sort_by_key(|(at, _)| *at);
         }
@@ -632,7 +633,7 @@ impl<'e, 'a> Children<'e, 'a> {
     }
 
     /// The elements and attributes that the type does not name.
-    fn further(&self, element: Element<'e, 'a>, record: &RecordType, encoded: bool) -> Vec<Further<'e, 'a>> {
+    fn further(&self, element: Element<'e, 'a>, record: &RecordType, encoded: bool) -> Vec<UndeclaredMember<'e, 'a>> {
         let parts = &record.parts;
         let declared =
             |name: &str| parts.iter().any(|part| part.kind == PartKind::Attribute && part.element.local == name);
@@ -645,7 +646,7 @@ impl<'e, 'a> Children<'e, 'a> {
 }
 
 /// The parts of elements in the order of the elements, if they would be written in another one.
-fn unusual_order(record: &RecordType, elements: &[(usize, Element<'_, '_>)]) -> Option<Vec<usize>> {
+fn order_to_report(record: &RecordType, elements: &[(usize, Element<'_, '_>)]) -> Option<Vec<usize>> {
     let mut counts = vec![0; record.parts.len()];
     let mut order = Vec::with_capacity(elements.len());
     for (at, _) in elements {
@@ -658,21 +659,21 @@ fn unusual_order(record: &RecordType, elements: &[(usize, Element<'_, '_>)]) -> 
 }
 
 /// The attributes of an element and some of its child elements, those of one name together, in the order of their first.
-pub(super) fn gather<'e, 'a>(
+pub(in crate::codec::soap) fn gather<'e, 'a>(
     element: Element<'e, 'a>,
     children: impl Iterator<Item = Element<'e, 'a>>,
     is_attribute: impl Fn(&str) -> bool,
-) -> Vec<Further<'e, 'a>> {
-    let mut all: Vec<Further<'e, 'a>> = Vec::new();
+) -> Vec<UndeclaredMember<'e, 'a>> {
+    let mut all: Vec<UndeclaredMember<'e, 'a>> = Vec::new();
     let mut index: HashMap<Cow<'a, str>, usize> = HashMap::new();
-    let mut slot = |all: &mut Vec<Further<'e, 'a>>, name: Cow<'a, str>| {
+    let mut slot = |all: &mut Vec<UndeclaredMember<'e, 'a>>, name: Cow<'a, str>| {
         *index.entry(name).or_insert_with_key(|name| {
-            all.push(Further { name: name.clone(), elements: Vec::new(), attributes: Vec::new() });
+            all.push(UndeclaredMember { name: name.clone(), elements: Vec::new(), attributes: Vec::new() });
             all.len() - 1
         })
     };
     let attributes =
-        element.attributes().iter().filter(|it| !is_mark(element.namespace_of(it)) && is_attribute(it.name));
+        element.attributes().iter().filter(|it| !is_soap_namespace(element.namespace_of(it)) && is_attribute(it.name));
     for attribute in attributes {
         let at = slot(&mut all, Cow::Owned(format!("@{}", unescape(attribute.name))));
         if let Some(further) = all.get_mut(at) {
@@ -690,7 +691,7 @@ pub(super) fn gather<'e, 'a>(
 
 /// Whether an element has child elements of several names, not all of which are this one. Elements that all have one other name
 /// are not others, because some servers use another name than their WSDL.
-pub(super) fn has_others(element: Element<'_, '_>, name: &str) -> bool {
+pub(in crate::codec::soap) fn has_others(element: Element<'_, '_>, name: &str) -> bool {
     let mut children = element.elements();
     let Some(first) = children.next() else { return false };
     let is_other = |child: Element<'_, '_>| child.name() != first.name();
@@ -698,16 +699,16 @@ pub(super) fn has_others(element: Element<'_, '_>, name: &str) -> bool {
 }
 
 /// Whether an attribute of this namespace belongs to SOAP or to instances of XML Schema, and is no content.
-pub(super) fn is_mark(namespace: Option<&str>) -> bool {
-    namespace.is_some_and(|namespace| MARKS.iter().any(|mark| namespace.starts_with(mark)))
+pub(in crate::codec::soap) fn is_soap_namespace(namespace: Option<&str>) -> bool {
+    namespace.is_some_and(|namespace| SOAP_NAMESPACES.iter().any(|mark| namespace.starts_with(mark)))
 }
 
 /// Whether an attribute has this name by which SOAP's encoding connects elements.
-pub(super) fn is_reference(name: &str) -> bool {
+pub(in crate::codec::soap) fn is_reference(name: &str) -> bool {
     matches!(name, "id" | "href" | "ref")
 }
 
-pub(super) fn is_blank(text: &str) -> bool {
+pub(in crate::codec::soap) fn is_blank(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_whitespace())
 }
 
@@ -735,7 +736,7 @@ fn text_node<'a>(kind: &str, simple: Option<&SimpleType>, text: Cow<'a, str>) ->
         let is_value = |simple: &SimpleType| simple.text(&Value::Text(text.clone().into_owned())).is_ok();
         return match simple {
             Some(simple) if blank && !is_value(simple) => TapeNode::Nil,
-            simple => super::lexical::choice(simple.map(texts_of).unwrap_or_default(), text),
+            simple => crate::codec::soap::lexical::choice(simple.map(texts_of).unwrap_or_default(), text),
         };
     };
     if blank && scalar != SoapScalar::Binary {

@@ -1,9 +1,8 @@
 //! Reads what elements of responses have beyond a value that is not a struct: attributes of texts, lists and null, and
 //! elements beside the items of a list or the result. Such a value becomes a struct with all of it.
 
-use super::answer::{AnswerReader, Further, gather, has_others, is_blank, is_mark, is_reference};
-use super::binding::{ElementContent, MessagePart, Occurrence, PartKind, TypeStructure};
-use super::call::TEXT;
+use super::{BindingReader, UndeclaredMember, gather, has_others, is_blank, is_reference, is_soap_namespace};
+use crate::codec::soap::binding::{ElementContent, MessagePart, Occurrence, PartKind, TEXT, TypeStructure};
 use crate::codec::tape::TapeNode;
 use crate::codec::xml::tree::Element;
 use crate::model::fault::Fault;
@@ -11,18 +10,18 @@ use crate::model::fault::Fault;
 /// The namespace of `xml:space`, which says how to lay a text out and is no content of it.
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
-impl<'s, 'a> AnswerReader<'s, '_, 'a> {
+impl<'s, 'a> BindingReader<'s, '_, 'a> {
     /// Whether an element has attributes that are content.
     pub(super) fn has_attributes(&self, element: Element<'_, 'a>) -> bool {
         element.attributes().iter().any(|it| {
             let namespace = element.namespace_of(it);
             let is_layout = it.name == "space" && namespace == Some(XML);
-            !is_mark(namespace) && !is_layout && !self.refers(element, it.name)
+            !is_soap_namespace(namespace) && !is_layout && !self.refers(element, it.name)
         })
     }
 
     /// Whether an element has no content: no text and no element but empty ones, as for a result that is null.
-    pub(super) fn says_nothing(&self, element: Element<'_, 'a>) -> bool {
+    pub(super) fn is_empty_result(&self, element: Element<'_, 'a>) -> bool {
         let is_empty = |child: Element<'_, 'a>| child.is_text() && is_blank(&child.whole_text());
         is_blank(&element.whole_text()) && element.elements().all(|it| is_empty(it) && !self.has_attributes(it))
     }
@@ -96,7 +95,7 @@ impl<'s, 'a> AnswerReader<'s, '_, 'a> {
 
     /// Whether the element in the Body has text or elements beside its one declared member. What is beside a list is passed
     /// over, because the items are passed on while they arrive.
-    pub(super) fn has_beside(&self, element: Element<'_, 'a>, part: &MessagePart) -> bool {
+    pub(super) fn has_undeclared_siblings(&self, element: Element<'_, 'a>, part: &MessagePart) -> bool {
         let is_list = match &part.content {
             _ if part.occurs == Occurrence::Repeatedly => true,
             ElementContent::Typed(at) => matches!(
@@ -110,7 +109,7 @@ impl<'s, 'a> AnswerReader<'s, '_, 'a> {
     }
 
     /// Reads an element with one declared member as a struct: the member, and everything else that the element has.
-    pub(super) fn with_others(
+    pub(super) fn struct_with_undeclared(
         &mut self,
         element: Element<'_, 'a>,
         part: &'s MessagePart,
@@ -138,9 +137,9 @@ impl<'s, 'a> AnswerReader<'s, '_, 'a> {
         self.inner.tape.close_struct(opened, count)
     }
 
-    fn all_further(&mut self, further: Vec<Further<'_, 'a>>, depth: usize) -> Result<usize, Fault> {
+    fn all_further(&mut self, further: Vec<UndeclaredMember<'_, 'a>>, depth: usize) -> Result<usize, Fault> {
         let count = further.len();
-        for Further { name, elements, attributes } in further {
+        for UndeclaredMember { name, elements, attributes } in further {
             self.inner.name(name);
             self.further(&elements, attributes, depth)?;
         }
