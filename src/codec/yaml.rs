@@ -72,7 +72,7 @@ enum OpenContent {
 /// The value of an anchor.
 struct Anchored {
     value: Json,
-    /// The number of values in it.
+    /// The number of values in it; each 64 bytes of text count as one more.
     size: usize,
 }
 
@@ -95,13 +95,15 @@ impl Reader {
             }
             Event::SequenceEnd | Event::MappingEnd => return self.end(),
             Event::Scalar(text, style, anchor, tag) => {
-                self.spend(1)?;
+                // An alias copies the text, so that its length counts too.
+                let size = 1 + text.len() / 64;
+                self.spend(size)?;
                 if self.expects_key() {
-                    self.anchor(anchor, &Json::from(&*text), 1)?;
+                    self.anchor(anchor, &Json::from(&*text), size)?;
                     self.key(text.into_owned());
                 } else {
                     let value = scalar(&text, style, tag.as_deref());
-                    self.anchor(anchor, &value, 1)?;
+                    self.anchor(anchor, &value, size)?;
                     return Ok(self.add(value));
                 }
             }
@@ -309,6 +311,12 @@ mod tests {
         assert_eq!(parsed(&bomb).unwrap_err().kind, Kind::Limit);
         assert_eq!(parsed(&format!("{}{}", "[".repeat(9), "]".repeat(9))).unwrap_err().kind, Kind::Limit);
         assert_eq!(parsed(&format!("[{}]", "1,".repeat(1000))).unwrap_err().kind, Kind::Limit);
+    }
+
+    #[test]
+    fn aliases_of_long_texts_count_by_their_length() {
+        let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(2 << 20), "*a, ".repeat(1000));
+        assert_eq!(parsed(&text).unwrap_err().kind, Kind::Limit);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use memchr::{memchr_iter, memchr3_iter, memmem};
+use memchr::{memchr_iter, memchr2_iter, memchr3_iter, memmem};
 
 use super::jsonrpc;
 use super::rest;
@@ -202,7 +202,10 @@ impl ClientCodec {
             }
             ClientCodec::Soap(_) => DecodingMemory::of_xml(body, memchr_iter(b'<', body).count()),
             ClientCodec::JsonRpc(_) | ClientCodec::Rest(_) => {
-                let values = memchr3_iter(b',', b'[', b'{', body).count() + 1;
+                // Of JSON lines, each line is a value.
+                let is_rest = matches!(self, ClientCodec::Rest(_));
+                let lines = if is_rest { memchr2_iter(b'\n', 0x1e, body).count() } else { 0 };
+                let values = memchr3_iter(b',', b'[', b'{', body).count() + lines + 1;
                 DecodingMemory::of_values(body, values, memchr_iter(b':', body).count())
             }
         }

@@ -108,6 +108,15 @@ struct TextWriter<'a> {
 
 impl TextWriter<'_> {
     fn write(&self, value: &Value) -> Result<Vec<String>, Fault> {
+        let pairs = self.pairs(value)?;
+        // Such a text would be several cookies (RFC 6265, section 4.2.1).
+        if self.place == Place::Cookie && pairs.iter().any(|pair| pair.contains(';')) {
+            return Err(Fault::bad_params("a cookie cannot have a `;`"));
+        }
+        Ok(pairs)
+    }
+
+    fn pairs(&self, value: &Value) -> Result<Vec<String>, Fault> {
         match (self.style.style, value) {
             (_, Value::Nil) => Ok(Vec::new()),
             (Style::Json, value) => Ok(vec![self.named(&self.encoded(&json(value)?))]),

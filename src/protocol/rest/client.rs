@@ -484,6 +484,14 @@ mod tests {
     }
 
     #[test]
+    fn a_value_cannot_be_several_cookies() {
+        let cookie = TextStyle { style: Style::Cookie, ..TextStyle::FORM };
+        let operation = operation(vec![target("c", Origin::Cookie(cookie))], ResultForm::Json);
+        let fault = encoded(operation, vec![text("1; admin=1")]).unwrap_err();
+        assert_eq!(fault.kind, Kind::BadParams, "{fault}");
+    }
+
+    #[test]
     fn a_variable_of_the_path_has_a_value_or_its_default() {
         let style = TextStyle::SIMPLE;
         let with = |default: Option<serde_json::Value>| {

@@ -1,8 +1,8 @@
 //! Reads OpenAPI documents into an interface and a binding, which is the form of the requests.
 //!
 //! Supported are Swagger 2.0 and OpenAPI 3.0, 3.1 and 3.2, as JSON or YAML, in one document or in several. Real documents are
-//! often not quite valid, so they are read leniently: what cannot be read of an operation costs that operation, and what cannot
-//! be read of a type leaves the type open.
+//! often not quite valid, so they are read leniently: an operation that cannot be read is left out, and a type that cannot be
+//! read allows any value.
 //!
 //! The parameters of a method are those in the path, in the order of the path, then those in the query, in headers and in
 //! cookies, each in the order of the document, and then the members of the body. A body that is not an object with named
@@ -107,8 +107,7 @@ pub fn read(document: Document<'_>) -> Result<OpenApiDescription, Fault> {
 /// document, is one of another version, or if none of its operations can be called.
 pub fn read_linked(documents: &[Document<'_>], links: &Links) -> Result<OpenApiDescription, Fault> {
     let location = documents.first().map(|document| document.location).unwrap_or_default();
-    let documents = documents.iter().map(|document| source::parse(*document)).collect::<Result<Vec<_>, _>>()?;
-    let sources = Sources { documents, links };
+    let sources = Sources::new(source::parse_all(documents)?, links);
     let main = sources.main();
     let version = source::version(main.value).ok_or_else(|| not_a_document(location))??;
     let server = servers::of_document(version, main, location);

@@ -5,13 +5,13 @@
 //! `get_pets_petId`. So a name depends on its own operation alone, not on the order in a document. Only operations whose paths
 //! differ in nothing but such characters are numbered, in the order of their paths.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::protocol::discovered::is_valid_method_name;
 
 /// What the name of an operation is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Nameless {
+pub(super) struct NameSource {
     /// The verb in upper case.
     pub(super) verb: String,
     /// The path as the document has it.
@@ -20,16 +20,17 @@ pub(super) struct Nameless {
     pub(super) id: String,
 }
 
-/// The names of operations, in their order. All are different.
-pub(super) fn names(operations: &[Nameless]) -> Vec<String> {
+/// The names of operations, in their order. All are different, and none is among the `reserved` ones.
+pub(super) fn names(operations: &[NameSource], reserved: &HashSet<&str>) -> Vec<String> {
     let ids: Vec<Option<String>> = operations.iter().map(|operation| from_id(&operation.id)).collect();
-    let mut counts: HashMap<&str, usize> = HashMap::new();
+    let mut counts: HashMap<&str, usize> = reserved.iter().map(|name| (*name, 1)).collect();
     for id in ids.iter().flatten() {
         *counts.entry(id).or_default() += 1;
     }
     let unique = |id: &Option<String>| id.clone().filter(|id| counts.get(id.as_str()) == Some(&1));
     let mut names: Vec<Option<String>> = ids.iter().map(unique).collect();
-    let mut taken: HashMap<String, usize> = names.iter().flatten().map(|name| (name.clone(), 1)).collect();
+    let used = names.iter().flatten().map(String::as_str).chain(reserved.iter().copied());
+    let mut taken: HashMap<String, usize> = used.map(|name| (name.to_owned(), 1)).collect();
     let mut made: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (at, operation) in operations.iter().enumerate().filter(|(at, _)| names.get(*at) == Some(&None)) {
         made.insert((&operation.path, &operation.verb), at);
@@ -85,12 +86,12 @@ mod tests {
     use super::*;
 
     fn named(operations: &[(&str, &str, &str)]) -> Vec<String> {
-        let operation = |(verb, path, id): &(&str, &str, &str)| Nameless {
+        let operation = |(verb, path, id): &(&str, &str, &str)| NameSource {
             verb: (*verb).to_owned(),
             path: (*path).to_owned(),
             id: (*id).to_owned(),
         };
-        names(&operations.iter().map(operation).collect::<Vec<_>>())
+        names(&operations.iter().map(operation).collect::<Vec<_>>(), &HashSet::new())
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Objects whose members are known: those of one schema, or of several that `allOf` combines.
 
+use std::collections::HashMap;
+
 use serde_json::Value as Json;
 
 use super::source::{Node, Sources};
@@ -47,6 +49,8 @@ pub(super) struct Members<'d> {
     pub(super) is_open: bool,
     /// Whether there may be no others, by a keyword that says so.
     is_closed: bool,
+    /// The place of each member, while they are gathered.
+    places: HashMap<&'d str, usize>,
 }
 
 /// The members of an object that go in a direction; `None` if the schema says more than which members there are, or if schemas
@@ -63,6 +67,7 @@ pub(super) fn merged<'d>(sources: &'d Sources<'d>, node: Node<'d>, direction: Di
 }
 
 fn add<'d>(sources: &'d Sources<'d>, to: &mut Members<'d>, node: Node<'d>, depth: usize) -> Option<()> {
+    sources.visit()?;
     let node = sources.follow(node).filter(|_| depth < DEEPEST)?;
     let members = node.value.as_object()?;
     if !matches!(node.text("type"), "" | "object") || node.value.get("type").is_some_and(Json::is_array) {
@@ -97,12 +102,17 @@ fn add<'d>(sources: &'d Sources<'d>, to: &mut Members<'d>, node: Node<'d>, depth
         }
     }
     for (name, member) in node.members("properties") {
+        sources.visit()?;
         let is_full = to.members.len() >= MAX_MEMBERS;
-        match to.members.iter_mut().find(|(known, _)| *known == name) {
+        let known = to.places.get(name).and_then(|at| to.members.get_mut(*at));
+        match known {
             None if is_full => return None,
-            None => to.members.push((name, member)),
-            Some((_, known)) if known.value == member.value || says_less(member.value) => {}
-            Some((_, known)) if says_less(known.value) => *known = member,
+            None => {
+                to.places.insert(name, to.members.len());
+                to.members.push((name, member));
+            }
+            Some((_, known)) if known.value == member.value || has_only_annotations(member.value) => {}
+            Some((_, known)) if has_only_annotations(known.value) => *known = member,
             Some(_) => return None,
         }
     }
@@ -110,7 +120,7 @@ fn add<'d>(sources: &'d Sources<'d>, to: &mut Members<'d>, node: Node<'d>, depth
 }
 
 /// Whether a schema only describes its value.
-fn says_less(schema: &Json) -> bool {
+fn has_only_annotations(schema: &Json) -> bool {
     schema.as_object().is_some_and(|members| {
         members.keys().all(|key| key.starts_with("x-") || key != "type" && WITHOUT_EFFECT.contains(&key.as_str()))
     })

@@ -1,9 +1,11 @@
 //! The operations of a document. One that cannot be called is left out with its reason.
 
+use std::collections::{HashMap, HashSet};
+
 use http::Method as Verb;
 use serde_json::Value as Json;
 
-use super::names::{Nameless, names};
+use super::names::{NameSource, names};
 use super::params::PlacedParam;
 use super::schema::SchemaReader;
 use super::servers::StatedServer;
@@ -18,6 +20,8 @@ use crate::protocol::rest::openapi::METHOD_NAME;
 
 /// The members of a path that are operations.
 const VERBS: [&str; 9] = ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
+/// The longest path, in bytes.
+const MAX_PATH: usize = 8192;
 /// The largest number of operations.
 const MAX_OPERATIONS: usize = 20_000;
 
@@ -32,7 +36,7 @@ pub(super) struct Operations {
 }
 
 /// An operation, and where it is in the document.
-struct Found<'d> {
+struct FoundOperation<'d> {
     verb: String,
     path: &'d str,
     item: Node<'d>,
@@ -57,19 +61,24 @@ pub(super) fn read<'d>(
     let found = find(schemas.sources, &mut read.left_out);
     read.count = found.len() + read.left_out.len();
     let context = Context { version, server, location };
-    let mut nameless = Vec::new();
-    for found in own_first(found) {
+    let mut sources_of_names = Vec::new();
+    for found in without_repeated_methods(found) {
+        if schemas.is_exhausted() {
+            break;
+        }
         match operation(schemas, &context, &found) {
             Ok((method, operation)) => {
                 let id = found.operation.text("operationId").to_owned();
-                nameless.push(Nameless { verb: found.verb, path: found.path.to_owned(), id });
+                sources_of_names.push(NameSource { verb: found.verb, path: found.path.to_owned(), id });
+                schemas.spend_on(&method);
                 read.methods.push(method);
                 read.operations.push(operation);
             }
             Err(reason) => read.left_out.push(left_out(&found.verb, found.path, reason)),
         }
     }
-    let names = names(&nameless);
+    let own_names = read.methods.iter().map(|method| method.name.as_str()).filter(|name| !name.is_empty());
+    let names = names(&sources_of_names, &own_names.collect());
     for ((method, operation), name) in read.methods.iter_mut().zip(&mut read.operations).zip(names) {
         if method.name.is_empty() {
             method.name = name;
@@ -84,7 +93,7 @@ fn left_out(verb: &str, path: &str, reason: String) -> LeftOutOperation {
 }
 
 /// All operations of the document, without HEAD where there is GET.
-fn find<'d>(sources: &'d Sources<'d>, left: &mut Vec<LeftOutOperation>) -> Vec<Found<'d>> {
+fn find<'d>(sources: &'d Sources<'d>, left: &mut Vec<LeftOutOperation>) -> Vec<FoundOperation<'d>> {
     let mut all = Vec::new();
     for (path, item) in sources.main().members("paths").filter(|(path, _)| !path.starts_with("x-")) {
         let item = match sources.followed(item) {
@@ -101,39 +110,48 @@ fn find<'d>(sources: &'d Sources<'d>, left: &mut Vec<LeftOutOperation>) -> Vec<F
                 continue;
             }
             if all.len() < MAX_OPERATIONS {
-                all.push(Found { verb, path, item, operation });
+                all.push(FoundOperation { verb, path, item, operation });
+            } else if all.len() == MAX_OPERATIONS && left.len() < MAX_OPERATIONS {
+                left.push(left_out(&verb, path, format!("there are more than {MAX_OPERATIONS} operations")));
             }
         }
     }
     all
 }
 
-/// Without those that call a method of another croupier that POST calls as well.
-fn own_first(found: Vec<Found<'_>>) -> Vec<Found<'_>> {
-    let posted: Vec<&str> = found
-        .iter()
-        .filter(|found| found.verb == "POST")
-        .map(|found| found.operation.text(METHOD_NAME))
-        .filter(|name| !name.is_empty())
-        .collect();
-    let posted: std::collections::HashSet<String> = posted.into_iter().map(str::to_owned).collect();
-    let is_needed = |found: &Found<'_>| found.verb == "POST" || !posted.contains(found.operation.text(METHOD_NAME));
-    found.into_iter().filter(is_needed).collect()
+/// One operation for each method of another croupier, which a POST calls if there is one, and all others.
+fn without_repeated_methods(found: Vec<FoundOperation<'_>>) -> Vec<FoundOperation<'_>> {
+    let mut chosen: HashMap<&str, usize> = HashMap::new();
+    for (at, operation) in found.iter().enumerate() {
+        let name = operation.operation.text(METHOD_NAME);
+        let is_better =
+            |known: &usize| operation.verb == "POST" && found.get(*known).is_some_and(|known| known.verb != "POST");
+        if !name.is_empty() && chosen.get(name).is_none_or(is_better) {
+            chosen.insert(name, at);
+        }
+    }
+    let chosen: HashSet<usize> = chosen.into_values().collect();
+    let is_needed =
+        |(at, found): &(usize, FoundOperation<'_>)| found.operation.text(METHOD_NAME).is_empty() || chosen.contains(at);
+    found.into_iter().enumerate().filter(is_needed).map(|(_, found)| found).collect()
 }
 
 /// The method and the request of an operation, without its name unless the document gives that of the method.
 fn operation<'d>(
     schemas: &mut SchemaReader<'d>,
     context: &Context<'_>,
-    found: &Found<'d>,
+    found: &FoundOperation<'d>,
 ) -> Result<(Method, RestOperation), String> {
-    let Found { verb, path, item, operation } = found;
+    let FoundOperation { verb, path, item, operation } = found;
     let verb = Verb::from_bytes(verb.as_bytes()).map_err(|_| "its verb is not valid".to_owned())?;
     if matches!(verb, Verb::TRACE | Verb::CONNECT) {
         return Err(format!("requests with the verb {verb} are not sent"));
     }
+    if path.len() > MAX_PATH {
+        return Err(format!("its path has more than {MAX_PATH} bytes"));
+    }
     let prefix = prefix(context, *item, *operation)?;
-    let declared = params::effective(schemas.sources, *item, *operation)?;
+    let declared = params::declared_params(schemas.sources, *item, *operation)?;
     let mut path = path::read(path);
     if !prefix.is_empty() {
         path.parts.insert(0, PathPart::Literal(prefix));

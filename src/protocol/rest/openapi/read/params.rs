@@ -1,6 +1,6 @@
 //! The parameters of an operation: their order, their names, and their places in a request.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value as Json, json};
 
@@ -13,8 +13,27 @@ use crate::codec::rest::{Origin, ParamTarget};
 use crate::model::interface::Param;
 use crate::protocol::discovered;
 
-/// The headers that are not parameters (OpenAPI 3.1, section "Parameter Object").
-const NO_PARAMETERS: [&str; 3] = ["accept", "content-type", "authorization"];
+/// The headers that are not parameters: those that OpenAPI excludes (3.1, section "Parameter Object"), and those that say where
+/// a message ends and how its connection is used (RFC 9110, sections 7.2, 7.6.1, 8.6 and 10.1.1). A caller must not set them.
+const NO_PARAMETERS: [&str; 15] = [
+    "accept",
+    "content-type",
+    "authorization",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+/// The largest number of parameters of an operation outside of its body.
+pub(super) const MAX_PARAMS: usize = 1000;
 /// The places of parameters, in the order of the parameters of a method.
 const PLACES: [&str; 5] = ["path", "query", "querystring", "header", "cookie"];
 
@@ -29,7 +48,7 @@ pub(super) struct PlacedParam {
 
 /// The parameters of an operation as the document has them: those of its path, and its own, which replace them. Those that are
 /// the body, or parts of it, are among them.
-pub(super) fn effective<'d>(
+pub(super) fn declared_params<'d>(
     sources: &'d Sources<'d>,
     item: Node<'d>,
     operation: Node<'d>,
@@ -44,6 +63,9 @@ pub(super) fn effective<'d>(
         }
         if seen.insert((name, place)) {
             all.push(param);
+        }
+        if all.len() > MAX_PARAMS {
+            return Err(format!("it has more than {MAX_PARAMS} parameters"));
         }
     }
     Ok(all)
@@ -116,7 +138,7 @@ fn read<'d>(
     if let (Version::Swagger2, Json::Object(members)) = (version, &mut converted) {
         members.shift_remove("description");
     }
-    let default = schema.and_then(|schema| schema.value.get("default")).cloned();
+    let default = schema.and_then(|schema| schema.value.get("default")).map(|default| schemas.copy(default));
     let origin = match place {
         "path" => Origin::Path { style, default: default.clone() },
         "query" => Origin::Query(style),
@@ -186,10 +208,13 @@ pub(super) fn of_collection(param: Node<'_>, place: &str) -> TextStyle {
 
 /// Gives parameters with the same name in several places the names `NAME_PLACE`.
 fn distinguish(params: &mut [PlacedParam]) {
-    let names: Vec<String> = params.iter().map(|param| param.param.name.clone()).collect();
-    let mut taken: HashSet<String> = names.iter().cloned().collect();
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for param in params.iter() {
+        *counts.entry(param.param.name.clone()).or_default() += 1;
+    }
+    let mut taken: HashSet<String> = counts.keys().cloned().collect();
     for param in params.iter_mut() {
-        if names.iter().filter(|name| **name == param.param.name).count() > 1 {
+        if counts.get(&param.param.name).is_some_and(|count| *count > 1) {
             rename(param, &mut taken);
         }
     }

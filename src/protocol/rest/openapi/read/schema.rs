@@ -11,11 +11,14 @@ use serde_json::{Map, Number, Value as Json, json};
 
 use super::objects;
 use super::objects::Direction;
-use super::source::{Node, Sources};
+use super::source::{Node, Sources, weight};
+use crate::model::interface::Method;
 use crate::protocol::discovered::UniqueNames;
 
 /// The largest number of JSON values in all converted schemas together.
 const VALUES: usize = 1_000_000;
+/// How deep schemas may be nested, those of combined objects included.
+const DEEPEST: usize = 200;
 /// The largest number of schemas that are looked through for members of one direction only.
 const MAX_LOOKED_AT: usize = 5_000_000;
 /// The largest compiled pattern, in bytes.
@@ -65,6 +68,8 @@ pub(super) struct SchemaReader<'d> {
     is_directed: HashMap<usize, bool>,
     /// The number of schemas that may still be looked through.
     looks_left: usize,
+    /// How many schemas enclose the one that is converted.
+    depth: usize,
 }
 
 impl<'d> SchemaReader<'d> {
@@ -78,6 +83,7 @@ impl<'d> SchemaReader<'d> {
             left: VALUES,
             is_directed: HashMap::new(),
             looks_left: MAX_LOOKED_AT,
+            depth: 0,
         }
     }
 
@@ -93,15 +99,17 @@ impl<'d> SchemaReader<'d> {
         self.left > 0
     }
 
-    /// The same schema in draft 2020-12. Reading the documents has bounded its depth.
+    /// The same schema in draft 2020-12. A schema that is nested too deep, which combined objects can be in themselves, allows any
+    /// value.
     pub(super) fn schema(&mut self, node: Node<'d>, direction: Direction) -> Json {
         let Json::Object(_) = node.value else {
             self.spend();
             return Json::Bool(node.value != &Json::Bool(false));
         };
-        if !self.spend() {
+        if !self.spend() || self.depth >= DEEPEST {
             return Json::Bool(true);
         }
+        self.depth += 1;
         let converted = match node.reference() {
             Some(target) => self.reference(node, target, direction),
             // A definition of its own, because one of the schemas may refer to it.
@@ -111,12 +119,31 @@ impl<'d> SchemaReader<'d> {
             }
             None => self.keywords(node, direction),
         };
+        self.depth -= 1;
         if is_nullable(node) { or_null(converted) } else { converted }
     }
 
     fn spend(&mut self) -> bool {
         self.left = self.left.saturating_sub(1);
         self.left > 0
+    }
+
+    /// Counts what has been copied for a method: its texts, and those of its parameters.
+    pub(super) fn spend_on(&mut self, method: &Method) {
+        let texts = std::iter::once(&method.doc).chain(method.params.iter().map(|param| &param.doc));
+        let weight: usize = texts.map(|text| 1 + text.len() / 64).sum();
+        self.left = self.left.saturating_sub(weight);
+    }
+
+    /// Whether more has been converted than the limits allow.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.left == 0
+    }
+
+    /// A copy of a value, which counts by its size; null if there is no room for it.
+    pub(super) fn copy(&mut self, value: &Json) -> Json {
+        self.left = self.left.saturating_sub(weight(value));
+        if self.left > 0 { value.clone() } else { Json::Null }
     }
 
     /// The schema of a definition. That it may be null is said where it is referred to.
@@ -143,7 +170,7 @@ impl<'d> SchemaReader<'d> {
         if beside && let Json::Object(own) = self.keywords(node, direction) {
             converted = json!({ "allOf": [converted, own] });
         }
-        annotate(&mut converted, node);
+        self.annotate(&mut converted, node);
         converted
     }
 
@@ -195,7 +222,8 @@ impl<'d> SchemaReader<'d> {
     fn keywords(&mut self, node: Node<'d>, direction: Direction) -> Json {
         let Json::Object(members) = node.value else { return Json::Bool(true) };
         let mut converted = Map::new();
-        if combines_several(node) {
+        // What stands beside a reference is combined with its target by the caller.
+        if combines_several(node) && node.reference().is_none() {
             match objects::merged(self.sources, node, direction) {
                 Some(merged) => return self.record(node, merged, direction),
                 None => self.list_of(&mut converted, "allOf", node, direction),
@@ -212,7 +240,7 @@ impl<'d> SchemaReader<'d> {
         self.types(&mut converted, node);
         bounds(&mut converted, node);
         self.without_other_direction(&mut converted, node, direction);
-        single(Json::Object(converted))
+        unwrap_single(Json::Object(converted))
     }
 
     /// A record whose members are known one by one.
@@ -230,15 +258,27 @@ impl<'d> SchemaReader<'d> {
             _ if merged.is_open => set(&mut converted, "additionalProperties", true.into()),
             _ => {}
         }
-        annotate(&mut converted, node);
+        self.annotate(&mut converted, node);
         converted
+    }
+
+    /// Adds the annotations of a schema to another form of it.
+    fn annotate(&mut self, schema: &mut Json, node: Node<'_>) {
+        for key in ["title", "description", "default"] {
+            let annotation = node.value.get(key).filter(|value| key == "default" || value.is_string());
+            if let Some(annotation) = annotation.filter(|value| value.as_str() != Some("") || key == "default") {
+                set(schema, key, self.copy(annotation));
+            }
+        }
     }
 
     fn keyword(&mut self, to: &mut Map<String, Json>, key: &str, node: Node<'d>, direction: Direction) {
         let value = match (key, node.value) {
-            ("title" | "description" | "$comment", Json::String(_)) => node.value.clone(),
-            ("default" | "const", _) => node.value.clone(),
-            ("enum", Json::Array(values)) if !values.is_empty() => Json::Array(distinct(values)),
+            ("title" | "description" | "$comment", Json::String(_)) | ("default" | "const", _) => self.copy(node.value),
+            ("enum", Json::Array(values)) if !values.is_empty() => match self.copy(node.value) {
+                Json::Array(_) => Json::Array(distinct(values)),
+                _ => return,
+            },
             ("minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties", value) => {
                 match count(value) {
                     Some(count) => count.into(),
@@ -249,9 +289,12 @@ impl<'d> SchemaReader<'d> {
                 node.value.clone()
             }
             ("uniqueItems", Json::Bool(_)) => node.value.clone(),
-            ("pattern", Json::String(pattern)) if is_pattern(pattern) => node.value.clone(),
+            ("pattern", Json::String(pattern)) if is_pattern(pattern) => self.copy(node.value),
             ("contentEncoding", Json::String(coding)) if coding.eq_ignore_ascii_case("base64") => "base64".into(),
             ("required", Json::Array(names)) => {
+                if self.copy(node.value).is_null() {
+                    return;
+                }
                 let names = distinct(names).into_iter().filter(Json::is_string).collect::<Vec<_>>();
                 if names.is_empty() {
                     return;
@@ -439,7 +482,7 @@ pub(super) fn or_null(mut schema: Json) -> Json {
 }
 
 /// A schema that only wraps one other, without the wrapping.
-fn single(schema: Json) -> Json {
+fn unwrap_single(schema: Json) -> Json {
     let Json::Object(mut members) = schema else { return schema };
     let is_only = |key: &&str| members.get(*key).and_then(Json::as_array).is_some_and(|all| all.len() == 1);
     let is_annotation = |key: &String| ["title", "description", "default", "allOf", "anyOf"].contains(&key.as_str());
@@ -458,18 +501,6 @@ fn single(schema: Json) -> Json {
             only => only.unwrap_or(Json::Bool(true)),
         },
         _ => Json::Object(members),
-    }
-}
-
-/// Adds the annotations that stand in a schema to another form of it.
-fn annotate(schema: &mut Json, node: Node<'_>) {
-    for key in ["title", "description"] {
-        if !node.text(key).is_empty() {
-            set(schema, key, node.text(key).into());
-        }
-    }
-    if let Some(default) = node.value.get("default") {
-        set(schema, "default", default.clone());
     }
 }
 

@@ -12,8 +12,10 @@ use crate::codec::{DocumentLimits, yaml};
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 
-/// How many values a document may have, and how deep they may be nested.
-const LIMITS: DocumentLimits = DocumentLimits { elements: 1_000_000, depth: 100 };
+/// How many values all documents of a description may have, and how deep they may be nested.
+pub(super) const LIMITS: DocumentLimits = DocumentLimits { elements: 1_000_000, depth: 100 };
+/// How many schemas are visited to combine objects.
+const MAX_VISITS: usize = 1_000_000;
 /// The largest number of references in a chain.
 pub(super) const HOPS: usize = 16;
 /// The members whose values are data, in which `$ref` is no reference.
@@ -32,18 +34,54 @@ pub(super) enum Version {
     V32,
 }
 
+/// Parses all documents of a description, which share the [limits](LIMITS).
+pub(super) fn parse_all(documents: &[Document<'_>]) -> Result<Vec<Json>, Fault> {
+    let mut limits = LIMITS;
+    let mut parsed = Vec::with_capacity(documents.len());
+    for document in documents {
+        let value = parse_within(*document, limits)?;
+        limits.elements = limits.elements.saturating_sub(weight(&value));
+        parsed.push(value);
+    }
+    Ok(parsed)
+}
+
 /// Parses a document: JSON if it begins like an object, otherwise YAML. Of members with the same name, the last counts.
 pub(super) fn parse(document: Document<'_>) -> Result<Json, Fault> {
+    parse_within(document, LIMITS)
+}
+
+/// How much memory a value takes, as a number of small values: each value counts, and each 64 bytes of text.
+pub(super) fn weight(value: &Json) -> usize {
+    let (mut weight, mut left) = (0_usize, vec![value]);
+    while let Some(value) = left.pop() {
+        weight = weight.saturating_add(1);
+        match value {
+            Json::String(text) => weight = weight.saturating_add(text.len() / 64),
+            Json::Array(items) => left.extend(items),
+            Json::Object(members) => {
+                for (name, value) in members {
+                    weight = weight.saturating_add(name.len() / 64);
+                    left.push(value);
+                }
+            }
+            _ => {}
+        }
+    }
+    weight
+}
+
+fn parse_within(document: Document<'_>, limits: DocumentLimits) -> Result<Json, Fault> {
     let text = document.text.strip_prefix('\u{feff}').unwrap_or(document.text);
     let parsed = match text.trim_start().starts_with('{') {
-        true => parse_json(text),
-        false => yaml::read(text, LIMITS),
+        true => parse_json(text, limits),
+        false => yaml::read(text, limits),
     };
     parsed.map_err(|fault| Fault { message: format!("{}: {}", document.location, fault.message).into(), ..fault })
 }
 
-fn parse_json(text: &str) -> Result<Json, Fault> {
-    let left = Cell::new(LIMITS.elements);
+fn parse_json(text: &str, limits: DocumentLimits) -> Result<Json, Fault> {
+    let left = Cell::new(limits.elements);
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = BoundedValue { left: &left }.deserialize(&mut reader).and_then(|read| reader.end().map(|()| read));
     read.map_err(|error| {
@@ -62,7 +100,7 @@ impl<'de> DeserializeSeed<'de> for BoundedValue<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
         let left = self.left.get().checked_sub(1);
-        let too_many = || de::Error::custom(format!("there are more than {} values", LIMITS.elements));
+        let too_many = || de::Error::custom(format!("there are more than {} values in all documents", LIMITS.elements));
         self.left.set(left.ok_or_else(too_many)?);
         deserializer.deserialize_any(self)
     }
@@ -218,7 +256,7 @@ impl<'d> Node<'d> {
         items.into_iter().flatten().map(move |value| self.at(value))
     }
 
-    /// The target of the reference that this is.
+    /// The target, if this value is a reference.
     pub(super) fn reference(self) -> Option<&'d str> {
         let members = self.value.as_object()?;
         ["$ref", "$dynamicRef", "$recursiveRef"].iter().find_map(|key| members.get(*key)?.as_str())
@@ -232,11 +270,23 @@ impl<'d> Node<'d> {
 
 /// The documents of a description.
 pub(super) struct Sources<'a> {
-    pub(super) documents: Vec<Json>,
-    pub(super) links: &'a Links,
+    documents: Vec<Json>,
+    links: &'a Links,
+    /// How many schemas may still be visited to combine objects.
+    visits: Cell<usize>,
 }
 
-impl Sources<'_> {
+impl<'a> Sources<'a> {
+    pub(super) fn new(documents: Vec<Json>, links: &'a Links) -> Sources<'a> {
+        Sources { documents, links, visits: Cell::new(MAX_VISITS) }
+    }
+
+    /// Counts a visit; `None` if there have been too many. Schemas that combine each other several times have no other end.
+    pub(super) fn visit(&self) -> Option<()> {
+        self.visits.set(self.visits.get().checked_sub(1)?);
+        Some(())
+    }
+
     /// The main document.
     pub(super) fn main(&self) -> Node<'_> {
         Node { document: 0, value: self.documents.first().unwrap_or(&Json::Null) }

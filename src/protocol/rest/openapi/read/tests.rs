@@ -394,3 +394,81 @@ fn documents_are_bounded() {
     let wide = format!("{{\"openapi\":\"3.0.0\",\"x\":[{}1]}}", "1,".repeat(1_000_001));
     assert_eq!(read(Document { location: "a", text: &wide }).unwrap_err().kind, Kind::Limit);
 }
+
+/// A document whose one operation returns the schema `A`, with these schemas.
+fn returning(schemas: Json) -> Json {
+    let schema = json!({ "$ref": "#/components/schemas/A" });
+    let operation = json!({ "responses": { "200": { "content": { "application/json": { "schema": schema } } } } });
+    with("3.0.0", "get", operation, json!({ "components": { "schemas": schemas } }))
+}
+
+#[test]
+fn schemas_that_combine_themselves_end() {
+    let own = json!({ "$ref": "#/components/schemas/A", "allOf": [{}, {}] });
+    described(&returning(json!({ "A": { "type": "object", "properties": { "x": own } } })));
+    // Each level has the next one twice: 2^31 schemas.
+    let next = |at: usize| json!({ "$ref": format!("#/components/schemas/L{}", at + 1) });
+    let levels = (0..31).map(|at| (format!("L{at}"), json!({ "allOf": [next(at), next(at)] })));
+    let mut schemas: serde_json::Map<String, Json> = levels.collect();
+    schemas.insert("L31".into(), json!({ "type": "object", "properties": { "x": {} } }));
+    schemas.insert("A".into(), json!({ "$ref": "#/components/schemas/L0" }));
+    described(&returning(schemas.into()));
+}
+
+#[test]
+fn what_operations_share_counts_for_each_of_them() {
+    let text = "x".repeat(1 << 20);
+    let shared =
+        json!({ "name": "q", "in": "query", "description": text, "schema": { "type": "string", "default": text } });
+    let operation = json!({ "get": { "parameters": [{ "$ref": "#/components/parameters/Q" }] } });
+    let paths: serde_json::Map<String, Json> = (0..2000).map(|at| (format!("/p{at}"), operation.clone())).collect();
+    let document = json!({ "openapi": "3.0.0", "paths": paths, "components": { "parameters": { "Q": shared } } });
+    let fault = read(Document { location: "a", text: &document.to_string() }).unwrap_err();
+    assert_eq!(fault.kind, Kind::Limit, "{fault}");
+}
+
+#[test]
+fn all_documents_together_are_bounded() {
+    let wide = format!("{{\"x\":[{}1]}}", "1,".repeat(400_000));
+    let main = r#"{ "openapi": "3.0.0", "paths": { "/x": { "get": {} } } }"#;
+    let document = |location, text| Document { location, text };
+    let two = [document("main", main), document("a", &wide), document("b", &wide)];
+    assert_eq!(read_linked(&two, &Links::new()).unwrap().interface.methods.len(), 1);
+    let three = [document("main", main), document("a", &wide), document("b", &wide), document("c", &wide)];
+    assert_eq!(read_linked(&three, &Links::new()).unwrap_err().kind, Kind::Limit);
+}
+
+#[test]
+fn a_caller_cannot_set_the_headers_of_a_connection() {
+    let header = |name: &str| json!({ "name": name, "in": "header", "schema": { "type": "string" } });
+    let names = ["Content-Length", "transfer-encoding", "Connection", "Host", "X-Own", "TE", "Upgrade", "Expect"];
+    let operation = json!({ "parameters": names.map(header) });
+    let read = described(&with("3.0.0", "get", operation, json!({})));
+    assert_eq!(params(&read).into_iter().map(|(name, ..)| name).collect::<Vec<_>>(), ["X-Own"]);
+}
+
+#[test]
+fn an_operation_has_a_bounded_number_of_parameters() {
+    let params: Vec<Json> = (0..1001).map(|at| json!({ "name": format!("q{at}"), "in": "query" })).collect();
+    let document =
+        json!({ "openapi": "3.0.0", "paths": { "/a": { "get": { "parameters": params } }, "/b": { "get": {} } } });
+    let read = described(&document);
+    assert_eq!(read.interface.methods.len(), 1);
+    assert_eq!(read.left_out[0].reason, "it has more than 1000 parameters");
+}
+
+#[test]
+fn a_method_of_another_croupier_has_one_operation() {
+    let own = |id: &str| json!({ "x-method": "spin", "operationId": id });
+    let paths = json!({
+        "/spin": { "get": own("a"), "post": own("b") },
+        "/route": { "post": own("c") },
+        "/other": { "get": { "operationId": "spin" } },
+    });
+    let read = described(&json!({ "openapi": "3.1.0", "paths": paths }));
+    let mut names: Vec<_> = read.interface.methods.iter().map(|method| method.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["get_other", "spin"]);
+    let spin = read.binding.operations.iter().find(|operation| operation.method == "spin").unwrap();
+    assert_eq!((spin.verb.as_str(), &spin.path[0]), ("POST", &crate::codec::rest::PathPart::Literal("/spin".into())));
+}
