@@ -34,6 +34,8 @@
 pub mod json;
 #[cfg(feature = "server")]
 pub mod jws;
+#[cfg(feature = "client")]
+pub(crate) mod media;
 #[cfg(feature = "server")]
 pub(crate) mod portions;
 #[cfg(feature = "client")]

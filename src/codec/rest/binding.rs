@@ -50,12 +50,12 @@ pub struct ParamTarget {
     /// Its name in the request.
     pub name: String,
     /// Where it is.
-    pub origin: Origin,
+    pub place: ParamPlace,
 }
 
 /// Where a parameter is in a request.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Origin {
+pub enum ParamPlace {
     /// In the path. `default` is the value if it is not given.
     Path {
         /// How it is written.

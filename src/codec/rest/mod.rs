@@ -18,5 +18,5 @@ pub mod multipart;
 pub mod text;
 
 pub use binding::{
-    BodyContent, BodyForm, MemberForm, Origin, ParamTarget, PathPart, RestBinding, RestOperation, ResultForm,
+    BodyContent, BodyForm, MemberForm, ParamPlace, ParamTarget, PathPart, RestBinding, RestOperation, ResultForm,
 };

@@ -6,6 +6,7 @@ use memchr::memmem;
 
 use super::MemberForm;
 use super::text::{json, plain};
+use crate::codec::media::is_json;
 use crate::model::fault::Fault;
 use crate::model::value::Value;
 
@@ -21,15 +22,22 @@ struct Part {
 
 impl Parts {
     /// Adds the parts of a member: one for each item of a list. Texts are of the type `text/plain`, bytes of the type
-    /// `application/octet-stream`, and what has parts itself is JSON, unless `form` says otherwise. Nil is left out.
+    /// `application/octet-stream`, and what has parts itself is JSON, unless `form` says otherwise. Nil is left out. A style does
+    /// not count for bytes.
     ///
     /// # Errors
     /// `BadParams` if the value cannot be written.
     pub fn add(&mut self, name: &str, value: &Value, form: &MemberForm) -> Result<(), Fault> {
-        match value {
-            Value::Nil => Ok(()),
-            Value::Array(items) => items.iter().try_for_each(|item| self.add_one(name, item, form)),
-            value => self.add_one(name, value, form),
+        match (form, value) {
+            (_, Value::Nil) => Ok(()),
+            (MemberForm::Styled(style), value) if !has_bytes(value) => {
+                for (name, text) in style.write_parts(name, value)? {
+                    self.add_one(&name, &Value::Text(text), &MemberForm::Plain)?;
+                }
+                Ok(())
+            }
+            (_, Value::Array(items)) => items.iter().try_for_each(|item| self.add_one(name, item, form)),
+            (_, value) => self.add_one(name, value, form),
         }
     }
 
@@ -83,10 +91,12 @@ impl Parts {
     }
 }
 
-/// Whether a media type is that of JSON, or of a format that is JSON.
-pub(crate) fn is_json(media: &str) -> bool {
-    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    media == "application/json" || media == "text/json" || media.ends_with("+json")
+fn has_bytes(value: &Value) -> bool {
+    match value {
+        Value::Binary(_) => true,
+        Value::Array(items) => items.iter().any(|item| matches!(item, Value::Binary(_))),
+        _ => false,
+    }
 }
 
 /// A name between quotes, as HTML forms write it (RFC 7578, section 4.2).
@@ -97,6 +107,27 @@ fn quoted(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::rest::text::{Style, TextStyle};
+
+    #[test]
+    fn a_style_says_what_the_parts_are() {
+        let list = Value::Array(vec![Value::Text("a b".into()), Value::Int(2)]);
+        let record = Value::Struct(vec![("x".into(), list.clone())]);
+        let bytes = Value::Array(vec![Value::Binary(vec![7])]);
+        let style = |style, explode| MemberForm::Styled(TextStyle { style, explode, allow_reserved: false });
+        let mut parts = Parts::default();
+        parts.add("n", &list, &style(Style::Form, false)).unwrap();
+        parts.add("n", &list, &style(Style::Form, true)).unwrap();
+        parts.add("n", &list, &style(Style::PipeDelimited, false)).unwrap();
+        parts.add("n", &record, &style(Style::DeepObject, true)).unwrap();
+        parts.add("n", &bytes, &style(Style::Form, false)).unwrap();
+        let written: Vec<(&str, &[u8])> =
+            parts.0.iter().map(|part| (part.head.split('"').nth(1).unwrap(), part.content.as_slice())).collect();
+        let (joined, a, two) = (b"a b,2".as_slice(), b"a b".as_slice(), b"2".as_slice());
+        let expected =
+            [("n", joined), ("n", a), ("n", two), ("n", b"a b|2"), ("n[x]", a), ("n[x]", two), ("n", b"\x07")];
+        assert_eq!(written, expected);
+    }
 
     #[test]
     fn parts_have_names_types_and_exact_bytes() {

@@ -79,7 +79,12 @@ pub enum Place {
     Header,
     /// In a cookie.
     Cookie,
+    /// In the parts of a form, where nothing is encoded.
+    Parts,
 }
+
+/// A name and a value. In a path and in a header only the value is written.
+type Pair = (String, String);
 
 impl TextStyle {
     /// The default style in a query.
@@ -95,8 +100,15 @@ impl TextStyle {
     /// # Errors
     /// `BadParams` if the value cannot be written as text.
     pub fn write(self, place: Place, name: &str, value: &Value) -> Result<Vec<String>, Fault> {
-        let writer = TextWriter { style: self, place, name };
-        writer.write(value)
+        TextWriter { style: self, place, name }.write(value)
+    }
+
+    /// The parts of a form for a value, each with its name and its text. Nil, empty lists and empty structs have none.
+    ///
+    /// # Errors
+    /// `BadParams` if the value cannot be written as text.
+    pub(super) fn write_parts(self, name: &str, value: &Value) -> Result<Vec<(String, String)>, Fault> {
+        TextWriter { style: self, place: Place::Parts, name }.pairs(value)
     }
 }
 
@@ -108,7 +120,11 @@ struct TextWriter<'a> {
 
 impl TextWriter<'_> {
     fn write(&self, value: &Value) -> Result<Vec<String>, Fault> {
-        let pairs = self.pairs(value)?;
+        let pairs = self.pairs(value)?.into_iter().map(|(name, value)| match self.place {
+            Place::Query | Place::Cookie | Place::Parts => format!("{name}={value}"),
+            Place::Path | Place::Header => value,
+        });
+        let pairs: Vec<String> = pairs.collect();
         // Such a text would be several cookies (RFC 6265, section 4.2.1).
         if self.place == Place::Cookie && pairs.iter().any(|pair| pair.contains(';')) {
             return Err(Fault::bad_params("a cookie cannot have a `;`"));
@@ -116,18 +132,18 @@ impl TextWriter<'_> {
         Ok(pairs)
     }
 
-    fn pairs(&self, value: &Value) -> Result<Vec<String>, Fault> {
+    fn pairs(&self, value: &Value) -> Result<Vec<Pair>, Fault> {
         match (self.style.style, value) {
             (_, Value::Nil) => Ok(Vec::new()),
             (Style::Json, value) => Ok(vec![self.named(&self.encoded(&json(value)?))]),
             (Style::DeepObject, value @ (Value::Struct(_) | Value::Array(_))) => {
                 let mut pairs = Vec::new();
-                self.deep(&mut pairs, self.name, value)?;
+                self.nested(&mut pairs, self.name, value)?;
                 Ok(pairs)
             }
             (_, Value::Array(items)) => {
                 let items: Vec<String> = items.iter().map(|item| self.item(item)).collect::<Result<_, _>>()?;
-                Ok(if items.is_empty() { items } else { self.list(items) })
+                Ok(if items.is_empty() { Vec::new() } else { self.list(items) })
             }
             (_, Value::Struct(members)) => {
                 let pair = |(name, value): &(String, Value)| Ok((self.encoded(name), self.item(value)?));
@@ -146,7 +162,7 @@ impl TextWriter<'_> {
 
     fn encoded(&self, text: &str) -> String {
         match self.place {
-            Place::Header => text.to_owned(),
+            Place::Header | Place::Parts => text.to_owned(),
             Place::Cookie if self.style.style == Style::Cookie => text.to_owned(),
             Place::Query if self.style.allow_reserved => {
                 // A percent sign that is not that of a triple is encoded too.
@@ -156,32 +172,43 @@ impl TextWriter<'_> {
         }
     }
 
-    /// `name=value` in a query or cookie; the value alone in a path or header.
-    fn named(&self, value: &str) -> String {
+    fn encoded_name(&self, name: &str) -> String {
         match self.place {
-            Place::Query => format!("{}={value}", percent_encoded(self.name)),
-            Place::Cookie => format!("{}={value}", self.name),
-            Place::Path | Place::Header => value.to_owned(),
+            Place::Query => percent_encoded(name),
+            Place::Path | Place::Header | Place::Cookie | Place::Parts => name.to_owned(),
         }
     }
 
-    fn scalar(&self, value: &str) -> String {
+    /// A value with the name, as far as values have names in this place.
+    fn named(&self, value: &str) -> Pair {
+        (self.encoded_name(self.name), value.to_owned())
+    }
+
+    fn scalar(&self, value: &str) -> Pair {
         match self.style.style {
-            Style::Label => format!(".{value}"),
-            Style::Matrix if value.is_empty() => format!(";{}", percent_encoded(self.name)),
-            Style::Matrix => format!(";{}={value}", percent_encoded(self.name)),
+            Style::Label | Style::Matrix => (String::new(), self.prefixed(value)),
             _ => self.named(value),
         }
     }
 
-    fn list(&self, items: Vec<String>) -> Vec<String> {
-        let explode = self.style.explode;
+    /// A value in the path, with its label or with its name.
+    fn prefixed(&self, value: &str) -> String {
         match self.style.style {
-            Style::Label => vec![format!(".{}", items.join(if explode { "." } else { "," }))],
-            Style::Matrix if explode => vec![items.iter().map(|item| self.scalar(item)).collect()],
-            Style::Matrix => vec![self.scalar(&items.join(","))],
+            Style::Matrix if value.is_empty() => format!(";{}", percent_encoded(self.name)),
+            Style::Matrix => format!(";{}={value}", percent_encoded(self.name)),
+            _ => format!(".{value}"),
+        }
+    }
+
+    fn list(&self, items: Vec<String>) -> Vec<Pair> {
+        let explode = self.style.explode;
+        let in_path = |text: String| vec![(String::new(), text)];
+        match self.style.style {
+            Style::Label => in_path(format!(".{}", items.join(if explode { "." } else { "," }))),
+            Style::Matrix if explode => in_path(items.iter().map(|item| self.prefixed(item)).collect()),
+            Style::Matrix => in_path(self.prefixed(&items.join(","))),
             Style::Form | Style::Cookie | Style::SpaceDelimited | Style::PipeDelimited | Style::TabDelimited
-                if explode && matches!(self.place, Place::Query | Place::Cookie) =>
+                if explode && matches!(self.place, Place::Query | Place::Cookie | Place::Parts) =>
             {
                 items.iter().map(|item| self.named(item)).collect()
             }
@@ -189,8 +216,9 @@ impl TextWriter<'_> {
         }
     }
 
-    fn members(&self, pairs: Vec<(String, String)>) -> Vec<String> {
+    fn members(&self, pairs: Vec<Pair>) -> Vec<Pair> {
         let explode = self.style.explode;
+        let in_path = |text: String| vec![(String::new(), text)];
         let equal = |delimiter: &str| -> String {
             pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(delimiter)
         };
@@ -198,20 +226,18 @@ impl TextWriter<'_> {
             pairs.iter().flat_map(|(name, value)| [name.as_str(), value]).collect::<Vec<_>>().join(delimiter)
         };
         match self.style.style {
-            Style::Label if explode => vec![format!(".{}", equal("."))],
-            Style::Label => vec![format!(".{}", flat(","))],
-            Style::Matrix if explode => vec![format!(";{}", equal(";"))],
-            Style::Matrix => vec![self.scalar(&flat(","))],
-            Style::Simple if explode => vec![equal(",")],
-            Style::Form | Style::Cookie if explode => {
-                pairs.iter().map(|(name, value)| format!("{name}={value}")).collect()
-            }
+            Style::Label if explode => in_path(format!(".{}", equal("."))),
+            Style::Label => in_path(format!(".{}", flat(","))),
+            Style::Matrix if explode => in_path(format!(";{}", equal(";"))),
+            Style::Matrix => in_path(self.prefixed(&flat(","))),
+            Style::Simple if explode => vec![self.named(&equal(","))],
+            Style::Form | Style::Cookie if explode => pairs,
             _ => vec![self.named(&flat(self.delimiter()))],
         }
     }
 
     fn delimiter(&self) -> &'static str {
-        let encoded = self.place != Place::Header;
+        let encoded = !matches!(self.place, Place::Header | Place::Parts);
         match self.style.style {
             Style::SpaceDelimited if encoded => "%20",
             Style::SpaceDelimited => " ",
@@ -225,20 +251,20 @@ impl TextWriter<'_> {
 
     /// The pairs of a struct at any depth. The specification defines one level; servers agree on `a[b][c]` for more, and a name
     /// is repeated for each item of a list. The depth of a value is bounded by its reader.
-    fn deep(&self, pairs: &mut Vec<String>, name: &str, value: &Value) -> Result<(), Fault> {
+    fn nested(&self, pairs: &mut Vec<Pair>, name: &str, value: &Value) -> Result<(), Fault> {
         match value {
             Value::Nil => {}
             Value::Struct(members) => {
                 for (member, value) in members {
-                    self.deep(pairs, &format!("{name}[{member}]"), value)?;
+                    self.nested(pairs, &format!("{name}[{member}]"), value)?;
                 }
             }
             Value::Array(items) => {
                 for item in items {
-                    self.deep(pairs, name, item)?;
+                    self.nested(pairs, name, item)?;
                 }
             }
-            value => pairs.push(format!("{}={}", percent_encoded(name), self.item(value)?)),
+            value => pairs.push((self.encoded_name(name), self.item(value)?)),
         }
         Ok(())
     }

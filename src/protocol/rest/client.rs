@@ -11,10 +11,11 @@ use serde_json::value::RawValue;
 use super::error_body;
 use crate::codec::DocumentLimits;
 use crate::codec::json::{TypedJson, check, not_well_formed};
-use crate::codec::rest::multipart::{Parts, is_json};
+use crate::codec::media::{essence, is_json, is_json_lines, is_text};
+use crate::codec::rest::multipart::Parts;
 use crate::codec::rest::text::{Place, TextStyle, json, plain};
 use crate::codec::rest::{
-    BodyContent, BodyForm, MemberForm, Origin, PathPart, RestBinding, RestOperation, ResultForm, form,
+    BodyContent, BodyForm, MemberForm, ParamPlace, PathPart, RestBinding, RestOperation, ResultForm, form,
 };
 use crate::http::media_type;
 use crate::model::fault::{Fault, Kind};
@@ -54,8 +55,8 @@ impl RestCodec {
         let mut written = WrittenRequest::default();
         let mut members = Vec::new();
         for (at, value) in values.into_iter().enumerate() {
-            let (field, place) = (known.method.params.get(at), operation.params.get(at));
-            let Some(place) = place else {
+            let (field, param) = (known.method.params.get(at), operation.params.get(at));
+            let Some(param) = param else {
                 if value.is_some() {
                     return Err(no_place(field));
                 }
@@ -67,12 +68,24 @@ impl RestCodec {
                     .of_parameter(field.name.as_str()),
                 None => fault,
             };
-            match &place.origin {
-                Origin::Member(form) => members.extend(value.map(|value| (place.name.as_str(), form, value))),
-                Origin::Body => written.body = value,
-                origin => written.place(&place.name, origin, value).map_err(about)?,
-            }
-            written.path_values.push(written.path_value.take());
+            let in_path = match &param.place {
+                ParamPlace::Member(form) => {
+                    members.extend(value.map(|value| (param.name.as_str(), form, value)));
+                    None
+                }
+                ParamPlace::Body => {
+                    written.body = value;
+                    None
+                }
+                ParamPlace::Path { style, default } => {
+                    Some(path_text(&param.name, *style, value, default.as_ref()).map_err(about)?)
+                }
+                place => {
+                    written.place(&param.name, place, value).map_err(about)?;
+                    None
+                }
+            };
+            written.path_texts.push(in_path);
         }
         written.into_request(&self.binding, operation, members)
     }
@@ -125,7 +138,7 @@ impl RestCodec {
     fn content(&self, operation: &RestOperation, response: &Response<Bytes>) -> Result<Value, Fault> {
         let body = response.body();
         let media = media_type::media_type(response.headers()).to_ascii_lowercase();
-        let is_declared = || operation.accept.split(',').any(|declared| is_same_type(declared, &media));
+        let is_declared = || operation.accept.split(',').any(|declared| essence(declared) == media);
         match (operation.result, media.as_str()) {
             (ResultForm::Bytes, _) => Ok(Value::Binary(body.to_vec())),
             (_, media) if is_json(media) => self.json(body),
@@ -163,11 +176,6 @@ fn has_end(response: &Response<Bytes>) -> bool {
         || response.version() > Version::HTTP_11
 }
 
-/// Whether an element of `Accept` is this media type.
-fn is_same_type(declared: &str, media: &str) -> bool {
-    declared.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media)
-}
-
 fn read_json(text: &str) -> Result<Value, Fault> {
     let raw: &RawValue = serde_json::from_str(text).map_err(not_well_formed)?;
     Value::deserialize(TypedJson(raw)).map_err(|error| Fault::new(Kind::Structure, error.to_string()))
@@ -188,33 +196,6 @@ fn text(response: &Response<Bytes>) -> Result<Value, Fault> {
     }
 }
 
-fn is_json_lines(media: &str) -> bool {
-    matches!(
-        media,
-        "application/x-ndjson"
-            | "application/ndjson"
-            | "application/jsonl"
-            | "application/jsonlines"
-            | "application/x-jsonlines"
-            | "application/json-seq"
-    )
-}
-
-fn is_text(media: &str) -> bool {
-    media.starts_with("text/")
-        || media.ends_with("+xml")
-        || media.ends_with("+yaml")
-        || matches!(
-            media,
-            "application/xml"
-                | "application/yaml"
-                | "application/x-yaml"
-                | "application/javascript"
-                | "application/x-www-form-urlencoded"
-                | "application/graphql"
-        )
-}
-
 /// Whether nil leaves the argument out: its type has no nil, and the parameter is optional.
 fn means_absent(value: &Value, field: Option<&Field>) -> bool {
     *value == Value::Nil && field.is_some_and(|field| !field.required && !field.shape.may_be_nil())
@@ -233,10 +214,8 @@ fn no_place(field: Option<&Field>) -> Fault {
 /// The parts of a request, as far as they are written.
 #[derive(Default)]
 struct WrittenRequest {
-    /// The text of each parameter, if that is in the path.
-    path_values: Vec<Option<String>>,
-    /// The text of the parameter that has been placed last, if that is in the path.
-    path_value: Option<String>,
+    /// For each parameter its text, if it is in the path.
+    path_texts: Vec<Option<String>>,
     query: Vec<String>,
     cookies: Vec<String>,
     headers: HeaderMap,
@@ -248,45 +227,25 @@ struct WrittenRequest {
 type Member<'o> = (&'o str, &'o MemberForm, Value);
 
 impl WrittenRequest {
-    fn place(&mut self, name: &str, origin: &Origin, value: Option<Value>) -> Result<(), Fault> {
-        if let Origin::Path { style, default } = origin {
-            return self.place_in_path(name, *style, value, default.as_ref());
-        }
+    /// Places an argument in the query or in the head.
+    fn place(&mut self, name: &str, place: &ParamPlace, value: Option<Value>) -> Result<(), Fault> {
         let Some(value) = value else { return Ok(()) };
-        match origin {
-            Origin::Query(style) => self.query.extend(style.write(Place::Query, name, &value)?),
-            Origin::QueryString(style) => {
+        match place {
+            ParamPlace::Query(style) => self.query.extend(style.write(Place::Query, name, &value)?),
+            ParamPlace::QueryString(style) => {
                 let texts = style.write(Place::Query, "", &value)?;
                 self.query.extend(texts.into_iter().map(|text| text.strip_prefix('=').unwrap_or(&text).to_owned()));
             }
-            Origin::Header(style) => {
+            ParamPlace::Header(style) => {
                 for text in style.write(Place::Header, name, &value)? {
                     let name = HeaderName::from_bytes(name.as_bytes());
                     let name = name.map_err(|_| Fault::bad_params("its name cannot be that of a header"))?;
                     self.headers.append(name, header_value(&text)?);
                 }
             }
-            Origin::Cookie(style) => self.cookies.extend(style.write(Place::Cookie, name, &value)?),
-            Origin::Path { .. } | Origin::Member(_) | Origin::Body => {}
+            ParamPlace::Cookie(style) => self.cookies.extend(style.write(Place::Cookie, name, &value)?),
+            ParamPlace::Path { .. } | ParamPlace::Member(_) | ParamPlace::Body => {}
         }
-        Ok(())
-    }
-
-    fn place_in_path(
-        &mut self,
-        name: &str,
-        style: TextStyle,
-        value: Option<Value>,
-        default: Option<&serde_json::Value>,
-    ) -> Result<(), Fault> {
-        let default = || default.and_then(|default| serde_json::from_value::<Value>(default.clone()).ok());
-        let missing = || Fault::bad_params("it is in the path, and needs a value");
-        let value = value.or_else(default).ok_or_else(missing)?;
-        let text = style.write(Place::Path, name, &value)?.concat();
-        if text.is_empty() {
-            return Err(Fault::bad_params("it is in the path, and must not be empty"));
-        }
-        self.path_value = Some(text);
         Ok(())
     }
 
@@ -329,7 +288,7 @@ impl WrittenRequest {
             match part {
                 PathPart::Literal(text) => path.push_str(text),
                 PathPart::Param(at) => {
-                    path.push_str(self.path_values.get(*at).and_then(Option::as_deref).unwrap_or_default())
+                    path.push_str(self.path_texts.get(*at).and_then(Option::as_deref).unwrap_or_default())
                 }
             }
         }
@@ -345,6 +304,23 @@ impl WrittenRequest {
         }
         path.parse().map_err(|error| Fault::bad_params(format!("the arguments cannot be written as a URL: {error}")))
     }
+}
+
+/// The text of an argument in the path.
+fn path_text(
+    name: &str,
+    style: TextStyle,
+    value: Option<Value>,
+    default: Option<&serde_json::Value>,
+) -> Result<String, Fault> {
+    let default = || default.and_then(|default| serde_json::from_value::<Value>(default.clone()).ok());
+    let missing = || Fault::bad_params("it is in the path, and needs a value");
+    let value = value.or_else(default).ok_or_else(missing)?;
+    let text = style.write(Place::Path, name, &value)?.concat();
+    if text.is_empty() {
+        return Err(Fault::bad_params("it is in the path, and must not be empty"));
+    }
+    Ok(text)
 }
 
 /// A header with this text, in UTF-8.
@@ -425,8 +401,8 @@ mod tests {
         }
     }
 
-    fn target(name: &str, origin: Origin) -> ParamTarget {
-        ParamTarget { name: name.into(), origin }
+    fn target(name: &str, place: ParamPlace) -> ParamTarget {
+        ParamTarget { name: name.into(), place }
     }
 
     /// A method with so many optional parameters of any type.
@@ -461,15 +437,15 @@ mod tests {
 
     #[test]
     fn each_argument_has_its_place_and_nil_has_none() {
-        let path = Origin::Path { style: TextStyle::SIMPLE, default: None };
+        let path = ParamPlace::Path { style: TextStyle::SIMPLE, default: None };
         let cookie = TextStyle { style: Style::Cookie, ..TextStyle::FORM };
         let params = || {
             vec![
                 target("id", path.clone()),
-                target("q", Origin::Query(TextStyle::FORM)),
-                target("X-A", Origin::Header(TextStyle::SIMPLE)),
-                target("c", Origin::Cookie(cookie)),
-                target("d", Origin::Cookie(TextStyle::FORM)),
+                target("q", ParamPlace::Query(TextStyle::FORM)),
+                target("X-A", ParamPlace::Header(TextStyle::SIMPLE)),
+                target("c", ParamPlace::Cookie(cookie)),
+                target("d", ParamPlace::Cookie(TextStyle::FORM)),
             ]
         };
         let list = Value::Array(vec![text("a b"), Value::Int(2)]);
@@ -486,7 +462,7 @@ mod tests {
     #[test]
     fn a_value_cannot_be_several_cookies() {
         let cookie = TextStyle { style: Style::Cookie, ..TextStyle::FORM };
-        let operation = operation(vec![target("c", Origin::Cookie(cookie))], ResultForm::Json);
+        let operation = operation(vec![target("c", ParamPlace::Cookie(cookie))], ResultForm::Json);
         let fault = encoded(operation, vec![text("1; admin=1")]).unwrap_err();
         assert_eq!(fault.kind, Kind::BadParams, "{fault}");
     }
@@ -495,7 +471,7 @@ mod tests {
     fn a_variable_of_the_path_has_a_value_or_its_default() {
         let style = TextStyle::SIMPLE;
         let with = |default: Option<serde_json::Value>| {
-            operation(vec![target("id", Origin::Path { style, default })], ResultForm::Json)
+            operation(vec![target("id", ParamPlace::Path { style, default })], ResultForm::Json)
         };
         let request = encoded(with(Some(serde_json::json!(7))), Vec::new()).unwrap();
         assert_eq!(request.uri().path(), "/x/7");
@@ -503,7 +479,8 @@ mod tests {
             assert_eq!(encoded(with(None), value.clone()).unwrap_err().kind, Kind::BadParams, "{value:?}");
         }
         assert_eq!(encoded(with(None), vec![text("...")]).unwrap().uri().path(), "/x/...");
-        let line_end = vec![target("X-A", Origin::Header(style)), target("id", Origin::Path { style, default: None })];
+        let line_end =
+            vec![target("X-A", ParamPlace::Header(style)), target("id", ParamPlace::Path { style, default: None })];
         assert!(encoded(operation(line_end, ResultForm::Json), vec![text("a\nb"), text("c")]).is_err());
     }
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::codec::DocumentLimits;
 use crate::codec::json::check;
-use crate::codec::rest::multipart::is_json;
+use crate::codec::media::is_json;
 use crate::http::media_type;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::shorten;

@@ -27,7 +27,7 @@ pub(super) struct LinkedDocuments {
 }
 
 /// Where the first document of a description is.
-pub(super) enum FirstDocuments<'a> {
+pub(super) enum RootDocuments<'a> {
     /// A document of the server: its path and its text.
     OfServer(String, String),
     /// Files, of which the first is the main one.
@@ -40,12 +40,12 @@ pub(super) enum FirstDocuments<'a> {
 /// `Limit` if there are too many; otherwise if the first cannot be read, or if the server cannot be reached.
 pub(super) async fn fetch_all(
     client: &DiscoveryClient<'_>,
-    first: FirstDocuments<'_>,
+    first: RootDocuments<'_>,
     find: FindReferences,
 ) -> Result<LinkedDocuments, Fault> {
     let mut loaded = match first {
-        FirstDocuments::Files(files) => LoadedDocuments::of_files(files, find)?,
-        FirstDocuments::OfServer(path, text) => {
+        RootDocuments::Files(files) => LoadedDocuments::of_files(files, find)?,
+        RootDocuments::OfServer(path, text) => {
             let mut loaded = LoadedDocuments::new(find);
             loaded.add(DocumentLocation::Path(path), text)??;
             loaded

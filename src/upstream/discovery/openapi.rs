@@ -2,7 +2,7 @@
 
 use super::client::{DiscoveryClient, DiscoveryError};
 use super::documents;
-use super::documents::{FirstDocuments, LinkedDocuments};
+use super::documents::{LinkedDocuments, RootDocuments};
 use crate::model::fault::Fault;
 use crate::protocol::rest::openapi::read as openapi;
 use crate::protocol::rest::openapi::read::{Document, OpenApiDescription};
@@ -73,7 +73,7 @@ pub(super) async fn fetch_usual(client: &DiscoveryClient<'_>) -> Result<FetchedO
     let mut first = None;
     for (path, is_of_host) in places {
         let fetched = fetch(client, &path).await.and_then(|fetched| match is_of_host {
-            true => about(fetched, own),
+            true => check_base_path(fetched, own),
             false => Ok(fetched),
         });
         match fetched {
@@ -91,7 +91,7 @@ pub(super) async fn fetch_usual(client: &DiscoveryClient<'_>) -> Result<FetchedO
 }
 
 /// The document, if it is about the service at this path.
-fn about(fetched: FetchedOpenApi, path: &str) -> Result<FetchedOpenApi, DiscoveryError> {
+fn check_base_path(fetched: FetchedOpenApi, path: &str) -> Result<FetchedOpenApi, DiscoveryError> {
     let base = openapi::base_path(Document { location: &fetched.location, text: &fetched.text });
     match base.is_ok_and(|base| base == path) {
         true => Ok(fetched),
@@ -108,7 +108,7 @@ pub(super) async fn describe(
     location: String,
     text: String,
 ) -> Result<ReadOpenApi, Fault> {
-    read(documents::fetch_all(client, FirstDocuments::OfServer(location, text), references).await?)
+    read(documents::fetch_all(client, RootDocuments::OfServer(location, text), references).await?)
 }
 
 /// Reads the description in these files, the first of which is the main document.
@@ -120,7 +120,7 @@ pub(super) async fn describe_files(
     client: &DiscoveryClient<'_>,
     files: &[DescriptionFile],
 ) -> Result<ReadOpenApi, Fault> {
-    read(documents::fetch_all(client, FirstDocuments::Files(files), references).await?)
+    read(documents::fetch_all(client, RootDocuments::Files(files), references).await?)
 }
 
 /// Reads the description in these files, as [`describe_files`] does, without documents of the server.

@@ -2,7 +2,7 @@
 
 use super::client::{DiscoveryClient, DiscoveryError};
 use super::documents;
-use super::documents::{FirstDocuments, LinkedDocuments};
+use super::documents::{LinkedDocuments, RootDocuments};
 use crate::model::fault::Fault;
 use crate::protocol::soap::wsdl::read as wsdl;
 use crate::protocol::soap::wsdl::read::{Document, WsdlDescription, WsdlOptions};
@@ -83,7 +83,7 @@ pub(super) async fn describe(
     text: String,
     options: WsdlOptions<'_>,
 ) -> Result<ReadDescription, Fault> {
-    read(documents::fetch_all(client, FirstDocuments::OfServer(location, text), imports).await?, options)
+    read(documents::fetch_all(client, RootDocuments::OfServer(location, text), imports).await?, options)
 }
 
 /// Reads the description in these files, the first of which is the WSDL document.
@@ -96,7 +96,7 @@ pub(super) async fn describe_files(
     files: &[DescriptionFile],
     options: WsdlOptions<'_>,
 ) -> Result<ReadDescription, Fault> {
-    read(documents::fetch_all(client, FirstDocuments::Files(files), imports).await?, options)
+    read(documents::fetch_all(client, RootDocuments::Files(files), imports).await?, options)
 }
 
 /// The imports of a document of a description, as written.

@@ -6,11 +6,11 @@ use serde_json::{Value as Json, json};
 
 use super::objects;
 use super::objects::Direction;
-use super::params::{PlacedParam, named_style, of_collection, rename};
+use super::params::{PlacedParam, collection_style, named_style, rename};
 use super::schema::SchemaReader;
 use super::source::{Node, Sources, Version};
-use crate::codec::rest::multipart::is_json;
-use crate::codec::rest::{BodyContent, BodyForm, MemberForm, Origin, ParamTarget};
+use crate::codec::media::{essence, is_json};
+use crate::codec::rest::{BodyContent, BodyForm, MemberForm, ParamPlace, ParamTarget};
 use crate::model::interface::Param;
 use crate::protocol::discovered;
 
@@ -79,9 +79,8 @@ pub(super) fn read<'d>(
 
 /// The media type that is used among several. JSON comes first, and a form of files before a form without.
 fn choose<'d>(types: impl Iterator<Item = (&'d str, bool)> + Clone) -> Option<&'d str> {
-    let bare = |media: &str| media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_patch = |media: &str| matches!(media, "application/json-patch+json" | "application/merge-patch+json");
-    let rank = |(media, has_file): (&str, bool)| match bare(media).as_str() {
+    let rank = |(media, has_file): (&str, bool)| match essence(media).as_str() {
         "application/json" => Some(0),
         "*/*" | "application/*" => Some(2),
         MULTIPART if has_file => Some(3),
@@ -117,7 +116,7 @@ fn is_binary(schema: Node<'_>) -> bool {
 }
 
 fn convert<'d>(schemas: &mut SchemaReader<'d>, declared: &DeclaredBody<'d>) -> ReadBody {
-    let bare = declared.media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let bare = essence(declared.media);
     let content = match bare.as_str() {
         FORM => BodyContent::Form,
         MULTIPART => BodyContent::Multipart,
@@ -180,8 +179,8 @@ fn member<'d>(
     let doc = converted.get("description").and_then(Json::as_str).unwrap_or_default().trim().to_owned();
     let param =
         Param { name: name.to_owned(), doc, schema: discovered::schema(converted), required: required && !has_default };
-    let target = ParamTarget { name: name.to_owned(), origin: Origin::Member(form) };
-    PlacedParam { param, target, place: WHOLE }
+    let target = ParamTarget { name: name.to_owned(), place: ParamPlace::Member(form) };
+    PlacedParam { param, target, location: WHOLE }
 }
 
 /// The first of several media types that is not a range.
@@ -217,8 +216,8 @@ fn whole<'d>(schemas: &mut SchemaReader<'d>, declared: &DeclaredBody<'d>, conten
         schema: discovered::schema(schema),
         required: declared.required,
     };
-    let target = ParamTarget { name: WHOLE.to_owned(), origin: Origin::Body };
-    PlacedParam { param, target, place: WHOLE }
+    let target = ParamTarget { name: WHOLE.to_owned(), place: ParamPlace::Body };
+    PlacedParam { param, target, location: WHOLE }
 }
 
 /// The body of an operation of Swagger 2.0, which is one parameter, or some that are members of a form.
@@ -274,7 +273,7 @@ fn form_field<'d>(schemas: &mut SchemaReader<'d>, field: Node<'d>) -> PlacedPara
     }
     let form = match field.text("type") {
         "file" => MemberForm::Part { media: "application/octet-stream".to_owned(), is_file: true },
-        "array" => MemberForm::Styled(of_collection(field, "query")),
+        "array" => MemberForm::Styled(collection_style(field, "query")),
         _ => MemberForm::Plain,
     };
     let name = field.text("name");
@@ -284,7 +283,11 @@ fn form_field<'d>(schemas: &mut SchemaReader<'d>, field: Node<'d>) -> PlacedPara
         required: field.is_true("required") && field.value.get("default").is_none(),
         schema: discovered::schema(converted),
     };
-    PlacedParam { param, target: ParamTarget { name: name.to_owned(), origin: Origin::Member(form) }, place: WHOLE }
+    PlacedParam {
+        param,
+        target: ParamTarget { name: name.to_owned(), place: ParamPlace::Member(form) },
+        location: WHOLE,
+    }
 }
 
 /// Joins the parameters of a body to the others. If members of the body have the names of other parameters, the body is one
@@ -293,9 +296,10 @@ pub(super) fn join(params: &mut Vec<PlacedParam>, body: ReadBody) -> BodyForm {
     let ReadBody { form, params: mut members } = body;
     let mut taken: HashSet<String> = params.iter().map(|param| param.param.name.clone()).collect();
     let clashes = members.iter().any(|member| taken.contains(&member.param.name));
-    let is_whole = matches!(members.as_slice(), [PlacedParam { target: ParamTarget { origin: Origin::Body, .. }, .. }]);
+    let is_whole =
+        matches!(members.as_slice(), [PlacedParam { target: ParamTarget { place: ParamPlace::Body, .. }, .. }]);
     if clashes && !is_whole && form.content == BodyContent::Json {
-        members = vec![gathered(&members, form.required)];
+        members = vec![as_one_param(&members, form.required)];
     }
     for member in members {
         for other in params.iter_mut().filter(|other| other.param.name == member.param.name) {
@@ -308,7 +312,7 @@ pub(super) fn join(params: &mut Vec<PlacedParam>, body: ReadBody) -> BodyForm {
 }
 
 /// The one parameter for a body with these members.
-fn gathered(members: &[PlacedParam], required: bool) -> PlacedParam {
+fn as_one_param(members: &[PlacedParam], required: bool) -> PlacedParam {
     let properties: serde_json::Map<String, Json> =
         members.iter().map(|member| (member.param.name.clone(), member.param.schema.as_value().clone())).collect();
     let names: Vec<&str> =
@@ -318,5 +322,5 @@ fn gathered(members: &[PlacedParam], required: bool) -> PlacedParam {
         keywords.insert("required".into(), json!(names));
     }
     let param = Param { name: WHOLE.to_owned(), doc: String::new(), schema: discovered::schema(schema), required };
-    PlacedParam { param, target: ParamTarget { name: WHOLE.to_owned(), origin: Origin::Body }, place: WHOLE }
+    PlacedParam { param, target: ParamTarget { name: WHOLE.to_owned(), place: ParamPlace::Body }, location: WHOLE }
 }

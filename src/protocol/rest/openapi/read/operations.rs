@@ -169,7 +169,7 @@ fn operation<'d>(
         _ => None,
     };
     if let Some(param) = placed.iter().find(|param| param.param.name.is_empty()) {
-        return Err(format!("a parameter in {} has no name", param.place));
+        return Err(format!("a parameter in {} has no name", param.location));
     }
     let responses = responses::read(schemas, context.version, *operation, &verb);
     let has_get = verb == Verb::POST && own_name.is_some() && item.get("get").is_some();

@@ -7,9 +7,9 @@ use serde_json::{Value as Json, json};
 use super::objects::Direction;
 use super::schema::SchemaReader;
 use super::source::{Node, Sources, Version};
-use crate::codec::rest::multipart::is_json;
+use crate::codec::media::is_json;
 use crate::codec::rest::text::{Style, TextStyle};
-use crate::codec::rest::{Origin, ParamTarget};
+use crate::codec::rest::{ParamPlace, ParamTarget};
 use crate::model::interface::Param;
 use crate::protocol::discovered;
 
@@ -42,8 +42,8 @@ const PLACES: [&str; 5] = ["path", "query", "querystring", "header", "cookie"];
 pub(super) struct PlacedParam {
     pub(super) param: Param,
     pub(super) target: ParamTarget,
-    /// The word for the place, such as `query`.
-    pub(super) place: &'static str,
+    /// The location, such as `query`.
+    pub(super) location: &'static str,
 }
 
 /// The parameters of an operation as the document has them: those of its path, and its own, which replace them. Those that are
@@ -57,11 +57,11 @@ pub(super) fn declared_params<'d>(
     let mut seen: HashSet<(&str, &str)> = HashSet::new();
     for node in operation.items("parameters").chain(item.items("parameters")) {
         let param = sources.followed(node).map_err(|reason| format!("a parameter: {reason}"))?;
-        let (name, place) = (param.text("name"), param.text("in"));
-        if name.is_empty() || place.is_empty() {
+        let (name, location) = (param.text("name"), param.text("in"));
+        if name.is_empty() || location.is_empty() {
             return Err("a parameter has no `name` or no `in`".to_owned());
         }
-        if seen.insert((name, place)) {
+        if seen.insert((name, location)) {
             all.push(param);
         }
         if all.len() > MAX_PARAMS {
@@ -79,22 +79,22 @@ pub(super) fn placed<'d>(
     in_path: &[String],
 ) -> Vec<PlacedParam> {
     let mut all = Vec::new();
-    for place in PLACES {
-        if place == "path" {
+    for location in PLACES {
+        if location == "path" {
             for name in in_path {
                 let declared =
-                    params.iter().find(|param| param.text("in") == place && plain(param.text("name")) == *name);
+                    params.iter().find(|param| param.text("in") == location && plain(param.text("name")) == *name);
                 all.push(match declared {
-                    Some(param) => read(schemas, version, *param, place, name),
+                    Some(param) => read(schemas, version, *param, location, name),
                     None => undeclared(name),
                 });
             }
             continue;
         }
-        for param in params.iter().filter(|param| param.text("in") == place) {
+        for param in params.iter().filter(|param| param.text("in") == location) {
             let name = param.text("name");
-            if place != "header" || !NO_PARAMETERS.iter().any(|other| name.eq_ignore_ascii_case(other)) {
-                all.push(read(schemas, version, *param, place, name));
+            if location != "header" || !NO_PARAMETERS.iter().any(|other| name.eq_ignore_ascii_case(other)) {
+                all.push(read(schemas, version, *param, location, name));
             }
         }
     }
@@ -112,8 +112,11 @@ fn undeclared(name: &str) -> PlacedParam {
     let schema = discovered::schema(json!({ "type": "string" }));
     PlacedParam {
         param: Param { name: name.to_owned(), doc: String::new(), schema, required: true },
-        target: ParamTarget { name: name.to_owned(), origin: Origin::Path { style: TextStyle::SIMPLE, default: None } },
-        place: "path",
+        target: ParamTarget {
+            name: name.to_owned(),
+            place: ParamPlace::Path { style: TextStyle::SIMPLE, default: None },
+        },
+        location: "path",
     }
 }
 
@@ -121,7 +124,7 @@ fn read<'d>(
     schemas: &mut SchemaReader<'d>,
     version: Version,
     param: Node<'d>,
-    place: &'static str,
+    location: &'static str,
     name: &str,
 ) -> PlacedParam {
     let content = param.members("content").next();
@@ -131,46 +134,46 @@ fn read<'d>(
         (_, None) => param.get("schema"),
     };
     let style = match version {
-        Version::Swagger2 => of_collection(param, place),
-        _ => style(param, place, content.map(|(media, _)| media)),
+        Version::Swagger2 => collection_style(param, location),
+        _ => style(param, location, content.map(|(media, _)| media)),
     };
     let mut converted = schema.map_or(json!(true), |schema| schemas.schema(schema, Direction::Request));
     if let (Version::Swagger2, Json::Object(members)) = (version, &mut converted) {
         members.shift_remove("description");
     }
     let default = schema.and_then(|schema| schema.value.get("default")).map(|default| schemas.copy(default));
-    let origin = match place {
-        "path" => Origin::Path { style, default: default.clone() },
-        "query" => Origin::Query(style),
-        "querystring" => Origin::QueryString(style),
-        "header" => Origin::Header(style),
-        _ => Origin::Cookie(style),
+    let place = match location {
+        "path" => ParamPlace::Path { style, default: default.clone() },
+        "query" => ParamPlace::Query(style),
+        "querystring" => ParamPlace::QueryString(style),
+        "header" => ParamPlace::Header(style),
+        _ => ParamPlace::Cookie(style),
     };
-    let required = (place == "path" || param.is_true("required")) && default.is_none();
+    let required = (location == "path" || param.is_true("required")) && default.is_none();
     let param = Param {
         name: name.to_owned(),
         doc: param.text("description").trim().to_owned(),
         schema: discovered::schema(converted),
         required,
     };
-    PlacedParam { param, target: ParamTarget { name: name.to_owned(), origin }, place }
+    PlacedParam { param, target: ParamTarget { name: name.to_owned(), place }, location }
 }
 
-/// The style of a parameter of OpenAPI 3. A style that its place does not have counts as the default of the place.
-fn style(param: Node<'_>, place: &str, media: Option<&str>) -> TextStyle {
+/// The style of a parameter of OpenAPI 3. A style that its location does not have counts as the default of the location.
+fn style(param: Node<'_>, location: &str, media: Option<&str>) -> TextStyle {
     match media {
         Some(media) if is_json(media) => return TextStyle::JSON,
-        Some(_) if place == "querystring" => return TextStyle::FORM,
-        Some(_) => return TextStyle { explode: false, ..of_place(place) },
+        Some(_) if location == "querystring" => return TextStyle::FORM,
+        Some(_) => return TextStyle { explode: false, ..default_style(location) },
         None => {}
     }
-    named_style(param, place)
+    named_style(param, location)
 }
 
 /// The style that `style`, `explode` and `allowReserved` name, in a parameter or in the encoding of a member of a form.
-pub(super) fn named_style(node: Node<'_>, place: &str) -> TextStyle {
-    let default = of_place(place);
-    let style = match (node.text("style"), place) {
+pub(super) fn named_style(node: Node<'_>, location: &str) -> TextStyle {
+    let default = default_style(location);
+    let style = match (node.text("style"), location) {
         ("label", "path") => Style::Label,
         ("matrix", "path") => Style::Matrix,
         ("spaceDelimited", "query") => Style::SpaceDelimited,
@@ -183,24 +186,24 @@ pub(super) fn named_style(node: Node<'_>, place: &str) -> TextStyle {
         Some(Json::Bool(explode)) => *explode,
         _ => matches!(style, Style::Form | Style::Cookie),
     };
-    TextStyle { style, explode, allow_reserved: place == "query" && node.is_true("allowReserved") }
+    TextStyle { style, explode, allow_reserved: location == "query" && node.is_true("allowReserved") }
 }
 
-fn of_place(place: &str) -> TextStyle {
-    match place {
+fn default_style(location: &str) -> TextStyle {
+    match location {
         "query" | "cookie" => TextStyle::FORM,
         _ => TextStyle::SIMPLE,
     }
 }
 
 /// The style of a parameter of Swagger 2.0.
-pub(super) fn of_collection(param: Node<'_>, place: &str) -> TextStyle {
-    let default = of_place(place);
+pub(super) fn collection_style(param: Node<'_>, location: &str) -> TextStyle {
+    let default = default_style(location);
     let (style, explode) = match param.text("collectionFormat") {
         "ssv" => (Style::SpaceDelimited, false),
         "tsv" => (Style::TabDelimited, false),
         "pipes" => (Style::PipeDelimited, false),
-        "multi" if place == "query" => (Style::Form, true),
+        "multi" if location == "query" => (Style::Form, true),
         _ => (default.style, false),
     };
     TextStyle { style, explode, allow_reserved: false }
@@ -220,9 +223,9 @@ fn distinguish(params: &mut [PlacedParam]) {
     }
 }
 
-/// Gives a parameter another name: its own, and its place.
+/// Gives a parameter another name: its own, and its location.
 pub(super) fn rename(param: &mut PlacedParam, taken: &mut HashSet<String>) {
-    let mut name = format!("{}_{}", param.param.name, param.place);
+    let mut name = format!("{}_{}", param.param.name, param.location);
     while !taken.insert(name.clone()) {
         name.push('_');
     }

@@ -5,8 +5,8 @@ use serde_json::{Value as Json, json};
 use super::objects::Direction;
 use super::schema::{SchemaReader, or_null};
 use super::source::{Node, Version};
+use crate::codec::media::{essence, is_json, is_json_lines, is_text};
 use crate::codec::rest::ResultForm;
-use crate::codec::rest::multipart::is_json;
 use crate::model::text::shorten;
 
 /// The longest description of a fault, in characters.
@@ -89,11 +89,7 @@ fn success<'d>(
 }
 
 fn is_json_or_any(media: &str) -> bool {
-    is_json(media) || matches!(media.split(';').next().unwrap_or_default().trim(), "*/*" | "application/*")
-}
-
-fn is_lines(media: &str) -> bool {
-    ["ndjson", "jsonl", "json-seq", "jsonlines"].iter().any(|word| media.contains(word))
+    is_json(media) || matches!(essence(media).as_str(), "*/*" | "application/*")
 }
 
 /// What a result is by its media types.
@@ -102,13 +98,12 @@ fn form_of(types: &[&str], successes: &[Success<'_>]) -> ResultForm {
         .iter()
         .flat_map(|success| &success.types)
         .any(|(_, schema)| schema.is_some_and(|schema| schema.text("type") == "file" || is_binary_text(schema)));
-    let is_text = |media: &str| media.starts_with("text/") || media.ends_with("xml") || media.ends_with("yaml");
     match types {
         [] if successes.iter().any(|success| !success.has_content) => ResultForm::Nothing,
         [] => ResultForm::Unknown,
         types if types.iter().any(|media| media.contains('*')) => ResultForm::Unknown,
         types if is_file && !types.iter().any(|media| is_text(media)) => ResultForm::Bytes,
-        types if types.iter().any(|media| is_json_or_any(media) || is_lines(media)) => ResultForm::Json,
+        types if types.iter().any(|media| is_json_or_any(media) || is_json_lines(media)) => ResultForm::Json,
         types if types.iter().any(|media| is_text(media)) => ResultForm::Text,
         _ => ResultForm::Bytes,
     }
@@ -153,7 +148,7 @@ fn of_json<'d>(schemas: &mut SchemaReader<'d>, success: &Success<'d>) -> Json {
     if let Some((_, schema)) = success.types.iter().find(|(media, _)| is_json_or_any(media)) {
         return schema.map_or(json!(true), |schema| schemas.schema(schema, Direction::Response));
     }
-    match success.types.iter().find(|(media, _)| is_lines(media)) {
+    match success.types.iter().find(|(media, _)| is_json_lines(media)) {
         Some((_, schema)) => {
             let item = schema.map_or(json!(true), |schema| schemas.schema(schema, Direction::Response));
             json!({ "type": "array", "items": item })

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::codec::rest::text::{Style, TextStyle};
-use crate::codec::rest::{BodyContent, MemberForm, Origin, ResultForm};
+use crate::codec::rest::{BodyContent, MemberForm, ParamPlace, ResultForm};
 
 fn described(document: &Json) -> OpenApiDescription {
     read(Document { location: "/openapi.json", text: &document.to_string() }).unwrap()
@@ -284,17 +284,17 @@ fn swagger_has_bodies_forms_and_collections() {
     });
     let read = described(&with("2.0", "post", operation, json!({ "basePath": "/v2", "host": "h.example" })));
     let operation = &read.binding.operations[0];
-    let style = |style, explode| Origin::Query(TextStyle { style, explode, allow_reserved: false });
+    let style = |style, explode| ParamPlace::Query(TextStyle { style, explode, allow_reserved: false });
     let part = MemberForm::Part { media: "application/octet-stream".into(), is_file: true };
-    let origins: Vec<Origin> = operation.params.iter().map(|param| param.origin.clone()).collect();
+    let places: Vec<ParamPlace> = operation.params.iter().map(|param| param.place.clone()).collect();
     assert_eq!(
-        origins,
+        places,
         [
             style(Style::Form, false),
             style(Style::Form, true),
             style(Style::PipeDelimited, false),
-            Origin::Member(part),
-            Origin::Member(MemberForm::Plain)
+            ParamPlace::Member(part),
+            ParamPlace::Member(MemberForm::Plain)
         ]
     );
     assert_eq!(operation.body.as_ref().unwrap().content, BodyContent::Multipart);
