@@ -115,6 +115,66 @@ fn crowds_and_towers_of_types_are_read_or_refused() {
             )),
         ),
         (
+            "members that share an enumeration of very many texts",
+            ask(&many(1999, |at| format!("<x:element name='a{at}' type='t:E'/>")))
+                + "<x:simpleType name='E'><x:restriction base='x:string'>"
+                + &many(2000, |at| format!("<x:enumeration value='{at}'/>"))
+                + "</x:restriction></x:simpleType>",
+        ),
+        (
+            "alternatives that share an enumeration of very many texts",
+            ask(&format!(
+                "<x:choice>{}</x:choice>",
+                many(24, |at| format!(
+                    "<x:sequence>{}<x:element name='a{at}' type='x:string' minOccurs='0'/></x:sequence>",
+                    many(50, |at| format!("<x:element name='e{at}' type='t:E'/>"))
+                ))
+            )) + "<x:simpleType name='E'><x:restriction base='x:string'>"
+                + &many(2000, |at| format!("<x:enumeration value='{at}'/>"))
+                + "</x:restriction></x:simpleType>",
+        ),
+        (
+            "types that share an enumeration without a name",
+            ask(&many(1900, |at| format!("<x:element name='a{at}' type='t:T{at}'/>")))
+                + &many(1900, |at| {
+                    format!("<x:complexType name='T{at}'><x:sequence><x:group ref='t:g'/></x:sequence></x:complexType>")
+                })
+                + "<x:group name='g'><x:sequence><x:element name='e'><x:simpleType><x:restriction base='x:string'>"
+                + &many(2000, |at| format!("<x:enumeration value='{at}'/>"))
+                + "</x:restriction></x:simpleType></x:element></x:sequence></x:group>",
+        ),
+        (
+            "optional sequences of many required elements",
+            ask(&many(15, |at| format!("<x:element name='a{at}' type='t:T{at}'/>")))
+                + &many(15, |at| {
+                    format!(
+                        "<x:complexType name='T{at}'><x:sequence><x:sequence minOccurs='0'><x:group ref='t:g'/></x:sequence>\
+                         </x:sequence></x:complexType>"
+                    )
+                })
+                + &format!(
+                    "<x:group name='g'><x:sequence>{}</x:sequence></x:group>",
+                    many(1900, |at| format!("<x:element name='e{at}' type='x:string'/>"))
+                ),
+        ),
+        (
+            "alternatives with many elements each",
+            ask(&many(15, |at| format!("<x:element name='a{at}' type='t:T{at}'/>")))
+                + &many(15, |at| {
+                    let group = |group: usize| format!("<x:group ref='t:g{group}'/>");
+                    format!(
+                        "<x:complexType name='T{at}'><x:sequence><x:choice>{}</x:choice></x:sequence></x:complexType>",
+                        many(24, group)
+                    )
+                })
+                + &many(24, |group| {
+                    format!(
+                        "<x:group name='g{group}'><x:sequence>{}</x:sequence></x:group>",
+                        many(40, |at| format!("<x:element name='e{group}-{at}' type='x:string' minOccurs='0'/>"))
+                    )
+                }),
+        ),
+        (
             "a pattern of nested quantifiers",
             ask("<x:element name='a' type='t:P'/>")
                 + "<x:simpleType name='P'><x:restriction base='x:string'><x:pattern value='((((a{1,99}){1,99}){1,99}){1,99})*'/>\

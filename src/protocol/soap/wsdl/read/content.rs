@@ -255,6 +255,7 @@ impl<'x> TypeReader<'x> {
             return Err(self.too_many_members(element));
         }
         let ConvertedType { schema, content } = self.type_of_element(declared, &format!("{hint}_{local}"))?;
+        self.take_schema(&schema, element)?;
         let nillable = declared.attribute("nillable").is_some_and(is_true);
         let doc = Some(documentation(element)).filter(|doc| !doc.is_empty());
         let fixed = declared.attribute("fixed").map(str::to_owned);
@@ -528,9 +529,44 @@ fn counts_of(particle: &Particle) -> BTreeMap<usize, Range> {
     }
 }
 
-/// What the schema of a record says of the choices and the optional sequences in it: schemas all of which hold.
+/// What the schema of a record says of the choices and the optional sequences in it: schemas all of which hold. They name a member
+/// several times; those of large choices are left out.
 pub(super) fn choices(content: &Content) -> Vec<Json> {
-    content.particles.iter().filter_map(|particle| choice(content, particle)).collect()
+    let all: usize = content.members.iter().map(|member| values_in(&member.schema)).sum();
+    let mut left = MAX_ALTERNATIVES * all;
+    let mut is_small = |particle: &&Particle| {
+        let cost = cost_of_choice(content, particle);
+        left.checked_sub(cost).inspect(|rest| left = *rest).is_some()
+    };
+    let small = content.particles.iter().filter(|particle| is_small(particle));
+    small.filter_map(|particle| choice(content, particle)).collect()
+}
+
+/// The number of values in a schema.
+fn values_in(schema: &Json) -> usize {
+    1 + match schema {
+        Json::Array(items) => items.iter().map(values_in).sum(),
+        Json::Object(members) => members.values().map(values_in).sum(),
+        _ => 0,
+    }
+}
+
+/// At least the number of values in what [`choice`] makes of a particle.
+fn cost_of_choice(content: &Content, particle: &Particle) -> usize {
+    match particle {
+        Particle::Choice(_, inside) => {
+            let mut alternatives = Vec::new();
+            flatten(inside, &mut alternatives);
+            if alternatives.len() > MAX_ALTERNATIVES {
+                return 0;
+            }
+            let members = alternatives.iter().flat_map(|alternative| counts_of(alternative).into_keys());
+            let cost = |at: usize| content.members.get(at).map_or(0, |member| values_in(&member.schema));
+            members.map(|at| alternatives.len() + cost(at)).sum()
+        }
+        Particle::Sequence(Range { min: 0, max: 1 }, inside) => counts(inside).len().pow(2),
+        _ => 0,
+    }
 }
 
 fn choice(content: &Content, particle: &Particle) -> Option<Json> {

@@ -16,6 +16,8 @@ use crate::protocol::discovered::UniqueNames;
 const MAX_DEPTH: usize = 64;
 /// The largest number of members of all types together, with groups and base types expanded.
 const MAX_MEMBERS: usize = 100_000;
+/// How many texts of an enumeration count as much as a member.
+const TEXTS_OF_MEMBER: usize = 16;
 /// As long as this many members are left, types that are derived from those that are used are read, too.
 const MEMBERS_FOR_DERIVED: usize = 50_000;
 /// The longest chain of types that are derived from each other.
@@ -258,6 +260,14 @@ impl<'x> TypeReader<'x> {
     /// Counts a member, whose number is limited.
     pub(super) fn take_member(&mut self, element: ElementRef<'x>) -> Result<(), Fault> {
         self.left = self.left.checked_sub(1).ok_or_else(|| self.too_many_members(element))?;
+        Ok(())
+    }
+
+    /// Counts the texts of an enumeration in the schema of a member: each member that uses such a type has texts of its own.
+    pub(super) fn take_schema(&mut self, schema: &Json, element: ElementRef<'x>) -> Result<(), Fault> {
+        let texts = schema.get("enum").and_then(Json::as_array).map_or(0, Vec::len);
+        let left = self.left.checked_sub(texts / TEXTS_OF_MEMBER);
+        self.left = left.ok_or_else(|| self.too_many_members(element))?;
         Ok(())
     }
 
