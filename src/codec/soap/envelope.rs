@@ -17,13 +17,13 @@ const NAMED: usize = 16;
 pub(super) fn tree(text: &str, limits: DocumentLimits) -> Result<XmlTree<'_>, Fault> {
     // Some clients send white space before the XML declaration. It is harmless.
     let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
-    xml::read_tree(text, prolog::start(text, Reading::Lenient)?, limits)
+    xml::read_tree(text, prolog::start(text, Reading::Lenient)?, limits, prolog::census)
 }
 
 /// As [`tree`], for a response of an upstream.
 pub(super) fn response_tree(text: &str, limits: DocumentLimits) -> Result<XmlTree<'_>, Fault> {
     let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
-    xml::read_response_tree(text, prolog::start(text, Reading::Lenient)?, limits)
+    xml::read_tree(text, prolog::start(text, Reading::Lenient)?, limits, prolog::census_of_response)
 }
 
 /// The envelope of a message.

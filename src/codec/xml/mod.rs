@@ -92,29 +92,21 @@ pub(super) fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 
-/// Reads a document whose root element begins at `start` into a tree.
+/// Reads a document whose root element begins at `start` into a tree. `count` counts its elements and attributes first: those of a
+/// request, or those of a response, which may be more.
 ///
 /// # Errors
 /// `NotWellFormed`, or `Limit` for too many elements and attributes.
-pub(super) fn read_tree(text: &str, start: Start, limits: DocumentLimits) -> Result<XmlTree<'_>, Fault> {
+pub(super) fn read_tree(
+    text: &str,
+    start: Start,
+    limits: DocumentLimits,
+    count: fn(&str, DocumentLimits) -> Result<(), Fault>,
+) -> Result<XmlTree<'_>, Fault> {
     match plain::read(text, start, limits) {
         Some(tree) => Ok(tree),
         None => {
-            prolog::census(text, limits)?;
-            XmlTree::read_any(text, limits).map_err(|error| syntax(&error, limits))
-        }
-    }
-}
-
-/// As [`read_tree`], for a response of an upstream. It may have more attributes and namespace declarations.
-///
-/// # Errors
-/// Those of `read_tree`.
-pub(super) fn read_response_tree(text: &str, start: Start, limits: DocumentLimits) -> Result<XmlTree<'_>, Fault> {
-    match plain::read(text, start, limits) {
-        Some(tree) => Ok(tree),
-        None => {
-            prolog::census_of_response(text, limits)?;
+            count(text, limits)?;
             XmlTree::read_any(text, limits).map_err(|error| syntax(&error, limits))
         }
     }

@@ -12,7 +12,7 @@ use crate::model::interface::{Interface, Method};
 const MAX_LIST: usize = 272 << 10;
 
 /// The bytes of a line beside the name of the method and the documentation.
-const LINE: usize = 66;
+const HTML_OF_METHOD: usize = 66;
 
 /// The most bytes of documentation in a line.
 const MAX_DOC: usize = 160;
@@ -21,7 +21,7 @@ const MAX_DOC: usize = 160;
 const MIN_DOC: usize = 24;
 
 /// The characters of a name that are escaped in a query. The others are those of most names.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b':').remove(b'/').remove(b'-');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b':').remove(b'/').remove(b'-');
 
 /// The parameter in the query of a group that names the method of a page.
 pub(super) const METHOD: &str = "method";
@@ -40,7 +40,7 @@ pub(super) struct MethodLine<'a> {
 /// The methods of an interface in few bytes each.
 pub(super) fn method_list(interface: &Interface) -> Vec<MethodLine<'_>> {
     let methods = &interface.methods;
-    let fixed: usize = methods.iter().map(|method| LINE + 3 * html_size(&method.name)).sum();
+    let fixed: usize = methods.iter().map(|method| HTML_OF_METHOD + 3 * html_size(&method.name)).sum();
     let longest = match MAX_LIST.saturating_sub(fixed) / methods.len().max(1) {
         few if few < MIN_DOC => 0,
         longest => longest.min(MAX_DOC),
@@ -61,15 +61,17 @@ fn line(method: &Method, longest: usize) -> MethodLine<'_> {
 fn address(name: &str) -> String {
     let mut address = format!("?{METHOD}=");
     // Writing to a text does not fail.
-    let _ = write!(address, "{}", utf8_percent_encode(name, ESCAPED));
+    let _ = write!(address, "{}", utf8_percent_encode(name, RESERVED));
     address
 }
 
 /// The number of bytes of a text in HTML.
 fn html_size(text: &str) -> usize {
     // The longest of the references that templates write, such as `&quot;`.
-    const ESCAPED: usize = 6;
-    text.bytes().map(|byte| if matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'' | b'/') { ESCAPED } else { 1 }).sum()
+    const LENGTH_OF_REFERENCE: usize = 6;
+    text.bytes()
+        .map(|byte| if matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'' | b'/') { LENGTH_OF_REFERENCE } else { 1 })
+        .sum()
 }
 
 /// The first paragraph of a text, or the words at its beginning that have at most as many bytes in HTML.

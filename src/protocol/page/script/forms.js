@@ -107,7 +107,7 @@ async function copy(button) {
 const showAll = () => chosen('protocol') && document.querySelectorAll('form.call').forEach(showRequest);
 
 // Makes the forms and buttons of a part of the page work.
-function enliven(part) {
+function addFormHandlers(part) {
   for (const form of part.querySelectorAll('form.call')) {
     form.addEventListener('input', () => showRequest(form));
     form.addEventListener('submit', event => {
@@ -119,7 +119,7 @@ function enliven(part) {
 }
 
 document.documentElement.classList.add('scripted');
-enliven(document);
+addFormHandlers(document);
 document.querySelector('.tools')?.addEventListener('change', showAll);
 document.querySelector('.tools')?.addEventListener('submit', event => event.preventDefault());
 showAll();

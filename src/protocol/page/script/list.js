@@ -30,7 +30,7 @@ function startList(list) {
     linkOf(row).setAttribute('aria-expanded', 'false');
   }
 
-  async function follow() {
+  async function openWanted() {
     const row = wanted();
     if (isOpen(row)) return;
     if (open) close(open);
@@ -76,7 +76,7 @@ function startList(list) {
     section.removeAttribute('id');
     section.querySelector('.about').prepend(closer(row));
     row.append(section);
-    enliven(section);
+    addFormHandlers(section);
     if (chosen('protocol')) section.querySelectorAll('form.call').forEach(showRequest);
   }
 
@@ -87,7 +87,7 @@ function startList(list) {
     button.textContent = 'Close';
     button.addEventListener('click', () => {
       history.pushState(null, '', location.pathname + location.search);
-      follow();
+      openWanted();
       linkOf(row).focus();
     });
     return button;
@@ -112,7 +112,7 @@ function startList(list) {
   }
 
   const go = row => {
-    if (`#${encodeURIComponent(row.id)}` === location.hash || wanted() === row) follow();
+    if (`#${encodeURIComponent(row.id)}` === location.hash || wanted() === row) openWanted();
     else location.hash = row.id;
   };
 
@@ -134,5 +134,5 @@ function startList(list) {
   for (const row of rows) linkOf(row).setAttribute('aria-expanded', 'false');
   // A browser may restore the text of the field.
   search();
-  follow();
+  openWanted();
 }

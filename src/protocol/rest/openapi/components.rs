@@ -56,7 +56,7 @@ impl<'a> Components<'a> {
 pub(super) struct NamedSchemas {
     /// The schemas by their names.
     pub(super) by_name: Map<String, Value>,
-    names: UniqueNames,
+    names: GeneratorNames,
 }
 
 impl NamedSchemas {
@@ -87,9 +87,9 @@ fn component_name(name: &str) -> String {
 /// Names that differ in their letters and digits. Generators of clients derive the names of classes and files from them, and
 /// two that are the same overwrite each other.
 #[derive(Default)]
-pub(super) struct UniqueNames(HashSet<String>);
+pub(super) struct GeneratorNames(HashSet<String>);
 
-impl UniqueNames {
+impl GeneratorNames {
     /// Adds the name or, if there is one like it, the name with `separator` and a number behind it.
     pub(super) fn add(&mut self, name: String, separator: &str) -> String {
         let letters = |name: &str| -> String {

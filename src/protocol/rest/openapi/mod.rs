@@ -14,7 +14,7 @@ use super::form::TextForm;
 use crate::http::routes::RouteTable;
 use crate::model::interface::{Interface, Method, Param};
 use component_names::ComponentNames;
-use components::{Components, PROBLEM, UniqueNames};
+use components::{Components, GeneratorNames, PROBLEM};
 
 /// The errors of a call: status, name and description of the response.
 const ERRORS: &[(&str, &str, &str)] = &[
@@ -79,7 +79,7 @@ fn assemble(
     let mut schemas = components.into_schemas();
     alternatives::in_components(&mut schemas);
     tuples::in_components(&mut schemas);
-    let mut ids = UniqueNames::default();
+    let mut ids = GeneratorNames::default();
     for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
         if let Some(result) = operation.pointer_mut(RESULT_SCHEMA) {
             tuples::in_result(result, &mut schemas);
