@@ -42,6 +42,7 @@ mod reference;
 mod registry;
 mod resolve;
 mod resolved;
+mod rest_methods;
 mod routes;
 mod schema;
 mod secret_file;

@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 
-use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+use super::aggregate::literal::json;
 use super::check::Check;
 use super::file::RouteFile;
 use super::problem::Problem;
 use super::schema::SchemaNode;
+use super::sources::within;
 use super::variables::Environment;
 use crate::http::routes::{PathTemplateError, RestRoute, Segment};
 use crate::model::interface::Interface;
@@ -62,7 +63,7 @@ impl<'t> Routes<'t> {
                     read.files.push(file);
                 }
                 Err(UnreadableRoute::Template(error)) => {
-                    let span = read.within(&file.route, Some(&error.span));
+                    let span = within(text, &file.route, Some(&error.span));
                     problems.push(Problem { hint: error.hint, ..Problem::at(span, error.message) });
                 }
                 Err(UnreadableRoute::Value(name, span)) => {
@@ -115,25 +116,11 @@ impl<'t> Routes<'t> {
         let file = self.files.get(route)?;
         let arg = |name: &str| file.args.iter().find(|(key, _)| key.get_ref() == name);
         match part {
-            RoutePart::Route(place) => Some(self.within(&file.route, place.as_ref())),
+            RoutePart::Route(place) => Some(within(self.text, &file.route, place.as_ref())),
             RoutePart::Method => Some(file.method.span()),
             RoutePart::Body => file.body.as_ref().map(Spanned::span),
             RoutePart::Arg(name) => arg(name).map(|(key, _)| key.span()),
             RoutePart::Value(name) => arg(name).map(|(_, value)| value.span()),
-        }
-    }
-
-    /// The span of a part of a text in the file if the text is written there without escapes; otherwise that of the whole
-    /// text.
-    fn within(&self, text: &Spanned<String>, part: Option<&Range<usize>>) -> Range<usize> {
-        let span = text.span();
-        let value = text.get_ref();
-        let written = self.text.get(span.start + 1..(span.start + 1).saturating_add(value.len()));
-        match part {
-            Some(part) if written == Some(value) && !part.is_empty() => {
-                span.start + 1 + part.start..span.start + 1 + part.end
-            }
-            _ => span,
         }
     }
 }
@@ -175,21 +162,5 @@ fn read_route(file: &RouteFile) -> Result<RestRoute, UnreadableRoute> {
     file.args.iter().try_fold(route, |route, (name, value)| match json(value.get_ref()) {
         Some(json) => Ok(route.arg(name.get_ref(), json)),
         None => Err(UnreadableRoute::Value(name.get_ref().clone(), value.span())),
-    })
-}
-
-/// A value of the file as JSON, with dates as texts; `None` if it has a number that JSON does not have.
-fn json(value: &toml::Value) -> Option<Value> {
-    Some(match value {
-        toml::Value::String(text) => Value::from(text.as_str()),
-        toml::Value::Integer(number) => Value::from(*number),
-        toml::Value::Float(number) => Value::Number(Number::from_f64(*number)?),
-        toml::Value::Boolean(flag) => Value::from(*flag),
-        toml::Value::Datetime(date) => Value::from(date.to_string()),
-        toml::Value::Array(items) => Value::Array(items.iter().map(json).collect::<Option<_>>()?),
-        toml::Value::Table(members) => {
-            let members = members.iter().map(|(name, value)| Some((name.clone(), json(value)?)));
-            Value::Object(members.collect::<Option<Map<_, _>>>()?)
-        }
     })
 }

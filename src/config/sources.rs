@@ -173,3 +173,17 @@ fn shift_value(value: Spanned<DeValue<'_>>, by: usize) -> Spanned<DeValue<'_>> {
 pub(super) fn moved(span: Range<usize>, by: usize) -> Range<usize> {
     span.start + by..span.end + by
 }
+
+/// The span of a part of a text in the file if the text is written there without escapes; otherwise that of the whole text.
+/// `file` is the text of the file.
+pub(super) fn within(file: &str, text: &Spanned<String>, part: Option<&Range<usize>>) -> Range<usize> {
+    let span = text.span();
+    let value = text.get_ref();
+    let written = file.get(span.start + 1..(span.start + 1).saturating_add(value.len()));
+    match part {
+        Some(part) if written == Some(value) && !part.is_empty() => {
+            span.start + 1 + part.start..span.start + 1 + part.end
+        }
+        _ => span,
+    }
+}

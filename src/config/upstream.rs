@@ -16,6 +16,8 @@ use super::identity_token::IdentityTokenFile;
 use super::kept::{Kept, fingerprint};
 use super::problem::{Problem, count_errors};
 use super::resolved::Backend;
+use super::rest_methods;
+use super::rest_methods::RestMethodFile;
 use super::secret_file::SecretFile;
 use super::secrets::{credentials, names_secret};
 use super::setting_reader::{SettingReader, TlsFile, clear_text};
@@ -70,8 +72,14 @@ pub(super) struct UpstreamFile {
     description: Option<Spanned<String>>,
     /// The port in the WSDL document: its name, the name of its service, or both as `"Service/Port"`. Without it, the first
     /// port for SOAP 1.1.
+    #[schemars(with = "Option<String>")]
     #[serde(default)]
-    wsdl_port: Option<String>,
+    wsdl_port: Option<Spanned<String>>,
+    /// The methods of a REST upstream by their names, beside those of its OpenAPI document. A method here takes the place of one
+    /// with the same name there. Without `description`, there is no document, and none is asked for.
+    #[schemars(with = "BTreeMap<String, RestMethodFile>")]
+    #[serde(default)]
+    methods: BTreeMap<Spanned<String>, RestMethodFile>,
     /// The methods that may be called. `*` in a name matches any characters.
     #[schemars(with = "NamePatterns")]
     #[serde(default = "all")]
@@ -97,7 +105,7 @@ pub(super) struct UpstreamFile {
     /// as `"auth"`. `*` in a name matches any characters. A request with any other is refused, and so is one in a batch.
     #[schemars(with = "NamePatterns")]
     #[serde(default)]
-    pass_members: Vec<String>,
+    pass_members: Vec<Spanned<String>>,
     /// A secret that is sent as the first parameter of every call: `{ env = "NAME" }` or `{ file = "path" }`. aria2 expects
     /// one that begins with `token:`.
     #[schemars(with = "Option<SecretFile>")]
@@ -174,8 +182,9 @@ pub(super) struct UpstreamFile {
     #[serde(default = "no_soap")]
     soap: Spanned<SoapUpstreamFile>,
     /// How parameters are sent over JSON-RPC. Most servers accept them by position, some only by name.
-    #[serde(default)]
-    param_structure: ParamStructure,
+    #[schemars(with = "ParamStructure")]
+    #[serde(default = "by_default_structure")]
+    param_structure: Spanned<ParamStructure>,
     /// Whether the calls of a client's `system.multicall` or JSON-RPC batch are sent to the upstream in one request of the
     /// same kind, which the upstream must support. SOAP and REST have no batches.
     #[schemars(with = "Batching")]
@@ -270,7 +279,7 @@ const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
 impl UpstreamFile {
     /// What becomes of members of JSON-RPC requests beyond those of the specification.
     pub(super) fn further_members(&self) -> FurtherMembers {
-        FurtherMembers::Pass(NamePatterns(self.pass_members.clone()))
+        FurtherMembers::Pass(patterns(self.pass_members.clone()))
     }
 
     /// The table of a group without an upstream. It is never resolved.
@@ -280,6 +289,7 @@ impl UpstreamFile {
             protocol: Spanned::new(0..0, Protocol::XmlRpc),
             description: None,
             wsdl_port: None,
+            methods: BTreeMap::new(),
             allow: all(),
             deny: Vec::new(),
             safe: Vec::new(),
@@ -303,7 +313,7 @@ impl UpstreamFile {
             headers: BTreeMap::new(),
             passthrough: passed_through(),
             soap: no_soap(),
-            param_structure: ParamStructure::default(),
+            param_structure: by_default_structure(),
             batching: no_batching(),
             invalid_characters: kept_characters(),
             title: None,
@@ -335,6 +345,10 @@ fn passed_through() -> Spanned<bool> {
 
 fn no_cookies_passed() -> Spanned<PassCookies> {
     Spanned::new(0..0, PassCookies::All(false))
+}
+
+fn by_default_structure() -> Spanned<ParamStructure> {
+    Spanned::new(0..0, ParamStructure::default())
 }
 
 fn no_batching() -> Spanned<Batching> {
@@ -390,11 +404,11 @@ pub(super) fn resolve(
     }
     let oauth2 = file.oauth2.as_ref().and_then(|oauth2| reader.oauth2(oauth2));
     reader.check_authorization(&file);
-    reader.check_token(&file);
     let description = file.description.as_ref().and_then(|named| reader.description(named, &file));
     let token = file.token.as_ref().and_then(|secret| reader.secret(secret.get_ref(), secret.span(), "token", true));
     let protocol = *file.protocol.get_ref();
     reader.check_protocol(&file);
+    let methods = rest_methods::resolve(&file.methods, from.sources.texts.text(), reader.problems);
     if let (Some(password), None) = (&file.password, &file.user) {
         reader.wrong(password.span(), "`password` needs a `user`");
     }
@@ -435,7 +449,8 @@ pub(super) fn resolve(
     let transport = transport.map_err(|error| problems.push(Problem::at(path.span(), error.to_string()))).ok()?;
     let options = UpstreamOptions {
         description,
-        wsdl_port: file.wsdl_port,
+        wsdl_port: file.wsdl_port.map(Spanned::into_inner),
+        methods,
         allow: patterns(file.allow),
         deny: patterns(file.deny),
         safe: patterns(file.safe),
@@ -443,7 +458,7 @@ pub(super) fn resolve(
         params: file.params.into_iter().map(|(name, params)| (name.into_inner(), params)).collect(),
         token,
         passthrough: *file.passthrough.get_ref(),
-        param_structure: file.param_structure,
+        param_structure: *file.param_structure.get_ref(),
         batching: *file.batching.get_ref(),
         invalid_characters: *file.invalid_characters.get_ref(),
         dialect: XmlRpcDialect { reading: xml::Reading::Lenient, ..dialect },
@@ -517,7 +532,9 @@ impl SettingReader<'_> {
             _ => self.read_file(name),
         };
         match (text, protocol) {
-            (Ok(text), Protocol::Soap) => Some(self.wsdl_files(named, name, text, file.wsdl_port.as_deref())),
+            (Ok(text), Protocol::Soap) => {
+                Some(self.wsdl_files(named, name, text, file.wsdl_port.as_ref().map(|port| port.get_ref().as_str())))
+            }
             (Ok(text), Protocol::Rest) => Some(self.openapi_files(named, name, text)),
             (Ok(text), _) => Some(DescriptionSource::Text { name: name.to_owned(), text }),
             (Err(message), _) => {
@@ -598,6 +615,7 @@ impl SettingReader<'_> {
     fn check_protocol(&mut self, file: &UpstreamFile) {
         let protocol = *file.protocol.get_ref();
         self.check_batching(file);
+        self.check_keys_of_others(file);
         if protocol != Protocol::XmlRpc && *file.invalid_characters.get_ref() != InvalidCharacters::default() {
             self.wrong(
                 file.invalid_characters.span(),
@@ -782,11 +800,29 @@ impl SettingReader<'_> {
         }
     }
 
-    /// Reports a token before the parameters where these have places of their own.
-    fn check_token(&mut self, file: &UpstreamFile) {
-        if let (Protocol::Rest, Some(token)) = (file.protocol.get_ref(), &file.token) {
-            let problem = Problem::at(token.span(), "`token` is for XML-RPC and JSON-RPC only: leave it out for REST");
-            self.problems.push(problem.hint("`bearer` and `headers` carry secrets for REST"));
+    /// Reports keys that mean nothing for the protocol of the upstream.
+    fn check_keys_of_others(&mut self, file: &UpstreamFile) {
+        let protocol = *file.protocol.get_ref();
+        let by_name = *file.param_structure.get_ref() != ParamStructure::default();
+        let rpc = [Protocol::XmlRpc, Protocol::JsonRpc];
+        let (token, hint) = match protocol {
+            Protocol::Soap => (file.token.as_ref(), Some("`soap.headers` and `headers` carry secrets for SOAP")),
+            _ => (file.token.as_ref(), Some("`bearer` and `headers` carry secrets for REST")),
+        };
+        let methods = file.methods.keys().min_by_key(|name| name.span().start);
+        let keys = [
+            ("token", token.map(Spanned::span), rpc.as_slice(), hint),
+            ("wsdl-port", file.wsdl_port.as_ref().map(Spanned::span), &[Protocol::Soap], None),
+            ("pass-members", file.pass_members.first().map(Spanned::span), &[Protocol::JsonRpc], None),
+            ("param-structure", by_name.then(|| file.param_structure.span()), &[Protocol::JsonRpc], None),
+            ("methods", methods.map(Spanned::span), &[Protocol::Rest], None),
+        ];
+        for (key, span, protocols, hint) in keys {
+            let Some(span) = span.filter(|_| !protocols.contains(&protocol)) else { continue };
+            let titles: Vec<&str> = protocols.iter().map(|protocol| protocol.title()).collect();
+            let (titles, own) = (titles.join(" and "), protocol.title());
+            let problem = Problem::at(span, format!("`{key}` is for {titles} only: leave it out for {own}"));
+            self.problems.push(Problem { hint: hint.map(str::to_owned), ..problem });
         }
     }
 

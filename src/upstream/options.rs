@@ -15,6 +15,7 @@ use crate::model::name_patterns::NamePatterns;
 use crate::model::text::{abridge, nearest};
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::client::ParamStructure;
+use crate::protocol::rest::methods::RestMethod;
 use crate::protocol::soap::blocks::SoapHeaders;
 
 /// A protocol in which upstream servers cannot be called.
@@ -95,6 +96,9 @@ pub struct UpstreamOptions {
     pub description: Option<DescriptionSource>,
     /// The name of the port to use, if the WSDL document has several. If `None`, the first one for SOAP 1.1.
     pub wsdl_port: Option<String>,
+    /// The methods of a REST upstream that are not in its document, or that take the place of those there. If there are any and
+    /// `description` is `None`, there is no document.
+    pub methods: Vec<RestMethod>,
     /// The methods that may be called (all by default).
     pub allow: NamePatterns,
     /// The methods that may not be called. This takes precedence over `allow`.
@@ -147,6 +151,7 @@ impl UpstreamOptions {
             protocol,
             description: None,
             wsdl_port: None,
+            methods: Vec::new(),
             allow: NamePatterns(vec!["*".to_owned()]),
             deny: NamePatterns::default(),
             safe: NamePatterns::default(),
@@ -193,6 +198,15 @@ impl UpstreamOptions {
     /// Whether the options allow calls of a method. `deny` ignores case, because the upstream may do so too.
     pub fn allows(&self, method: &str) -> bool {
         self.allow.has(method) && (self.deny.0.is_empty() || !self.deny.has_in_any_case(method))
+    }
+
+    /// Whether the server is never asked for its description, because the options have all of it.
+    pub(super) fn has_whole_description(&self) -> bool {
+        match &self.description {
+            Some(DescriptionSource::Text { .. } | DescriptionSource::Files(_)) => true,
+            Some(DescriptionSource::At(_)) => false,
+            None => !self.methods.is_empty(),
+        }
     }
 
     /// The methods whose parameters the options name, for a server that does not describe itself.

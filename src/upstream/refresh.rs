@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Upstream;
 use super::first_discovery::{MAX_WAIT, RunningDiscovery};
 use super::outage::Failure;
-use super::{DescriptionSource, Upstream};
 use crate::model::fault::{Fault, Kind};
 
 /// The time limit for one discovery.
@@ -124,8 +124,7 @@ impl Upstream {
 
     /// Notes that the upstream is asked again after this time, if it is asked at all, and returns the time.
     fn wait(&self, time: Duration) -> Duration {
-        if !matches!(self.inner.options.description, Some(DescriptionSource::Text { .. } | DescriptionSource::Files(_)))
-        {
+        if !self.inner.options.has_whole_description() {
             self.inner.outages.set_next_attempt(SystemTime::now().checked_add(time));
         }
         time

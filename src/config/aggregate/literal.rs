@@ -46,11 +46,12 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// A literal value as JSON, with dates as texts.
-pub(super) fn literal(value: &Spanned<Value>) -> Result<Json, Problem> {
-    json(value.get_ref()).ok_or_else(|| Problem::at(value.span(), "an argument cannot be `nan` or `inf`"))
+pub(in crate::config) fn literal(value: &Spanned<Value>) -> Result<Json, Problem> {
+    json(value.get_ref()).ok_or_else(|| Problem::at(value.span(), "a value cannot be `nan` or `inf`"))
 }
 
-fn json(value: &Value) -> Option<Json> {
+/// A value of the file as JSON, with dates as texts; `None` if it has a number that JSON does not have.
+pub(in crate::config) fn json(value: &Value) -> Option<Json> {
     Some(match value {
         Value::String(text) => Json::from(text.as_str()),
         Value::Integer(number) => Json::from(*number),
@@ -71,7 +72,7 @@ pub(super) fn raw(value: &Json) -> Option<Box<RawValue>> {
 }
 
 /// Checks a value against the `type` of a parameter. Returns a message if it does not match.
-pub(super) fn type_mismatch(interface: &Interface, param: &Param, value: &Json) -> Option<String> {
+pub(in crate::config) fn type_mismatch(interface: &Interface, param: &Param, value: &Json) -> Option<String> {
     let expected = interface.resolve(param.schema.as_value()).get("type")?.as_str()?;
     let matches = match expected {
         "string" => value.is_string(),

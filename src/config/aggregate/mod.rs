@@ -1,7 +1,7 @@
 //! Aggregates: makes the service of each, after the services that it calls.
 
 pub(super) mod file;
-mod literal;
+pub(super) mod literal;
 mod method;
 
 use std::sync::Arc;

@@ -48,6 +48,15 @@ impl PathTemplateError {
     fn new(span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> PathTemplateError {
         PathTemplateError { message: message.into(), hint: Some(hint.into()), span }
     }
+
+    /// The error for a text without white space.
+    pub(crate) fn without_verb(text: &str) -> PathTemplateError {
+        let whole = 0..text.len();
+        if text.starts_with('/') {
+            return PathTemplateError::new(whole, "the route has no verb", format!("such as `GET {}`", abridge(text)));
+        }
+        PathTemplateError::new(whole, "a route is a verb and a path", "such as `GET /things/{id}`")
+    }
 }
 
 impl PathTemplate {
@@ -56,7 +65,7 @@ impl PathTemplate {
     /// # Errors
     /// The first error, with its range in the text.
     pub fn read(text: &str) -> Result<PathTemplate, PathTemplateError> {
-        let (verb, path) = text.split_once(char::is_whitespace).ok_or_else(|| split_error(text))?;
+        let (verb, path) = text.split_once(char::is_whitespace).ok_or_else(|| PathTemplateError::without_verb(text))?;
         let path = path.trim_start();
         let start = text.len() - path.len();
         let verb = read_verb(verb)?;
@@ -140,15 +149,6 @@ impl fmt::Display for PathTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.verb, self.path)
     }
-}
-
-/// The error for a text without white space.
-fn split_error(text: &str) -> PathTemplateError {
-    let whole = 0..text.len();
-    if text.starts_with('/') {
-        return PathTemplateError::new(whole, "the route has no verb", format!("such as `GET {}`", abridge(text)));
-    }
-    PathTemplateError::new(whole, "a route is a verb and a path", "such as `GET /things/{id}`")
 }
 
 fn read_verb(verb: &str) -> Result<Method, PathTemplateError> {

@@ -10,6 +10,7 @@
 //! - [`client::RestCodec`] is the other direction: it encodes calls and decodes responses by the
 //!   [`RestBinding`](crate::codec::rest::RestBinding) in the OpenAPI document of the upstream. `error_body` makes faults of
 //!   responses with an error status.
+//! - [`methods`] are those of an upstream without a document, or beside one.
 //! - `form` decides how a value is written as text in a path or a query.
 //!
 //! ```text
@@ -25,6 +26,8 @@ pub mod client;
 mod error_body;
 #[cfg(feature = "server")]
 pub(crate) mod form;
+#[cfg(feature = "server")]
+pub mod methods;
 #[cfg(feature = "server")]
 pub mod openapi;
 #[cfg(feature = "server")]

@@ -9,7 +9,7 @@
 //! | SOAP | the address with `?wsdl`, and what that document imports | `wsdl` |
 //! | REST | `openapi.json` or another usual path, and what that document refers to | `openapi` |
 //!
-//! The option `description` names an OpenRPC, WSDL or OpenAPI document to use instead. All requests go through a
+//! The option `methods` has methods of REST servers, which then need no document. The option `description` names an OpenRPC, WSDL or OpenAPI document to use instead. All requests go through a
 //! [`DiscoveryClient`](client::DiscoveryClient), which knows the limits and sorts failures into
 //! [`DiscoveryError`](client::DiscoveryError)s. The options of the operator (`allow`, `safe`, `params` and so on) are
 //! applied to what the server says, and the result is a [`Description`].
@@ -41,6 +41,7 @@ use crate::protocol::Protocol;
 use crate::protocol::client_codec::ClientCodec;
 use crate::protocol::jsonrpc::openrpc::read as openrpc_document;
 use crate::protocol::rest::client::RestCodec;
+use crate::protocol::rest::openapi::read::OpenApiDescription;
 use crate::protocol::soap;
 use crate::protocol::soap::wsdl::read::WsdlOptions;
 use client::{DiscoveryClient, DiscoveryError};
@@ -149,7 +150,11 @@ impl Upstream {
         description: Option<&DescriptionSource>,
         gaps: &mut DescriptionGaps,
     ) -> Result<Discovered, Fault> {
+        let methods = &self.inner.options.methods;
         let read = match description {
+            None if !methods.is_empty() => {
+                openapi::ReadOpenApi { description: OpenApiDescription::of_methods(&[])?, unread: Vec::new() }
+            }
             None => {
                 let fetched = openapi::fetch_usual(client).await.map_err(|error| self.discovery_fault(error))?;
                 openapi::describe(client, fetched.location, fetched.text).await?
@@ -165,6 +170,7 @@ impl Upstream {
             }
         };
         let openapi::ReadOpenApi { description, unread } = read;
+        let description = description.with_methods(methods)?;
         *gaps = DescriptionGaps { left_out: description.left_out, unread };
         let codec = RestCodec {
             return_error_text: self.inner.options.return_error_text,

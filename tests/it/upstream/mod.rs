@@ -17,6 +17,7 @@ mod outages;
 mod passthrough;
 mod passthrough_soap;
 mod rest;
+mod rest_methods;
 mod soap_samples;
 mod soap_services;
 mod transports;

@@ -12,6 +12,7 @@
 //! The documents that croupier writes are read back as the same methods.
 
 mod body;
+mod methods;
 mod names;
 mod objects;
 mod operations;
@@ -29,7 +30,8 @@ use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
 use operations::Operations;
 use schema::SchemaReader;
-use source::Sources;
+use serde_json::Value as Json;
+use source::{Sources, Version};
 
 pub use crate::protocol::discovered::{Document, LeftOutOperation, Links};
 
@@ -107,9 +109,19 @@ pub fn read(document: Document<'_>) -> Result<OpenApiDescription, Fault> {
 /// document, is one of another version, or if none of its operations can be called.
 pub fn read_linked(documents: &[Document<'_>], links: &Links) -> Result<OpenApiDescription, Fault> {
     let location = documents.first().map(|document| document.location).unwrap_or_default();
-    let sources = Sources::new(source::parse_all(documents)?, links);
+    let values = source::parse_all(documents)?;
+    let version = values.first().and_then(source::version).ok_or_else(|| not_a_document(location))??;
+    read_values(values, version, (links, location))
+}
+
+/// Reads a description in several documents, of which the first is the main one and has a location.
+fn read_values(
+    documents: Vec<Json>,
+    version: Version,
+    (links, location): (&Links, &str),
+) -> Result<OpenApiDescription, Fault> {
+    let sources = Sources::new(documents, links);
     let main = sources.main();
-    let version = source::version(main.value).ok_or_else(|| not_a_document(location))??;
     let server = servers::of_document(version, main, location);
     let mut schemas = SchemaReader::new(&sources);
     let Operations { methods, operations, left_out, count } =

@@ -12,26 +12,8 @@ use crate::codec::rest::text::{Style, TextStyle};
 use crate::codec::rest::{ParamPlace, ParamTarget};
 use crate::model::interface::Param;
 use crate::protocol::discovered;
+use crate::protocol::rest::methods::is_reserved_header;
 
-/// The headers that are not parameters: those that OpenAPI excludes (3.1, section "Parameter Object"), and those that say where
-/// a message ends and how its connection is used (RFC 9110, sections 7.2, 7.6.1, 8.6 and 10.1.1). A caller must not set them.
-const NO_PARAMETERS: [&str; 15] = [
-    "accept",
-    "content-type",
-    "authorization",
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 /// The largest number of parameters of an operation outside of its body.
 pub(super) const MAX_PARAMS: usize = 1000;
 /// The places of parameters, in the order of the parameters of a method.
@@ -93,7 +75,7 @@ pub(super) fn placed<'d>(
         }
         for param in params.iter().filter(|param| param.text("in") == location) {
             let name = param.text("name");
-            if location != "header" || !NO_PARAMETERS.iter().any(|other| name.eq_ignore_ascii_case(other)) {
+            if location != "header" || !is_reserved_header(name) {
                 all.push(read(schemas, version, *param, location, name));
             }
         }
