@@ -54,8 +54,9 @@ pub(super) fn ask(read: &ReadConfig, limit: Duration, registry: &Registry) -> Re
         }
         for answer in answers {
             say(format_args!("{}  {}", group.path, line(answer)));
-            for gap in answer.upstream.state().gaps.sentences(MAX_GAPS) {
-                say(format_args!("{}    {}", group.path, printable(&gap, REASON)));
+            let gaps = answer.upstream.state().gaps;
+            for gap in gaps.sentences(MAX_GAPS).iter().chain(&gaps.credentials) {
+                say(format_args!("{}    {}", group.path, printable(gap, REASON)));
             }
             silent += usize::from(answer.failure.is_some());
         }

@@ -43,6 +43,7 @@ mod registry;
 mod resolve;
 mod resolved;
 mod rest_methods;
+mod rest_upstream;
 mod routes;
 mod schema;
 mod secret_file;

@@ -18,6 +18,8 @@ use super::problem::{Problem, count_errors};
 use super::resolved::Backend;
 use super::rest_methods;
 use super::rest_methods::RestMethodFile;
+use super::rest_upstream;
+use super::rest_upstream::{FaultKindFile, IdempotencyKeyFile};
 use super::secret_file::SecretFile;
 use super::secrets::{credentials, names_secret};
 use super::setting_reader::{SettingReader, TlsFile, clear_text};
@@ -42,9 +44,10 @@ use crate::upstream::discovery::{imported_files, openapi, wsdl};
 use crate::upstream::forwarding::{Cookies, ForwardedForm, Forwarding};
 use crate::upstream::gaps::UnreadImport;
 use crate::upstream::transport;
-use crate::upstream::transport::{Address, OAuth2Options, Tls, Transport};
+use crate::upstream::transport::{Address, OAuth2Options, SecretParams, Tls, Transport};
 use crate::upstream::{
-    Batching, DescriptionFile, DescriptionSource, UnmatchedName, UnsupportedProtocol, Upstream, UpstreamOptions,
+    Batching, DescriptionFile, DescriptionSource, Redirects, UnmatchedName, UnsupportedProtocol, Upstream,
+    UpstreamOptions,
 };
 
 /// The prefix of a `description` that is the name of a file.
@@ -167,10 +170,35 @@ pub(super) struct UpstreamFile {
     /// 403, 407, 502 or 504. Error pages may show addresses, paths and source code.
     #[serde(default)]
     return_error_text: bool,
+    /// The kinds of the faults that responses of a REST upstream with an error status become, by their statuses, such as
+    /// `{ 429 = "rate-limited" }`: `"service"`, `"bad-params"`, `"limit"`, `"unauthenticated"`, `"forbidden"`, `"rate-limited"`,
+    /// `"busy"`, `"late"` or `"unreachable"`. Any other status is a `"service"` fault with the status as its code.
+    #[schemars(with = "BTreeMap<String, FaultKindFile>")]
+    #[serde(default)]
+    fault_kinds: BTreeMap<Spanned<String>, FaultKindFile>,
+    /// Which redirects of a REST upstream are followed. Those of other requests than GET and HEAD never are.
+    #[schemars(with = "Redirects")]
+    #[serde(default = "usual_redirects")]
+    redirects: Spanned<Redirects>,
+    /// Whether each call of a REST upstream by POST or PATCH, which may not be sent twice by its verb, has a random key in the header
+    /// `Idempotency-Key`, or the name of another header for it. The upstream must know a call by its key: the call is sent again with
+    /// the same key if a kept connection is closed before the response.
+    #[schemars(with = "IdempotencyKeyFile")]
+    #[serde(default = "no_idempotency_key")]
+    idempotency_key: Spanned<IdempotencyKeyFile>,
     /// Headers of every request, by their names.
     #[schemars(with = "BTreeMap<String, SecretFile>")]
     #[serde(default)]
     headers: BTreeMap<String, Spanned<SecretFile>>,
+    /// Secrets in the query of every request, by their names: `{ env = "NAME" }` or `{ file = "path" }`. A parameter of a REST
+    /// upstream with such a name in the query, in `cookies` or in `headers` is no parameter of its method.
+    #[schemars(with = "BTreeMap<String, SecretFile>")]
+    #[serde(default)]
+    query: BTreeMap<String, Spanned<SecretFile>>,
+    /// Secrets in the cookies of every request, by their names: `{ env = "NAME" }` or `{ file = "path" }`.
+    #[schemars(with = "BTreeMap<String, SecretFile>")]
+    #[serde(default)]
+    cookies: BTreeMap<String, Spanned<SecretFile>>,
     /// Whether calls in the protocol of the upstream reach it in their original bytes, and its responses the client in theirs.
     /// With `false`, each request and each response is decoded and written anew. SOAP messages in the form of the upstream's own
     /// WSDL are then not accepted.
@@ -310,7 +338,12 @@ impl UpstreamFile {
             forward_identity: ForwardIdentityFile::default(),
             return_headers: Vec::new(),
             return_error_text: false,
+            fault_kinds: BTreeMap::new(),
+            redirects: usual_redirects(),
+            idempotency_key: no_idempotency_key(),
             headers: BTreeMap::new(),
+            query: BTreeMap::new(),
+            cookies: BTreeMap::new(),
             passthrough: passed_through(),
             soap: no_soap(),
             param_structure: by_default_structure(),
@@ -345,6 +378,14 @@ fn passed_through() -> Spanned<bool> {
 
 fn no_cookies_passed() -> Spanned<PassCookies> {
     Spanned::new(0..0, PassCookies::All(false))
+}
+
+fn usual_redirects() -> Spanned<Redirects> {
+    Spanned::new(0..0, Redirects::default())
+}
+
+fn no_idempotency_key() -> Spanned<IdempotencyKeyFile> {
+    Spanned::new(0..0, IdempotencyKeyFile::Usual(false))
 }
 
 fn by_default_structure() -> Spanned<ParamStructure> {
@@ -399,6 +440,7 @@ pub(super) fn resolve(
     let addresses = file.urls.iter().filter_map(|url| reader.address(url)).collect();
     let (forwarding, set_secrets) = reader.forwarding(&file);
     let mut headers = reader.headers_of_upstream(&file);
+    let (query, cookies) = reader.secret_params(&file);
     if forwarding::has_user_agent(&forwarding) {
         headers.remove(USER_AGENT);
     }
@@ -409,6 +451,9 @@ pub(super) fn resolve(
     let protocol = *file.protocol.get_ref();
     reader.check_protocol(&file);
     let methods = rest_methods::resolve(&file.methods, from.sources.texts.text(), reader.problems);
+    let fault_kinds = rest_upstream::fault_kinds(&file.fault_kinds, reader.problems);
+    let own_headers = file.headers.keys().chain(file.set_headers.keys()).map(String::as_str);
+    let idempotency_key = rest_upstream::idempotency_key(&file.idempotency_key, own_headers, reader.problems);
     if let (Some(password), None) = (&file.password, &file.user) {
         reader.wrong(password.span(), "`password` needs a `user`");
     }
@@ -426,7 +471,7 @@ pub(super) fn resolve(
         table,
         format!("{dialect:?}"),
         Contents::of(&headers, &token, &description, &tls),
-        (set_secrets, soap_secrets),
+        (set_secrets, soap_secrets, query.clone(), cookies.clone()),
         oauth2.as_ref().map(TokenContents::of),
     ));
     if let Some(served) = from.kept.backend(path.get_ref(), fingerprint, limits, rules) {
@@ -439,6 +484,8 @@ pub(super) fn resolve(
         http2: file.http2,
         tls,
         headers,
+        query,
+        cookies,
         ..transport::TransportOptions::default()
     };
     let transport = Transport::new(addresses, transport_options);
@@ -466,6 +513,9 @@ pub(super) fn resolve(
         soap_response_headers: file.soap.get_ref().response_headers,
         forwarding,
         return_error_text: file.return_error_text,
+        redirects: *file.redirects.get_ref(),
+        idempotency_key,
+        fault_kinds,
         max_response: file.max_response.0,
         title: file.title,
         group: path.get_ref().clone(),
@@ -609,6 +659,43 @@ impl SettingReader<'_> {
             }
         }
         headers
+    }
+
+    /// The secrets in the query and in the cookies of every request.
+    fn secret_params(&mut self, file: &UpstreamFile) -> (SecretParams, SecretParams) {
+        let first = |table: &BTreeMap<String, Spanned<SecretFile>>| {
+            table.values().map(Spanned::span).min_by_key(|span| span.start)
+        };
+        let mut in_query = Vec::new();
+        for (name, secret) in &file.query {
+            if name.is_empty() {
+                self.wrong(secret.span(), "a key in the query has a name");
+            }
+            let key = format!("query.{}", abridge(name));
+            in_query.extend(self.secret(secret.get_ref(), secret.span(), &key, true).map(|text| (name.clone(), text)));
+        }
+        if let Some(span) = first(&file.query).filter(|_| *file.pass_query.get_ref()) {
+            let problem = Problem::at(file.pass_query.span(), "`pass-query` cannot be given with `query`");
+            self.problems.push(problem.related(span, "a secret in the query"));
+        }
+        let mut in_cookies = Vec::new();
+        for (name, secret) in &file.cookies {
+            let key = format!("cookies.{}", abridge(name));
+            let Some(text) = self.secret(secret.get_ref(), secret.span(), &key, true) else { continue };
+            let is_of_value = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b';' | b',');
+            if name.is_empty() || !name.bytes().all(is_of_cookie_name) {
+                self.wrong(secret.span(), format!("`{}` is not a valid name of a cookie", abridge(name)));
+            } else if !text.bytes().all(is_of_value) {
+                self.wrong(secret.span(), "the text has characters that a cookie cannot have");
+            }
+            in_cookies.push((name.clone(), text));
+        }
+        let fixed = file.headers.iter().find(|(name, _)| forwarding::plain(name) == "cookie");
+        if let (Some(span), Some((_, header))) = (first(&file.cookies), fixed) {
+            let problem = Problem::at(span, "`cookies` cannot be given with `headers.Cookie`");
+            self.problems.push(problem.related(header.span(), "the other"));
+        }
+        (SecretParams::new(in_query), SecretParams::new(in_cookies))
     }
 
     /// Settings that only some protocols have.
@@ -810,12 +897,19 @@ impl SettingReader<'_> {
             _ => (file.token.as_ref(), Some("`bearer` and `headers` carry secrets for REST")),
         };
         let methods = file.methods.keys().min_by_key(|name| name.span().start);
+        let kinds = file.fault_kinds.keys().min_by_key(|status| status.span().start);
+        let redirects = Some(&file.redirects).filter(|redirects| *redirects.get_ref() != Redirects::default());
+        let is_off = matches!(file.idempotency_key.get_ref(), IdempotencyKeyFile::Usual(false));
+        let idempotency_key = Some(file.idempotency_key.span()).filter(|_| !is_off);
         let keys = [
             ("token", token.map(Spanned::span), rpc.as_slice(), hint),
             ("wsdl-port", file.wsdl_port.as_ref().map(Spanned::span), &[Protocol::Soap], None),
             ("pass-members", file.pass_members.first().map(Spanned::span), &[Protocol::JsonRpc], None),
             ("param-structure", by_name.then(|| file.param_structure.span()), &[Protocol::JsonRpc], None),
             ("methods", methods.map(Spanned::span), &[Protocol::Rest], None),
+            ("fault-kinds", kinds.map(Spanned::span), &[Protocol::Rest], None),
+            ("redirects", redirects.map(Spanned::span), &[Protocol::Rest], None),
+            ("idempotency-key", idempotency_key, &[Protocol::Rest], None),
         ];
         for (key, span, protocols, hint) in keys {
             let Some(span) = span.filter(|_| !protocols.contains(&protocol)) else { continue };

@@ -281,8 +281,8 @@ impl ClientCodec {
     }
 }
 
-/// Where a response redirects to, for operators: without credentials and query. No redirect is followed: the address of a
-/// server comes from the configuration alone.
+/// Where a response redirects to, for operators: without credentials and query. A redirect is followed within its server at most,
+/// because the address of a server comes from the configuration alone.
 pub(crate) fn redirect_target(headers: &HeaderMap) -> Option<String> {
     let location = String::from_utf8_lossy(headers.get(header::LOCATION)?.as_bytes());
     let address = location.split(['?', '#']).next().unwrap_or_default();

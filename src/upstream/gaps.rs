@@ -12,6 +12,8 @@ pub(crate) struct DescriptionGaps {
     pub(crate) left_out: Vec<LeftOutOperation>,
     /// The documents that it imports and that cannot be read.
     pub(crate) unread: Vec<UnreadImport>,
+    /// The credentials that it demands and that requests do not have, a sentence each.
+    pub(crate) credentials: Vec<String>,
 }
 
 /// An import of a description that cannot be read.
@@ -29,7 +31,7 @@ impl fmt::Display for UnreadImport {
 }
 
 impl DescriptionGaps {
-    /// A sentence for each, at most `most` of them and one more that says how many there are.
+    /// A sentence for each part that is not used, at most `most` of them and one more that says how many there are.
     pub(crate) fn sentences(&self, most: usize) -> Vec<String> {
         let unread = self.unread.iter().map(|unread| format!("its import {unread}"));
         let left_out = self

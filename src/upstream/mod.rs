@@ -26,6 +26,8 @@ mod batch;
 #[cfg(feature = "server")]
 mod call_scope;
 #[cfg(feature = "server")]
+pub(crate) mod credentials;
+#[cfg(feature = "server")]
 pub(crate) mod discovery;
 #[cfg(feature = "server")]
 pub(crate) mod fault;
@@ -63,6 +65,6 @@ mod version;
 #[cfg(feature = "config")]
 pub(crate) use options::UnmatchedName;
 #[cfg(feature = "server")]
-pub use options::{Batching, DescriptionFile, DescriptionSource, UnsupportedProtocol, UpstreamOptions};
+pub use options::{Batching, DescriptionFile, DescriptionSource, Redirects, UnsupportedProtocol, UpstreamOptions};
 #[cfg(feature = "server")]
 pub use remote::Upstream;

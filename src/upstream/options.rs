@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::forwarding::Forwarding;
 use crate::codec::xml::InvalidCharacters;
 use crate::codec::xmlrpc::XmlRpcDialect;
+use crate::model::fault::Kind;
 use crate::model::interface::{Interface, Method, Param};
 use crate::model::name_patterns::NamePatterns;
 use crate::model::text::{abridge, nearest};
@@ -40,6 +42,17 @@ pub enum Batching {
     /// They are sent in one request, and the results of `system.multicall` are not each wrapped in an array of one value.
     /// supervisord writes them this way.
     BareResults,
+}
+
+/// Which redirects of requests to a REST upstream are followed. Those of requests that may change something never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Redirects {
+    /// Those of GET and HEAD to the same scheme, host and port, up to five for each call.
+    #[default]
+    SameOrigin,
+    /// None.
+    Off,
 }
 
 /// Where the description of an upstream is.
@@ -133,6 +146,13 @@ pub struct UpstreamOptions {
     /// Whether callers get the beginning of the body of every response with an error status, not only the first line of a plain
     /// text (`false` by default).
     pub return_error_text: bool,
+    /// Which redirects of GET and HEAD requests to a REST upstream are followed (those within the same server by default).
+    pub redirects: Redirects,
+    /// The header in which each call of a REST upstream has a random key, if its verb does not say that it may be sent twice. With
+    /// the key, it may. If `None`, there is no such header.
+    pub idempotency_key: Option<HeaderName>,
+    /// The kinds of faults for error statuses of a REST upstream, in place of a service's own fault with the status as its code.
+    pub fault_kinds: BTreeMap<u16, Kind>,
     /// The largest response that is read into memory, in bytes (64 MiB by default).
     pub max_response: usize,
     /// The title of the group. If `None`, the title in the upstream's description.
@@ -167,6 +187,9 @@ impl UpstreamOptions {
             soap_response_headers: false,
             forwarding: Forwarding::default(),
             return_error_text: false,
+            redirects: Redirects::default(),
+            idempotency_key: None,
+            fault_kinds: BTreeMap::new(),
             max_response: 64 << 20,
             title: None,
             group: String::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderName, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body::Body as _;
 
 use super::call_scope::CallScope;
@@ -16,14 +16,15 @@ use super::outage::{FailedCall, Failure, OutageMonitor, UpstreamName};
 use super::received::{LARGE, ReceivedResponse, encodable};
 use super::state::{LastDiscoveryError, UpstreamState};
 use super::version::{CurrentDescription, Description};
-use super::{Batching, UpstreamOptions, fault};
+use super::{Batching, Redirects, UpstreamOptions, fault};
 use crate::codec::portions::Search;
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::Interface;
+use crate::model::text::shorten;
 use crate::model::value::Value;
 use crate::protocol::Protocol;
-use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError, error_text};
+use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError, error_text, redirect_target};
 use crate::protocol::jsonrpc;
 use crate::protocol::response_rows::ResponseRows;
 use crate::protocol::xmlrpc;
@@ -39,6 +40,7 @@ use crate::upstream::UnmatchedName;
 use crate::upstream::UnsupportedProtocol;
 #[cfg(feature = "cli")]
 use crate::upstream::transport::TlsError;
+use crate::upstream::transport::redirects::FollowRedirects;
 use crate::upstream::transport::{CollectedBody, Incoming, Repeat, Transport, TransportError};
 
 /// How many bytes of a response may be read until its first row is complete.
@@ -46,6 +48,9 @@ const MAX_BEGINNING: usize = 2 << 20;
 /// The memory for the rows of a response that is still arriving, beyond its beginning: a long row, what is decoded and
 /// written of it, and the rows that are sent as a whole.
 const ROWS: usize = (3 << 19) + WHOLE_IF_SHORT;
+
+/// How much of the path of a redirect callers get, in characters.
+const MAX_REDIRECT: usize = 200;
 
 /// How much of the body of an unusable response is logged, in bytes.
 const MAX_LOGGED_BODY: usize = 64 << 10;
@@ -386,8 +391,33 @@ impl Upstream {
     fn request(&self, description: &Description, call: &Call<'_>) -> Result<(Request<Bytes>, Repeat), Fault> {
         let (target, arguments) = self.prepare(description, call)?;
         let codec = description.codec.as_ref().ok_or_else(|| undescribed(self.outage().map(|outage| outage.reason)))?;
-        let repeat = if codec.is_idempotent(call.method) { Repeat::Harmless } else { self.repeat(call.method) };
-        Ok((codec.encode_call(target, arguments)?, repeat))
+        let mut request = codec.encode_call(target, arguments)?;
+        if codec.is_idempotent(call.method) {
+            self.let_redirects_be_followed(&mut request);
+            return Ok((request, Repeat::Harmless));
+        }
+        let repeat = if self.add_idempotency_key(&mut request) { Repeat::Harmless } else { self.repeat(call.method) };
+        Ok((request, repeat))
+    }
+
+    /// Marks a request that changes nothing, if redirects are followed. The codec has found it to be one of REST.
+    fn let_redirects_be_followed(&self, request: &mut Request<Bytes>) {
+        let is_followed = self.inner.options.redirects == Redirects::SameOrigin;
+        if is_followed && matches!(*request.method(), Method::GET | Method::HEAD) {
+            request.extensions_mut().insert(FollowRedirects);
+        }
+    }
+
+    /// Adds a random key to a request to a REST upstream, unless the caller has given one. Returns whether the server can tell by
+    /// the key that it has the request already.
+    fn add_idempotency_key(&self, request: &mut Request<Bytes>) -> bool {
+        let UpstreamOptions { idempotency_key, protocol, .. } = &self.inner.options;
+        let Some(name) = idempotency_key.as_ref().filter(|_| *protocol == Protocol::Rest) else { return false };
+        let key = format!("{:032x}", rand::random::<u128>());
+        if let Ok(key) = HeaderValue::from_str(&key) {
+            request.headers_mut().entry(name).or_insert(key);
+        }
+        true
     }
 
     /// The arguments as they are sent: behind the token, if the options have one.
@@ -436,9 +466,24 @@ impl Upstream {
         }
         let is_status = matches!(error, ResponseError::Status { .. });
         let fault = self.response_fault(method, error.with_redirect(response.headers()), scope);
-        match error_text(response, self.inner.options.return_error_text).filter(|_| is_status) {
+        let text = error_text(response, self.inner.options.return_error_text).or_else(|| self.redirect_text(response));
+        match text.filter(|_| is_status) {
             Some(text) => Fault { message: format!("{}: {text}", fault.message).into(), ..fault },
             None => fault,
+        }
+    }
+
+    /// Where a REST upstream redirects to, for callers: a path of the upstream. The address of another server is for the log, as that
+    /// of the upstream is, unless the options let callers have such texts.
+    fn redirect_text(&self, response: &Response<Bytes>) -> Option<String> {
+        let UpstreamOptions { protocol, return_error_text, .. } = &self.inner.options;
+        let is_redirect = *protocol == Protocol::Rest && response.status().is_redirection();
+        let location = response.headers().get(header::LOCATION).filter(|_| is_redirect)?;
+        let own = location.to_str().ok().and_then(|location| self.inner.transport.own_path(location));
+        match own {
+            Some(path) => Some(format!("it redirects to {}", shorten(&path, MAX_REDIRECT))),
+            None if *return_error_text => Some(format!("it redirects to {}", redirect_target(response.headers())?)),
+            None => Some("it redirects to another server".to_owned()),
         }
     }
 

@@ -4,6 +4,7 @@ use super::search::{AddressNote, FoundServer};
 use crate::model::fault::Fault;
 use crate::model::text::abridge;
 use crate::protocol::Protocol;
+use crate::upstream::credentials::{GivenCredentials, lacking};
 use crate::upstream::discovery::probe::{InterfaceSource, Quirk};
 
 /// How many parts of a description that are not used are listed.
@@ -49,6 +50,8 @@ pub(super) fn notes(found: &FoundServer) -> Vec<String> {
             "Its {document} document says that the service is at {address}. If calls fail, try that in `urls`."
         )),
     });
+    let given = GivenCredentials::of_user(found.location.user.is_some());
+    notes.extend(lacking(&found.report.demands, &given, |_| true).iter().map(|demand| sentence(demand)));
     notes.extend(found.report.gaps.sentences(MAX_GAPS).into_iter().map(|gap| sentence(&gap)));
     notes
 }

@@ -1,5 +1,6 @@
 //! The REST codec for upstream servers: it encodes calls and decodes responses in memory, by the description of the server.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -34,13 +35,15 @@ pub struct RestCodec {
     pub limits: DocumentLimits,
     /// Whether callers get the beginning of the body of every response with an error status.
     pub return_error_text: bool,
+    /// The kinds of faults for error statuses. Any other status is the code of a service's own fault.
+    pub fault_kinds: BTreeMap<u16, Kind>,
 }
 
 impl RestCodec {
     /// A codec for these requests. It accepts responses of at most 10,000,000 JSON values, nested at most 64 deep.
     pub fn new(binding: Arc<RestBinding>) -> RestCodec {
         let limits = DocumentLimits { elements: 10_000_000, ..DocumentLimits::default() };
-        RestCodec { binding, limits, return_error_text: false }
+        RestCodec { binding, limits, return_error_text: false, fault_kinds: BTreeMap::new() }
     }
 
     /// The request for one call. Its URI is below the path of the server.
@@ -110,7 +113,7 @@ impl RestCodec {
         let operation = self.operation(target).map_err(ResponseError::Fault)?;
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
-            return Err(ResponseError::Fault(error_body::fault(response, self.return_error_text)));
+            return Err(ResponseError::Fault(self.fault(response)));
         }
         if !status.is_success() {
             return Err(ResponseError::Status { status, start: excerpt(response.body()) });
@@ -123,6 +126,16 @@ impl RestCodec {
             .and_then(|()| self.content(operation, response))
             .map(Some)
             .map_err(ResponseError::Malformed)
+    }
+
+    /// The fault of a response with an error status. The fault of another croupier keeps its kind.
+    fn fault(&self, response: &Response<Bytes>) -> Fault {
+        let fault = error_body::fault(response, self.return_error_text);
+        let status = response.status().as_u16();
+        match self.fault_kinds.get(&status) {
+            Some(kind) if fault.kind == Kind::Service(Some(status.into())) => Fault { kind: *kind, ..fault },
+            _ => fault,
+        }
     }
 
     /// Whether a second request of a method has the same effect as one.

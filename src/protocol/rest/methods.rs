@@ -38,7 +38,7 @@ const NO_PARAMETERS: [&str; 15] = [
     "upgrade",
 ];
 /// Whether a header cannot be a parameter.
-pub(super) fn is_reserved_header(name: &str) -> bool {
+pub(crate) fn is_reserved_header(name: &str) -> bool {
     NO_PARAMETERS.iter().any(|other| name.eq_ignore_ascii_case(other))
 }
 
@@ -219,7 +219,7 @@ fn read_verb(verb: &str) -> Result<Verb, PathTemplateError> {
     {
         return Ok(known);
     }
-    let hint = match nearest(verb, VERBS.into_iter()) {
+    let hint = match nearest(verb, VERBS) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "it is `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `OPTIONS` or `QUERY`".to_owned(),
     };

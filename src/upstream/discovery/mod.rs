@@ -31,6 +31,7 @@ pub(crate) mod wsdl;
 use std::fmt;
 use std::sync::Arc;
 
+use super::credentials::{GivenCredentials, lacking};
 use super::gaps::DescriptionGaps;
 use super::transport::{Address, Transport};
 use super::version::Description;
@@ -136,7 +137,7 @@ impl Upstream {
             }
         };
         let ReadDescription { description, unread } = read;
-        *gaps = DescriptionGaps { left_out: description.left_out, unread };
+        *gaps = DescriptionGaps { left_out: description.left_out, unread, ..DescriptionGaps::default() };
         let codec = soap::client::SoapCodec {
             headers: self.inner.options.soap_headers.clone(),
             ..soap::client::SoapCodec::new(Arc::new(description.binding))
@@ -170,10 +171,13 @@ impl Upstream {
             }
         };
         let openapi::ReadOpenApi { description, unread } = read;
-        let description = description.with_methods(methods)?;
-        *gaps = DescriptionGaps { left_out: description.left_out, unread };
+        let given = GivenCredentials::of(&self.inner.transport, &self.inner.options);
+        let description = description.with_methods(methods)?.without_params(|place, name| given.has_key(place, name));
+        let credentials = lacking(&description.demands, &given, |method| self.inner.options.allows(method));
+        *gaps = DescriptionGaps { left_out: description.left_out, unread, credentials };
         let codec = RestCodec {
             return_error_text: self.inner.options.return_error_text,
+            fault_kinds: self.inner.options.fault_kinds.clone(),
             ..RestCodec::new(Arc::new(description.binding))
         };
         Ok((description.interface, false, ClientCodec::Rest(codec)))

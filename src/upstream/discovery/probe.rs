@@ -19,6 +19,7 @@ use crate::model::value::Value;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::ClientCodec;
 use crate::protocol::jsonrpc;
+use crate::protocol::rest::openapi::read::SecurityDemand;
 use crate::protocol::soap::wsdl::read::{SoapPort, WsdlOptions};
 use crate::protocol::xmlrpc;
 use crate::service::args::ArgValues;
@@ -54,6 +55,8 @@ pub(crate) struct ProbeReport {
     pub(crate) ports: Vec<SoapPort>,
     /// The index of the port that is used, if it is one of them.
     pub(crate) port: Option<usize>,
+    /// The credentials that the OpenAPI document demands.
+    pub(crate) demands: Vec<SecurityDemand>,
     /// What of the WSDL or OpenAPI document cannot be used.
     pub(crate) gaps: DescriptionGaps,
 }
@@ -197,6 +200,7 @@ impl ProbeReport {
             rest_address: None,
             ports: Vec::new(),
             port: None,
+            demands: Vec::new(),
             gaps: DescriptionGaps::default(),
         }
     }
@@ -210,7 +214,7 @@ impl ProbeReport {
             interface: Some(description.interface),
             ports: description.ports,
             port: description.port,
-            gaps: DescriptionGaps { left_out: description.left_out, unread },
+            gaps: DescriptionGaps { left_out: description.left_out, unread, ..DescriptionGaps::default() },
             ..ProbeReport::new(Protocol::Soap)
         }
     }
@@ -224,7 +228,8 @@ impl ProbeReport {
             document_path,
             rest_address: description.server.or(base),
             interface: Some(description.interface),
-            gaps: DescriptionGaps { left_out: description.left_out, unread },
+            demands: description.demands,
+            gaps: DescriptionGaps { left_out: description.left_out, unread, ..DescriptionGaps::default() },
             ..ProbeReport::new(Protocol::Rest)
         }
     }

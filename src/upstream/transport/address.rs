@@ -42,6 +42,10 @@ pub struct Address {
 #[derive(Debug, Clone)]
 pub(crate) struct AppendedQuery(pub(crate) String);
 
+/// Says that the path of a request is its own even if it is `/`, as an extension of the request.
+#[derive(Clone)]
+struct OwnPath;
+
 /// What a request had before it was prepared for a server, as an extension of the request: each server has a path and
 /// credentials of its own.
 #[derive(Clone)]
@@ -50,6 +54,7 @@ struct Unprepared {
     authorization: Option<HeaderValue>,
     query: Option<AppendedQuery>,
     below: Option<BelowServer>,
+    own_path: Option<OwnPath>,
 }
 
 /// Where a server listens.
@@ -98,6 +103,12 @@ impl Address {
         }
     }
 
+    /// Whether it has a user for basic authentication.
+    #[cfg(feature = "server")]
+    pub(super) fn has_user(&self) -> bool {
+        self.authorization.is_some()
+    }
+
     /// The path of requests, with its query.
     pub fn path(&self) -> &str {
         self.path.path_and_query().map_or("/", |path| path.as_str())
@@ -125,13 +136,15 @@ impl Address {
     pub(super) fn apply_to(&self, request: &mut Request<Bytes>) {
         // The request may have been prepared for another server, which could not be reached.
         let unprepared = request.extensions_mut().remove::<Unprepared>();
-        let Unprepared { uri, authorization, query, below } = unprepared.unwrap_or_else(|| Unprepared {
+        let Unprepared { uri, authorization, query, below, own_path } = unprepared.unwrap_or_else(|| Unprepared {
             uri: request.uri().clone(),
             authorization: request.headers().get(header::AUTHORIZATION).cloned(),
             query: request.extensions_mut().remove(),
             below: request.extensions_mut().remove(),
+            own_path: request.extensions_mut().remove(),
         });
-        let own = uri.path_and_query().filter(|path| *path != "/" || below.is_some()).cloned();
+        let is_own = below.is_some() || own_path.is_some();
+        let own = uri.path_and_query().filter(|path| *path != "/" || is_own).cloned();
         *request.uri_mut() = match (own, &below) {
             (Some(own), Some(below)) => self.path_below(&own, &below.base).unwrap_or_else(|| own.into()),
             (Some(own), None) => own.into(),
@@ -150,7 +163,19 @@ impl Address {
                 headers.remove(header::AUTHORIZATION);
             }
         }
-        request.extensions_mut().insert(Unprepared { uri, authorization, query, below });
+        request.extensions_mut().insert(Unprepared { uri, authorization, query, below, own_path });
+    }
+
+    /// The path and query of a reference in a response to a request with this path; `None` if it leads to another scheme, host
+    /// or port (RFC 6454, section 4), or is not a valid reference.
+    pub(super) fn same_origin(&self, path: &Uri, reference: &str) -> Option<PathAndQuery> {
+        let scheme = if self.secure { "https" } else { "http" };
+        let path = path.path_and_query().map_or("/", PathAndQuery::as_str);
+        let base = Url::parse(&format!("{scheme}://{}{path}", self.host.to_str().ok()?)).ok()?;
+        let target = base.join(reference).ok()?;
+        let is_same = target.origin() == base.origin() && target.username().is_empty() && target.password().is_none();
+        let path = &target[Position::BeforePath..Position::AfterQuery];
+        if is_same { path.parse().ok() } else { None }
     }
 
     /// A path below that of the server, or below `base` if the server has no path. A query of the server's address comes before
@@ -164,6 +189,15 @@ impl Address {
         let separator = if query.is_empty() { "" } else { "?" };
         PathAndQuery::try_from(format!("{above}{}{separator}{query}", path.path())).ok().map(Uri::from)
     }
+}
+
+/// Gives a request another path, in place of the one below a server and of a query that would be appended.
+pub(super) fn redirect(request: &mut Request<Bytes>, path: PathAndQuery) {
+    *request.uri_mut() = path.into();
+    let extensions = request.extensions_mut();
+    extensions.remove::<BelowServer>();
+    extensions.remove::<AppendedQuery>();
+    extensions.insert(OwnPath);
 }
 
 impl FromStr for Address {
@@ -321,6 +355,40 @@ mod tests {
         assert!(!applied(&parsed("http://wheel/a@b")).headers().contains_key(header::AUTHORIZATION));
         let other = parsed("http://ann@wheel/").with_basic("bob", "x").unwrap();
         assert_eq!(applied(&other).headers()[header::AUTHORIZATION], "Basic Ym9iOng=");
+    }
+
+    #[test]
+    fn a_reference_is_followed_within_its_origin() {
+        for (url, reference, path) in [
+            ("http://wheel/a/b", "/c?d=1#e", Some("/c?d=1")),
+            ("http://wheel/a/b", "c", Some("/a/c")),
+            ("http://wheel/a/b", "http://wheel:80/c", Some("/c")),
+            ("http://wheel/a/b", "?x", Some("/a/b?x")),
+            ("https://wheel:8443/", "https://WHEEL:8443", Some("/")),
+            ("unix:/run/a.sock:/b", "../c", Some("/c")),
+            ("http://wheel/a/b", "https://wheel/c", None),
+            ("http://wheel/a/b", "http://wheel:81/c", None),
+            ("http://wheel/a/b", "//other/c", None),
+            ("http://wheel/a/b", "\\\\other/c", None),
+            ("http://wheel/a/b", "http://ann@wheel/c", None),
+            ("http://wheel/a/b", "file:///c", None),
+            ("http://wheel/a/b", "http://", None),
+        ] {
+            let address = parsed(url);
+            let found = address.same_origin(&address.path, reference);
+            assert_eq!(found.as_ref().map(PathAndQuery::as_str), path, "{url} {reference}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_redirected_has_no_other_path() {
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = Uri::from_static("/pets");
+        request.extensions_mut().insert(BelowServer { base: "/v1".into() });
+        request.extensions_mut().insert(AppendedQuery("a=1".to_owned()));
+        redirect(&mut request, PathAndQuery::from_static("/"));
+        parsed("http://wheel/api").apply_to(&mut request);
+        assert_eq!(request.uri(), "/");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use tokio::time::Instant;
 
+use super::address;
 use super::address::{Address, Endpoint};
 use super::body::Incoming;
 use super::connect::{ByteStream, Connector};
@@ -16,10 +17,11 @@ use super::error::{LateError, SendFailure, TransportError};
 use super::http1::Http1Connection;
 use super::http2::Http2Connection;
 use super::pool::{Pool, PooledConnection, ThreadPool};
+use super::redirects::{FollowRedirects, MAX_REDIRECTS};
 use super::stats::{BROKEN, ServerStats, failure_reason};
 use super::time_limit::TimeLimit;
 use super::tls::TlsError;
-use super::{Repeat, TransportOptions, scgi};
+use super::{Repeat, TransportOptions, redirects, scgi};
 use crate::model::fault::BoxError;
 use crate::service::request_record::RequestRecord;
 use crate::service::spans::{Attribute, AttributeValue, BegunSpan, SpanKind};
@@ -106,7 +108,7 @@ impl Balancer {
     ) -> Result<Response<Incoming>, TransportError> {
         // Most upstreams are one server: no list of candidates is built for them.
         if let [only] = &*self.servers {
-            return only.send_counted(request, repeat, deadline, &self.options, 0).await.map_err(|(error, _)| error);
+            return only.send_following(request, repeat, deadline, &self.options, 0).await.map_err(|(error, _)| error);
         }
         let mut unsent = request;
         let mut last_error = None;
@@ -114,7 +116,7 @@ impl Balancer {
             if last_error.is_some() {
                 count_retry(&unsent);
             }
-            match server.send_counted(unsent, repeat, deadline, &self.options, resent).await {
+            match server.send_following(unsent, repeat, deadline, &self.options, resent).await {
                 Ok(response) => return Ok(response),
                 Err((error, Some(request))) => {
                     server.pass_over(self.start);
@@ -139,6 +141,32 @@ impl Balancer {
 }
 
 impl BalancedServer {
+    /// Sends a request, and follows its redirects if it says so. `resent` is how often it was sent before, to other servers.
+    async fn send_following(
+        &self,
+        request: Request<Bytes>,
+        repeat: Repeat,
+        deadline: Option<Instant>,
+        options: &TransportOptions,
+        resent: u32,
+    ) -> Result<Response<Incoming>, Failed> {
+        if request.extensions().get::<FollowRedirects>().is_none() {
+            return self.send_counted(request, repeat, deadline, options, resent).await;
+        }
+        let mut next = request.clone();
+        // Boxed, because few requests are redirected.
+        let mut response = Box::pin(self.send_counted(request, repeat, deadline, options, resent)).await?;
+        for _ in 0..MAX_REDIRECTS {
+            let Some(path) = redirects::target(&self.address, &next, &response) else { break };
+            redirects::discard(response, deadline).await;
+            address::redirect(&mut next, path);
+            let sent = Box::pin(self.send_counted(next.clone(), repeat, deadline, options, 0)).await;
+            // The path is one of this server, and not of another that could be tried.
+            response = sent.map_err(|(error, _)| (error, None))?;
+        }
+        Ok(response)
+    }
+
     /// Sends a request, and counts it. `resent` is how often it was sent before, to other servers.
     async fn send_counted(
         &self,
@@ -284,9 +312,11 @@ impl BalancedServer {
     /// Adds what the server's address and the options say.
     fn prepare(&self, mut request: Request<Bytes>, options: &TransportOptions) -> Request<Bytes> {
         self.address.apply_to(&mut request);
+        options.query.add_to_query(request.uri_mut());
         for (name, value) in &options.headers {
             request.headers_mut().insert(name, value.clone());
         }
+        options.cookies.add_to_cookies(request.headers_mut());
         request
     }
 

@@ -7,6 +7,7 @@
 //!   oauth2.rs     adds an access token, if the upstream needs one
 //!   layer.rs      tower layers that the embedding program has put around the client, if any
 //!   balancer.rs   picks a server (round robin), passes over servers that could not be reached
+//!   redirects.rs  follows redirects of safe requests within that server, if the request says so
 //!   pool.rs       hands out an idle connection of this thread, or
 //!   connect.rs    opens one: TCP, TLS or a unix socket
 //!   http1.rs | http2.rs | scgi.rs   sends the request and reads the head of the response
@@ -43,7 +44,9 @@ mod layer;
 mod oauth2;
 pub(crate) mod pem;
 mod pool;
+pub(crate) mod redirects;
 mod scgi;
+mod secret_params;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone is not observed"))]
 pub(crate) mod stats;
 mod time_limit;
@@ -71,6 +74,7 @@ use layer::LayeredClient;
 pub use layer::{Deadline, TransportClient};
 pub use oauth2::OAuth2Options;
 use oauth2::TokenSource;
+pub use secret_params::SecretParams;
 use stats::ServerStats;
 pub use tls::{Tls, TlsError};
 
@@ -93,6 +97,10 @@ pub struct TransportOptions {
     pub tls: Tls,
     /// Headers that are added to every request.
     pub headers: HeaderMap,
+    /// Secrets that are added to the query of every request.
+    pub query: SecretParams,
+    /// Secrets that are added to the cookies of every request.
+    pub cookies: SecretParams,
 }
 
 impl Default for TransportOptions {
@@ -105,6 +113,8 @@ impl Default for TransportOptions {
             http2: false,
             tls: Tls::default(),
             headers: HeaderMap::new(),
+            query: SecretParams::default(),
+            cookies: SecretParams::default(),
         }
     }
 }
@@ -196,8 +206,34 @@ impl Transport {
         if self.balancer.addresses().any(|own| own.is_same_server(&address)) {
             return Ok(None);
         }
-        let options = TransportOptions { headers: HeaderMap::new(), ..self.balancer.options().clone() };
+        let options = TransportOptions {
+            headers: HeaderMap::new(),
+            query: SecretParams::default(),
+            cookies: SecretParams::default(),
+            ..self.balancer.options().clone()
+        };
         Transport::new(vec![address], options).map(Some)
+    }
+
+    /// How its servers are connected to.
+    #[cfg(feature = "server")]
+    pub(super) fn options(&self) -> &TransportOptions {
+        self.balancer.options()
+    }
+
+    /// Whether its requests have an `Authorization`.
+    #[cfg(feature = "server")]
+    pub(super) fn is_authorized(&self) -> bool {
+        let has_user = self.balancer.addresses().any(Address::has_user);
+        self.tokens.is_some() || has_user || self.options().headers.contains_key(http::header::AUTHORIZATION)
+    }
+
+    /// The path to which a response redirects, if that is one of the servers; without its query.
+    #[cfg(feature = "server")]
+    pub(super) fn own_path(&self, location: &str) -> Option<String> {
+        let path =
+            |address: &Address| Some(address.same_origin(&address.path().parse().ok()?, location)?.path().to_owned());
+        self.balancer.addresses().find_map(path)
     }
 
     /// The path of the first server's address, with its query.

@@ -232,8 +232,9 @@ fn the_url_may_be_that_of_the_wsdl_document_and_its_ports_are_listed() {
 /// A REST server whose document is at `/api/openapi.json` and at `/docs/pets.yaml`.
 fn pets(request: &str) -> String {
     let json = r#"{"openapi":"3.0.0","info":{"title":"Pets"},"servers":[{"url":"/v2"}],"paths":{
-        "/pets":{"get":{"operationId":"listPets"},"post":{"requestBody":{"content":{"text/xml":{}}}}},
-        "/pets/{id}":{"delete":{"operationId":"deletePet"}}}}"#;
+        "/pets":{"get":{"operationId":"listPets","security":[{"key":[]}]},"post":{"requestBody":{"content":{"text/xml":{}}}}},
+        "/pets/{id}":{"delete":{"operationId":"deletePet","security":[{"key":[]}]}}},
+        "components":{"securitySchemes":{"key":{"type":"apiKey","in":"query","name":"api_key"}}}}"#;
     let yaml = "swagger: '2.0'\nhost: pets.example\nbasePath: /v3\nschemes: [https]\npaths: {/pets: {get: {}}}\n";
     let path = request.split(' ').nth(1).unwrap_or_default();
     match path {

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use super::commands::{Folder, croupier, failed, failed_with, ran, succeeded};
 use crate::support::process::{Process, ShutdownReport, run};
 use crate::support::running::Running;
+use crate::support::scripted::{Scripted, http};
 
 const MINI: &str = "[group.'/mini']\nservice = 'wheel'\noptions = { family = 'mini' }\n";
 
@@ -180,6 +181,28 @@ fn upstreams_are_asked_and_the_file_is_compared_with_what_they_say() {
         "6 errors in ",
     ] {
         assert!(ended.stderr.contains(part), "{part:?} is not in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn credentials_that_a_document_demands_are_told_if_they_are_lacking() {
+    let folder = Folder::new();
+    let server = Scripted::start(|_| {
+        let document = r#"{"openapi":"3.0.0","security":[{"key":[]},{"token":[]}],
+            "paths":{"/a":{"get":{"operationId":"a"},"put":{"operationId":"b"},"post":{"operationId":"c","security":[]}}},
+            "components":{"securitySchemes":{"key":{"type":"apiKey","in":"header","name":"X-Key"},
+            "token":{"type":"http","scheme":"bearer"}}}}"#;
+        http("200 OK", "Content-Type: application/json\r\n", document)
+    });
+    let group = format!("[group.'/a'.upstream]\nurls = ['http://{}']\nprotocol = 'rest'\n", server.address);
+    let told = succeeded(&["check", "--ask", &folder.file("lacking.toml", &group)]);
+    let sentence = "/a    `a` and `b` demand the API key `X-Key` in a header, or a bearer token: add `headers = { X-Key = \
+                    { env = \"NAME\" } }`, or `bearer = { env = \"NAME\" }`\n";
+    assert!(told.contains(sentence), "{told}");
+    for (name, given) in [("key.toml", "headers.x-key = { text = '7' }"), ("token.toml", "bearer = { text = 'b' }")] {
+        let ended = ran(&["check", "--ask", &folder.file(name, &format!("{group}{given}\n"))]);
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        assert!(ended.stdout.contains("3 methods over REST") && !ended.stdout.contains("demand"), "{ended:?}");
     }
 }
 

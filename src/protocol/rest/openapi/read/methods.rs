@@ -36,6 +36,7 @@ impl OpenApiDescription {
             interface: Interface::default(),
             binding: RestBinding::default(),
             server: None,
+            demands: Vec::new(),
             left_out: Vec::new(),
             operations: 0,
         };
@@ -53,6 +54,9 @@ impl OpenApiDescription {
         let names: HashSet<&str> = methods.iter().map(|method| method.name.as_str()).collect();
         self.interface.methods.retain(|method| !names.contains(method.name.as_str()));
         self.binding.operations.retain(|operation| !names.contains(operation.method.as_str()));
+        for demand in &mut self.demands {
+            demand.methods.retain(|name| !names.contains(name.as_str()));
+        }
         for method in methods {
             let (described, operation) = read(method)?;
             self.interface.methods.push(described);

@@ -20,6 +20,7 @@ mod params;
 mod path;
 mod responses;
 mod schema;
+mod security;
 mod servers;
 mod source;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use serde_json::Value as Json;
 use source::{Sources, Version};
 
 pub use crate::protocol::discovered::{Document, LeftOutOperation, Links};
+pub use security::{KeyPlace, SecurityDemand, SecurityScheme};
 
 /// The content of a description.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ pub struct OpenApiDescription {
     pub binding: RestBinding,
     /// The URL of the server that the document names first, if it says on which host that is.
     pub server: Option<String>,
+    /// The credentials that the operations demand.
+    pub demands: Vec<SecurityDemand>,
     /// The operations that are left out.
     pub left_out: Vec<LeftOutOperation>,
     /// The number of operations in the document.
@@ -124,7 +128,7 @@ fn read_values(
     let main = sources.main();
     let server = servers::of_document(version, main, location);
     let mut schemas = SchemaReader::new(&sources);
-    let Operations { methods, operations, left_out, count } =
+    let Operations { methods, operations, demands, left_out, count } =
         operations::read(&mut schemas, version, &server, location);
     if !schemas.finish() {
         return Err(Fault::new(Kind::Limit, "the schemas of the OpenAPI document have too many values"));
@@ -138,6 +142,7 @@ fn read_values(
         interface: Interface { title, doc, methods, defs: schemas.defs, ..Interface::default() },
         binding: RestBinding { base: server.path, operations },
         server: server.url,
+        demands,
         left_out,
         operations: count,
     })

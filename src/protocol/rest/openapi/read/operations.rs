@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::names::{NameSource, names};
 use super::params::PlacedParam;
 use super::schema::SchemaReader;
+use super::security::{Demands, SecurityDemand};
 use super::servers::StatedServer;
 use super::source::{Node, Sources, Version};
 use super::{body, params, path, responses, servers};
@@ -30,6 +31,8 @@ const MAX_OPERATIONS: usize = 20_000;
 pub(super) struct Operations {
     pub(super) methods: Vec<Method>,
     pub(super) operations: Vec<RestOperation>,
+    /// What they demand.
+    pub(super) demands: Vec<SecurityDemand>,
     pub(super) left_out: Vec<LeftOutOperation>,
     /// The number of operations in the document.
     pub(super) count: usize,
@@ -61,7 +64,7 @@ pub(super) fn read<'d>(
     let found = find(schemas.sources, &mut read.left_out);
     read.count = found.len() + read.left_out.len();
     let context = Context { version, server, location };
-    let mut sources_of_names = Vec::new();
+    let (mut sources_of_names, mut demands) = (Vec::new(), Demands::default());
     for found in without_repeated_methods(found) {
         if schemas.is_exhausted() {
             break;
@@ -71,6 +74,7 @@ pub(super) fn read<'d>(
                 let id = found.operation.text("operationId").to_owned();
                 sources_of_names.push(NameSource { verb: found.verb, path: found.path.to_owned(), id });
                 schemas.spend_on(&method);
+                demands.add(read.methods.len(), schemas.sources, found.operation);
                 read.methods.push(method);
                 read.operations.push(operation);
             }
@@ -85,6 +89,7 @@ pub(super) fn read<'d>(
         }
         operation.method.clone_from(&method.name);
     }
+    read.demands = demands.named(|at| read.methods.get(at).map(|method| method.name.as_str()));
     read
 }
 
