@@ -60,3 +60,19 @@ async fn keys_are_sent_with_every_request_and_are_no_parameters() {
     let fault = called(r#"{"id":9}"#).await.err().unwrap();
     assert_eq!(fault.message, "no");
 }
+
+#[tokio::test]
+async fn keys_are_not_sent_to_the_server_of_the_description() {
+    let server = Scripted::start(|_| http("200 OK", JSON, "[]"));
+    let other = Scripted::start(|_| http("200 OK", JSON, document()));
+    let text = format!(
+        "[group.\"/pets\".upstream]\nurls = [\"http://{}\"]\nprotocol = \"rest\"\ndescription = \"http://{}/api.json\"\n\
+         query = {{ api_key = {{ text = \"s3cret\" }} }}\ncookies = {{ sid = {{ text = \"s3cret\" }} }}\n",
+        server.address, other.address
+    );
+    let config = Config::parse("x.toml", &text, &Registry::standard()).unwrap();
+    config.groups[0].upstream.clone().unwrap().discover().await.unwrap();
+    let requests = other.requests();
+    assert!(requests.len() == 1 && requests[0].starts_with("GET /api.json HTTP/1.1\r\n"), "{requests:?}");
+    assert!(!requests[0].contains("s3cret") && server.requests().is_empty(), "{requests:?}");
+}
