@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 use crate::http::turn::charge;
@@ -25,6 +25,10 @@ const TURN: usize = 16 * 1024;
 
 /// What a body holds until it is sent, such as a permit or a part of a memory budget.
 pub(crate) type Held = Box<dyn Any + Send + Sync>;
+
+/// An extension of a response that is that of an upstream from end to end: its body must not be changed on the way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EndToEnd;
 
 /// A response body.
 #[derive(Default)]
@@ -134,9 +138,9 @@ impl Body {
         Body { content: BodyContent::Pieces(pieces), held: None, is_reserved: false }
     }
 
-    /// The body of an upstream's response, with its content type.
-    pub(crate) fn passthrough(raw: RawResponse) -> (HeaderValue, Body) {
-        let (content_type, content, permit) = raw.into_parts();
+    /// The body of an upstream's response, with its headers.
+    pub(crate) fn passthrough(raw: RawResponse) -> (HeaderMap, Body) {
+        let (headers, content, permit) = raw.into_parts();
         let body = match content {
             passthrough::RawBody::Whole(bytes) => Body::whole(bytes),
             passthrough::RawBody::Coming(coming) => {
@@ -144,7 +148,7 @@ impl Body {
                 Body { content, held: None, is_reserved: false }
             }
         };
-        (content_type, body)
+        (headers, body)
     }
 
     /// The bytes of a whole body.

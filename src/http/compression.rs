@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderValue, Response, header};
 use http_body::Body as _;
 
-use crate::http::body::{Body, Source};
+use crate::http::body::{Body, EndToEnd, Source};
 use crate::http::media_type;
 use crate::http::media_type::Weighted;
 use crate::model::fault::BoxError;
@@ -19,8 +19,12 @@ const WORTHWHILE: usize = 1400;
 
 /// Compresses a response if the client accepts gzip and the response is long enough.
 ///
-/// Every response gets `Vary: accept-encoding`, compressed or not, for the sake of caches.
+/// Every response gets `Vary: accept-encoding`, compressed or not, for the sake of caches; except for those of an upstream that are
+/// passed on as they are.
 pub(crate) fn compress(request: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
+    if response.extensions().get::<EndToEnd>().is_some() {
+        return response;
+    }
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     let short = response.body().size_hint().exact().is_some_and(|length| length < WORTHWHILE as u64);
     if short || !accepts_gzip(request) {

@@ -7,6 +7,8 @@ use http::HeaderName;
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value};
 
+use crate::model::http_operations::HttpOperations;
+
 /// The description of a service. Types are JSON Schemas (draft 2020-12).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Interface {
@@ -25,6 +27,9 @@ pub struct Interface {
     /// The SOAP messages that call the methods according to the upstream's own WSDL. A message that matches one of them
     /// can be passed to the upstream in its original bytes.
     pub messages: Vec<MessageName>,
+    /// The HTTP requests that call the methods according to the upstream's own OpenAPI document. Such a request can be passed to
+    /// the upstream as it is. Those of methods that are not in `methods` do not count.
+    pub operations: Arc<HttpOperations>,
     /// The headers of a request that the service reads from the context of a call. Other headers are not in it.
     pub request_headers: Vec<HeaderName>,
     /// Whether the service reads under which URL the client has sent its request. Without it, that is not in the context of a
@@ -159,6 +164,7 @@ impl Interface {
             page_section: self.page_section.clone(),
             incomplete: self.incomplete,
             messages,
+            operations: self.operations.clone(),
             request_headers: self.request_headers.clone(),
             reads_request_target: self.reads_request_target,
             sets_response_headers: self.sets_response_headers,

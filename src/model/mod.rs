@@ -5,6 +5,7 @@
 //! | [`value`] | [`Value`](value::Value): a value of any type that a protocol can carry; [`Binary`](value::Binary): bytes; [`Number`](value::Number): a decimal number of any length |
 //! | [`date`] | [`DateTime`](date::DateTime): a date and time with an optional zone |
 //! | [`fault`] | [`Fault`](fault::Fault): why a call failed, with a kind that every protocol maps to its own codes |
+//! | [`http_operations`] | the verbs and paths by which clients of an upstream call its methods, found by path |
 //! | [`interface`] | [`Interface`](interface::Interface): a service's methods, with JSON Schemas for parameters and results |
 //! | [`shape`] | [`Shape`](shape::Shape): a JSON Schema compiled to a type, for formats that need types to read |
 //! | [`coerce`](mod@coerce) | conversion of a value to the type of a shape |
@@ -32,6 +33,7 @@
 pub mod coerce;
 pub mod date;
 pub mod fault;
+pub mod http_operations;
 pub mod interface;
 pub mod name_patterns;
 #[cfg(feature = "server")]

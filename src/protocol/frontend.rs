@@ -6,7 +6,7 @@ use std::task::{Context as Task, Poll, ready};
 use std::time::{Instant, SystemTime};
 
 use http::request::Parts;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::codec::json::JsonDialect;
 use crate::http::body::{Body, Source};
@@ -17,6 +17,7 @@ use crate::model::interface::{Interface, Method};
 use crate::protocol::Protocol;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::RawResponse;
+use crate::service::unread_body::UnreadBody;
 use crate::service::{Call, CallForm, CallFuture, Context, Encode, Format, Rows, RpcService};
 
 /// A protocol towards clients: it reads requests, calls the service and writes responses.
@@ -94,6 +95,17 @@ pub trait Frontend: Send + Sync + 'static {
     /// ```
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture;
 
+    /// Whether the body of a request that the frontend has claimed, with [`Claim::Yes`], is passed on while it arrives. It is then
+    /// not read, and the request goes to [`serve_unread`](Frontend::serve_unread).
+    fn streams(&self, _service: &dyn RpcService, _head: &GroupHead<'_>) -> bool {
+        false
+    }
+
+    /// The same as [`serve`](Frontend::serve), for a request whose body has not been read.
+    fn serve_unread(&self, service: &Arc<dyn RpcService>, request: UnreadRequest<'_>) -> FrontendFuture {
+        self.serve(service, request.request)
+    }
+
     /// The response to a request that is refused before it is read as a call, such as one whose body is too large. It has
     /// the status of the rejection. A protocol whose clients expect errors in its own form overrides this.
     fn refuse(&self, _head: &Parts, rejection: HttpRejection) -> Response<Body> {
@@ -141,6 +153,17 @@ pub struct GroupRequest<'a> {
     pub body: &'a [u8],
     /// The context of the call.
     pub context: &'a Context,
+}
+
+/// A request whose body has not been read.
+#[derive(Debug, Clone, Copy)]
+pub struct UnreadRequest<'a> {
+    /// The request, without its body.
+    pub request: GroupRequest<'a>,
+    /// The body.
+    pub body: &'a UnreadBody,
+    /// The headers with the credentials of the client for croupier itself.
+    pub credentials: &'a [HeaderName],
 }
 
 impl<'a> GroupRequest<'a> {
@@ -197,8 +220,9 @@ pub(crate) struct PassthroughFault(pub(crate) Kind);
 /// The response with the body of an upstream in its original bytes.
 pub(crate) fn passthrough_response(raw: RawResponse) -> Response<Body> {
     let (status, fault) = (raw.status, raw.fault);
-    let (content_type, body) = Body::passthrough(raw);
-    let mut response = ok(content_type, body);
+    let (headers, body) = Body::passthrough(raw);
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
     *response.status_mut() = status;
     if let Some(kind) = fault {
         response.extensions_mut().insert(PassthroughFault(kind));

@@ -107,7 +107,12 @@ impl ProtocolSet {
         }
         if self.has(Protocol::Rest) {
             frontends.push(Arc::new(OpenApi { public_url: public_url.clone(), routes: routes.clone() }));
-            frontends.push(Arc::new(Rest { dialect: self.json, limits: self.limits, routes }));
+            frontends.push(Arc::new(Rest {
+                dialect: self.json,
+                limits: self.limits,
+                routes,
+                public_url: public_url.clone(),
+            }));
         }
         frontends
     }

@@ -26,9 +26,9 @@ use crate::http::cors::{CorsGrant, is_preflight};
 use crate::http::cross_site::{is_known_host, is_without_preflight, without_port};
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
-use crate::model::fault::Kind;
+use crate::model::fault::{BoxError, Kind};
 use crate::protocol::frontend::{
-    Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, PassthroughFault,
+    Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, PassthroughFault, UnreadRequest,
 };
 use crate::server::access_log::REQUEST_ID;
 use crate::server::admission::{Admission, refusing_service};
@@ -42,6 +42,7 @@ use crate::server::refusal_page::{is_shown, show};
 use crate::server::request_body::{ArrivalLimits, BodyMemory, BodyReader, ReadBody, SMALL};
 use crate::server::settings::{HTTPS_PORT, ServerSettings};
 use crate::server::stop::CallStop;
+use crate::server::streamed_body::{ArrivingBody, StreamedRequest};
 use crate::server::tracer::Tracer;
 use crate::service::counters::{Ending, Meter, MeteredRequest};
 use crate::service::current_request::{CurrentRequest, log_span};
@@ -270,13 +271,13 @@ impl Gateway {
     /// [tower service](tower_service::Service).
     pub async fn respond<B>(&self, head: &Parts, body: B, mut context: Context) -> GatewayResponse
     where
-        B: http_body::Body<Data = Bytes>,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         let client = self.client_of_connection(context.peer);
         if context.client.is_none() {
             context.client = self.client_address(&client, &head.headers, context.peer);
         }
-        self.respond_to(&client, true, head, pin!(body), &mut context).await
+        self.respond_to(&client, true, head, pin!(ArrivingBody::new(body)), &mut context).await
     }
 
     /// Serves one request of a client, which may have more requests than its share.
@@ -285,11 +286,11 @@ impl Gateway {
         client: &Arc<ClientAccount>,
         within_share: bool,
         head: &Parts,
-        body: Pin<&mut B>,
+        body: Pin<&mut ArrivingBody<B>>,
         context: &mut Context,
     ) -> GatewayResponse
     where
-        B: http_body::Body<Data = Bytes>,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         // A client with a share of its own is no proxy.
         let forwarded = if client.has_share() { None } else { self.forwarded_client(context) };
@@ -358,12 +359,12 @@ impl Gateway {
         &self,
         (client, within_share): (&Arc<ClientAccount>, bool),
         head: &Parts,
-        body: Pin<&mut B>,
+        body: Pin<&mut ArrivingBody<B>>,
         context: &mut Context,
         grant: &mut Option<Box<CorsGrant>>,
     ) -> Result<GatewayResponse, HttpRejection>
     where
-        B: http_body::Body<Data = Bytes>,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         check_host(head)?;
         // `load` touches no shared reference count, for which the workers would contend.
@@ -400,7 +401,16 @@ impl Gateway {
         if let (Some(auth), Ok(())) = (&group.auth, &checked) {
             checked = authenticate(auth, head, group, context).await;
         }
+        let mut streamed = None;
         let read = match checked.and_then(|()| group.check_query(head, claim.frontend.protocol())) {
+            Ok(()) if claim.streams(group, &group_head) => {
+                let credentials = group.auth.as_ref().map(|auth| auth.credential_headers()).unwrap_or_default();
+                let limits = (group.body_limit, &self.arrival_limits);
+                StreamedRequest::begin(head, body.get_mut(), limits, credentials).map(|request| {
+                    streamed = Some(Box::new(request));
+                    ReadBody::default()
+                })
+            }
             Ok(()) => self.body_reader.read(client, head, body, (group.body_limit, &self.arrival_limits)).await,
             Err(rejection) => Err(rejection),
         };
@@ -438,7 +448,7 @@ impl Gateway {
         // What is rare is boxed: otherwise the future of each request would be as large as that of the rare ones.
         let mut held = None;
         let response = match memory {
-            None => span.in_scope(|| frontend.serve(service, request)),
+            None => span.in_scope(|| serve(frontend, service, request, streamed.as_deref())),
             Some(memory) => {
                 let serving = Box::pin(self.serve_large(frontend, service, request, &span, (bytes.clone(), memory)));
                 let (response, memory) = serving.await;
@@ -448,8 +458,16 @@ impl Gateway {
         };
         let mut served = match response {
             MaybeReady::Now(Some(served)) => served,
-            pending => Box::pin(self.wait_for_response(pending, group, frontend, request, span)).await,
+            pending => {
+                let streamed = streamed.as_deref();
+                Box::pin(self.wait_for_response(pending, group, frontend, (request, streamed), span)).await
+            }
         };
+        if let Some(rejection) = streamed.as_ref().and_then(|streamed| streamed.refusal())
+            && served.fault.is_some()
+        {
+            served = FrontendResponse { response: frontend.refuse(head, rejection), fault: None, ..served };
+        }
         if self.compressing.load(Relaxed) {
             served.response = compress(&head.headers, served.response);
         }
@@ -515,7 +533,7 @@ impl Gateway {
         pending: FrontendFuture,
         group: &Group,
         frontend: &Arc<dyn Frontend>,
-        request: GroupRequest<'_>,
+        (request, streamed): (GroupRequest<'_>, Option<&StreamedRequest>),
         span: tracing::Span,
     ) -> FrontendResponse {
         let current = CurrentRequest {
@@ -528,10 +546,25 @@ impl Gateway {
         let serving = current.scope(pending.instrument(span.clone()));
         let served = match self.stop.unless_stopped(serving).await {
             Some(served) => served,
-            None => frontend.serve(&group.refusing_service(request.context, STOPPING), request).await,
+            None => serve(frontend, &group.refusing_service(request.context, STOPPING), request, streamed).await,
         };
         span.record("method", served.method.as_ref());
         served
+    }
+}
+
+/// Serves a request whose body has been read, or is passed on while it arrives.
+fn serve(
+    frontend: &Arc<dyn Frontend>,
+    service: &Arc<dyn RpcService>,
+    request: GroupRequest<'_>,
+    streamed: Option<&StreamedRequest>,
+) -> FrontendFuture {
+    match streamed {
+        None => frontend.serve(service, request),
+        Some(StreamedRequest { body, credentials, .. }) => {
+            frontend.serve_unread(service, UnreadRequest { request, body, credentials })
+        }
     }
 }
 

@@ -142,6 +142,11 @@ pub(super) struct ClaimedRequest<'g> {
 }
 
 impl<'g> ClaimedRequest<'g> {
+    /// Whether the frontend passes the body of the request on while it arrives.
+    pub(super) fn streams(&self, group: &Group, head: &GroupHead<'_>) -> bool {
+        self.claim == Claim::Yes && self.frontend.streams(group.service.as_ref(), head)
+    }
+
     /// The frontend that serves the request, now that its body is known. If no frontend recognises the body, the first one
     /// refuses the request in its own form.
     pub(super) fn settle(self, group: &'g Group, head: &GroupHead<'_>, body: &[u8]) -> &'g Arc<dyn Frontend> {

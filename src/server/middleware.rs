@@ -14,6 +14,7 @@ use hyper::service::{Service, service_fn};
 
 use super::access_log::{AccessLog, ConnectionInfo};
 use super::in_flight::{Connection, InFlight};
+use super::streamed_body::ArrivingBody;
 use super::tracked_body::{CountedBody, TrackedBody};
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::BoxError;
@@ -98,7 +99,8 @@ impl InFlight {
                 drop(CountedBody::new(body, context.record.clone(), activity, &head.headers));
                 *redirect
             } else {
-                let body = pin!(CountedBody::new(body, context.record.clone(), activity, &head.headers));
+                let body = CountedBody::new(body, context.record.clone(), activity, &head.headers);
+                let body = pin!(ArrivingBody::new(body));
                 catch_panic(pin!(shared.gateway.respond_to(client, self.within_share, &head, body, &mut context))).await
             };
             // The gateway has shown its own refusals already.

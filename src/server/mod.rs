@@ -46,6 +46,7 @@ pub mod runtime;
 pub mod settings;
 pub(crate) mod socket_access;
 mod stop;
+mod streamed_body;
 pub mod tls;
 mod tower;
 mod tracer;

@@ -456,7 +456,10 @@ impl GroupMount {
 
     /// The rules for pages of other origins, with the headers and verbs that the group itself needs.
     fn cors(&self) -> Option<Cors> {
-        let verbs = self.protocols.routes.iter().map(|route| route.template().verb().clone()).collect();
+        let routes = self.protocols.routes.iter().map(|route| route.template().verb());
+        let interface = self.service.interface();
+        let verbs = routes.chain(interface.operations.all().iter().map(|operation| &operation.verb));
+        let verbs = if self.protocols.has(Protocol::Rest) { verbs.cloned().collect() } else { Vec::new() };
         let credentials = self.auth.as_ref().map(|auth| auth.headers()).unwrap_or_default();
         let returned = self.upstream.as_ref().map(|upstream| upstream.return_headers().to_vec()).unwrap_or_default();
         Cors::new(&self.cors, GroupHeaders { verbs, credentials, returned })

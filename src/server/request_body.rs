@@ -31,10 +31,10 @@ pub(super) const SMALL: usize = 16 * 1024;
 /// How many bytes of memory one byte of a request may need, for text, tree, arguments and result together.
 const FACTOR: usize = 6;
 /// The time between two checks of a body that is arriving.
-const STEP: Duration = Duration::from_millis(STEP_MILLIS);
+pub(super) const STEP: Duration = Duration::from_millis(STEP_MILLIS);
 const STEP_MILLIS: u64 = 1000;
 /// The time over which the pace of a body is measured.
-const PACE_WINDOW: Duration = Duration::from_secs(15);
+pub(super) const PACE_WINDOW: Duration = Duration::from_secs(15);
 /// How long a body waits for memory before it is refused.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -78,8 +78,12 @@ impl ArrivalLimits {
         self.min_rate.store(min_rate, Relaxed);
     }
 
-    fn timeout(&self) -> Duration {
+    pub(super) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout.load(Relaxed))
+    }
+
+    pub(super) fn min_rate(&self) -> usize {
+        self.min_rate.load(Relaxed)
     }
 }
 
@@ -94,7 +98,7 @@ struct Arrival {
 }
 
 /// A complete, decompressed body, and the memory that is reserved for it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ReadBody {
     /// The body.
     pub(crate) bytes: Bytes,
@@ -119,7 +123,7 @@ impl Arrival {
     /// Checks a body that has been arriving for one more step, or for the whole timeout if that is less. Returns when the
     /// next check is due.
     fn check(&self, limits: &ArrivalLimits) -> Result<Duration, HttpRejection> {
-        let (timeout, min_rate) = (limits.timeout(), limits.min_rate.load(Relaxed));
+        let (timeout, min_rate) = (limits.timeout(), limits.min_rate());
         let late = |reason: String| HttpRejection::new(StatusCode::REQUEST_TIMEOUT, reason);
         let elapsed = STEP.saturating_mul(self.steps.fetch_add(1, Relaxed) + 1);
         if elapsed >= timeout {
@@ -236,15 +240,7 @@ impl BodyReader {
         B: Body<Data = Bytes>,
     {
         let coding = Coding::from_headers(&head.headers)?;
-        let bodiless = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
-        let lengthless = !bodiless && !head.headers.contains_key(header::CONTENT_LENGTH);
-        if head.version == Version::HTTP_10 && lengthless {
-            return Err(HttpRejection::new(StatusCode::LENGTH_REQUIRED, "an HTTP/1.0 request needs a Content-Length"));
-        }
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > body_limit {
-            return Err(too_large(body_limit));
-        }
+        check_length(head, &*body, body_limit)?;
         // Most bodies have arrived with their head, in one frame.
         let mut bytes = Bytes::new();
         if !body.is_end_stream() {
@@ -330,6 +326,17 @@ impl BodyReader {
     }
 }
 
+/// Checks what the head of a request says of the length of its body.
+pub(super) fn check_length(head: &Parts, body: &impl Body, body_limit: usize) -> Result<(), HttpRejection> {
+    let bodiless = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
+    let lengthless = !bodiless && !head.headers.contains_key(header::CONTENT_LENGTH);
+    if head.version == Version::HTTP_10 && lengthless {
+        return Err(HttpRejection::new(StatusCode::LENGTH_REQUIRED, "an HTTP/1.0 request needs a Content-Length"));
+    }
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > body_limit { Err(too_large(body_limit)) } else { Ok(()) }
+}
+
 /// The data of a frame of a body; none for trailers.
 fn data_of<E>(frame: Result<Frame<Bytes>, E>) -> Result<Bytes, HttpRejection> {
     let frame = frame.map_err(|_| HttpRejection::new(StatusCode::BAD_REQUEST, "the request broke off"))?;
@@ -404,7 +411,7 @@ impl<R: Read> Decompression<R> {
     }
 }
 
-fn too_large(body_limit: usize) -> HttpRejection {
+pub(super) fn too_large(body_limit: usize) -> HttpRejection {
     HttpRejection::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the request is larger than {body_limit} bytes"))
 }
 

@@ -56,7 +56,8 @@ where
             let extensions = head.extensions.clone();
             let trace = TraceContext::received(&head.headers).map(Arc::new);
             let context = Context { peer, request_id, trace, extensions, ..Context::default() };
-            let mut response = catch_panic(pin!(gateway.respond(&head, body, context))).await.into_untracked();
+            let mut response =
+                catch_panic(pin!(gateway.respond(&head, Box::pin(body), context))).await.into_untracked();
             if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
                 // A panic takes the context of the call with it, and the gateway has shown its other refusals already.
                 let request_id = header.as_ref().and_then(RequestId::received).unwrap_or_default();

@@ -26,12 +26,13 @@ pub(super) struct TrackedBody {
 
 /// The body of a request, whose bytes are counted for the access log. If it is not read to its end, the connection lingers
 /// when it closes.
-pub(super) struct CountedBody<'c> {
+pub(super) struct CountedBody {
     body: Incoming,
     /// `None` if there is no access log.
     record: Option<Arc<RequestRecord>>,
-    activity: &'c Activity,
-    headers: &'c HeaderMap,
+    activity: Arc<Activity>,
+    /// Whether the client waits for status 100 before it sends any of it.
+    waits: bool,
     progress: Progress,
 }
 
@@ -43,30 +44,30 @@ enum Progress {
     Ended,
 }
 
-impl<'c> CountedBody<'c> {
+impl CountedBody {
     pub(super) fn new(
         body: Incoming,
         record: Option<Arc<RequestRecord>>,
-        activity: &'c Activity,
-        headers: &'c HeaderMap,
-    ) -> CountedBody<'c> {
-        CountedBody { body, record, activity, headers, progress: Progress::Untouched }
+        activity: &Arc<Activity>,
+        headers: &HeaderMap,
+    ) -> CountedBody {
+        let expect = headers.get(header::EXPECT).map(HeaderValue::as_bytes);
+        let waits = expect.is_some_and(|expected| expected.eq_ignore_ascii_case(b"100-continue"));
+        CountedBody { body, record, activity: activity.clone(), waits, progress: Progress::Untouched }
     }
 }
 
-impl Drop for CountedBody<'_> {
+impl Drop for CountedBody {
     fn drop(&mut self) {
         let is_whole = self.progress == Progress::Ended || self.body.is_end_stream();
         // A client that waits for status 100 has sent nothing of its body.
-        let expect = self.headers.get(header::EXPECT).map(HeaderValue::as_bytes);
-        let waits = expect.is_some_and(|expected| expected.eq_ignore_ascii_case(b"100-continue"));
-        if !is_whole && (self.progress == Progress::Begun || !waits) {
+        if !is_whole && (self.progress == Progress::Begun || !self.waits) {
             self.activity.note_unread_body();
         }
     }
 }
 
-impl http_body::Body for CountedBody<'_> {
+impl http_body::Body for CountedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 

@@ -10,7 +10,7 @@ use tokio::sync::{AcquireError, OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::model::fault::{Fault, Kind};
 use crate::service::counters::{Ending, Meter, MeteredCall, PendingCall};
-use crate::service::future::{MaybeReady, with_deadline, with_timeout};
+use crate::service::future::{MaybeReady, with_checks, with_deadline, with_timeout};
 use crate::service::layer::GroupLayer;
 use crate::service::permit::{READER_PATIENCE, ReclaimablePermits};
 use crate::service::request_record::RequestRecord;
@@ -161,6 +161,10 @@ impl Limiter {
         let (queue, record) = (self.queue.clone(), call.context.record.clone());
         let time = self.deadline;
         let metered = self.watch(metered, method);
+        let arriving = match call.form {
+            CallForm::Http(http) if !http.body.is_empty() => Some(http.body.clone()),
+            _ => None,
+        };
         match pending {
             MaybeReady::Now(ready) => MaybeReady::later(ending(metered, async move {
                 let permit = queue.acquire(deadline, record.as_deref()).await?;
@@ -170,7 +174,11 @@ impl Limiter {
             MaybeReady::Later(pending) => MaybeReady::later(ending(metered, async move {
                 let permit = queue.acquire(deadline, record.as_deref()).await?;
                 let begun = Instant::now();
-                let output = with_deadline(deadline, pending).await;
+                let output = match arriving {
+                    None => with_deadline(deadline, pending).await,
+                    // The client sets the pace of its body: the time counts from its end.
+                    Some(body) => Box::pin(with_checks(time, pending, || body.time_behind(time).ok_or(()))).await.ok(),
+                };
                 queue.record_time(begun.elapsed());
                 Ok(queue.hold(output.ok_or_else(|| late(time))??, permit))
             })),
@@ -329,13 +337,23 @@ fn late(time: Duration) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context as Poller, Poll, ready};
+
+    use bytes::Bytes;
+    use http_body::{Body, Frame};
+    use http_body_util::BodyExt;
     use tokio::sync::Notify;
+    use tokio::time::{Sleep, sleep};
 
     use super::*;
+    use crate::model::fault::BoxError;
     use crate::model::interface::Interface;
     use crate::service::args::Args;
     use crate::service::layer::layered;
     use crate::service::local::Local;
+    use crate::service::passthrough::HttpCall;
+    use crate::service::unread_body::UnreadBody;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -430,5 +448,61 @@ mod tests {
         assert_eq!(fault, Fault::new(Kind::Late, "no result within 500ms"));
         assert!(begun.elapsed() < Duration::from_millis(600), "{:?}", begun.elapsed());
         assert!(first.await.unwrap().is_ok());
+    }
+
+    /// Reads the body of its calls, and then never returns.
+    struct Reader;
+
+    impl RpcService for Reader {
+        fn interface(&self) -> Arc<Interface> {
+            Arc::default()
+        }
+
+        fn call(&self, call: Call<'_>) -> CallFuture {
+            let CallForm::Http(http) = call.form else { return Fault::internal().into() };
+            let body = http.body.clone();
+            MaybeReady::later(async move {
+                let _ = body.collect().await;
+                std::future::pending().await
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_a_call_begins_when_its_body_has_been_read() {
+        let body = UnreadBody::new(Pieces { next: Box::pin(sleep(LONG / 2)), left: 10 });
+        let (verb, headers) = (http::Method::POST, http::HeaderMap::new());
+        let http = HttpCall {
+            verb: &verb,
+            path_values: &[],
+            query: "",
+            headers: &headers,
+            credentials: &[],
+            body: &body,
+            group_url: "",
+        };
+        let (context, begun) = (Context::default(), tokio::time::Instant::now());
+        let call = Call { form: CallForm::Http(&http), ..Call::new("read", Args::Unread, &context) };
+        let service = layered(Arc::new(Reader), Limiter::new(1, LONG));
+        let fault = service.call(call).await.err().unwrap();
+        assert_eq!((fault.kind, begun.elapsed().as_secs()), (Kind::Late, (LONG / 2).as_secs() * 11 + LONG.as_secs()));
+    }
+
+    /// A body of which a piece comes from time to time.
+    struct Pieces {
+        next: Pin<Box<Sleep>>,
+        left: usize,
+    }
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Poller<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            ready!(self.next.as_mut().poll(cx));
+            let Some(left) = self.left.checked_sub(1) else { return Poll::Ready(None) };
+            (self.left, self.next) = (left, Box::pin(sleep(LONG / 2)));
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
     }
 }

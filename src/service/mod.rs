@@ -74,6 +74,7 @@ pub mod rows;
 pub(crate) mod spans;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "only a server receives requests"))]
 pub mod trace_context;
+pub mod unread_body;
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -92,7 +93,7 @@ use crate::service::batch::Batch;
 pub use crate::service::context::{Context, Identity, RequestTarget};
 pub use crate::service::future::MaybeReady;
 use crate::service::outage::Outage;
-use crate::service::passthrough::{RawCall, RawResponse};
+use crate::service::passthrough::{HttpCall, RawCall, RawResponse};
 use crate::service::permit::ResponsePermit;
 use crate::service::result_memory::ReservedMemory;
 
@@ -168,6 +169,9 @@ pub enum CallForm<'a> {
     /// With the bytes of its message, which an upstream that speaks the same protocol can receive unchanged. The
     /// result may be an [`Output::Raw`].
     Raw(&'a RawCall<'a>),
+    /// As an HTTP request in the form of the upstream's own description, whose body has not been read. The arguments cannot be
+    /// read otherwise ([`Args::Unread`]). The result may be an [`Output::Raw`].
+    Http(&'a HttpCall<'a>),
     /// With other calls in one request, which an upstream can receive in one request too.
     Batch(&'a Batch),
 }
@@ -181,7 +185,8 @@ pub enum Output {
     One(Box<dyn Encode>),
     /// An array that is made item by item, as the reader takes it.
     Many(Rows),
-    /// The response of an upstream in its original bytes. Only a call whose form is [`CallForm::Raw`] returns one.
+    /// The response of an upstream in its original bytes. Only a call whose form is [`CallForm::Raw`] or
+    /// [`CallForm::Http`] returns one.
     Raw(RawResponse),
 }
 

@@ -4,10 +4,11 @@ use std::fmt;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::model::fault::{BoxError, Kind};
 use crate::service::permit::ResponsePermit;
+use crate::service::unread_body::UnreadBody;
 
 /// The protocol of a message that may be passed on in its original bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +46,39 @@ impl fmt::Debug for RawCall<'_> {
     }
 }
 
+/// An HTTP request that is one of the upstream's own [operations](crate::model::interface::Interface::operations). Neither its
+/// parameters nor its body have been read.
+#[derive(Clone, Copy)]
+pub struct HttpCall<'a> {
+    /// The verb: that of the operation, or HEAD for an operation with GET.
+    pub verb: &'a Method,
+    /// The texts of the variables in the path, percent-encoded, in the order of the path.
+    pub path_values: &'a [&'a str],
+    /// The query, without its question mark.
+    pub query: &'a str,
+    /// The headers of the request.
+    pub headers: &'a HeaderMap,
+    /// The headers with the credentials of the client for croupier itself. They must not be passed on.
+    pub credentials: &'a [HeaderName],
+    /// The body.
+    pub body: &'a UnreadBody,
+    /// The URL of the group as the client knows it, without a slash at its end.
+    pub group_url: &'a str,
+}
+
+impl fmt::Debug for HttpCall<'_> {
+    /// Omits the headers, which may have secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpCall").field("verb", &self.verb).field("body", &self.body).finish_non_exhaustive()
+    }
+}
+
 /// A response in the original bytes of the upstream.
 pub struct RawResponse {
-    /// The status: 200, except for SOAP faults.
+    /// The status: 200, except for SOAP faults and responses to an [`HttpCall`].
     pub status: StatusCode,
-    /// The `Content-Type` of the document.
-    pub content_type: HeaderValue,
+    /// The `Content-Type` of the document; for an [`HttpCall`] all headers that are passed on.
+    pub headers: HeaderMap,
     /// The document, which may not have arrived yet.
     pub content: RawBody,
     /// The kind of the fault, if the document is one: for logs and metrics.
@@ -69,7 +97,12 @@ pub enum RawBody {
 impl RawResponse {
     /// A response with this status and media type.
     pub fn new(status: StatusCode, content_type: HeaderValue, content: RawBody) -> RawResponse {
-        RawResponse { status, content_type, content, fault: None, permit: None }
+        RawResponse::with_headers(status, HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]), content)
+    }
+
+    /// A response with this status and these headers.
+    pub fn with_headers(status: StatusCode, headers: HeaderMap, content: RawBody) -> RawResponse {
+        RawResponse { status, headers, content, fault: None, permit: None }
     }
 
     /// The same response, whose document is a fault of this kind if there is one.
@@ -82,8 +115,8 @@ impl RawResponse {
         RawResponse { permit: Some(permit), ..self }
     }
 
-    /// The `Content-Type`, the document, and the permit to hold until the document has arrived.
-    pub fn into_parts(self) -> (HeaderValue, RawBody, Option<ResponsePermit>) {
-        (self.content_type, self.content, self.permit)
+    /// The headers, the document, and the permit to hold until the document has arrived.
+    pub fn into_parts(self) -> (HeaderMap, RawBody, Option<ResponsePermit>) {
+        (self.headers, self.content, self.permit)
     }
 }

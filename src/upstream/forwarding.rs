@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, COOKIE, FORWARDED, SET_COOKIE};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, FORWARDED, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -369,6 +369,45 @@ impl Forwarding {
         ForwardedRequest { headers, query: self.query(context), identity_token, context: context.clone() }
     }
 
+    /// The headers of a request that is passed on as it is: those of the client from end to end. Left out are those that concern a
+    /// connection (RFC 9110, section 7.6.1) or the framing of the body, those that croupier writes itself, those with the
+    /// credentials for croupier, those in `configured`, and those that [`request`](Forwarding::request) adds.
+    pub(super) fn end_to_end<'n>(
+        &self,
+        received: &HeaderMap,
+        credentials: &[HeaderName],
+        configured: impl Iterator<Item = &'n HeaderName>,
+    ) -> HeaderMap {
+        let token = self.identity_token.as_ref().map(|token| &token.header);
+        let own = self.set_headers.iter().map(|(name, _)| name).chain(token).chain(credentials);
+        let own: Vec<String> = own.map(normalized).chain(configured.map(normalized)).collect();
+        let is_own = |name: &HeaderName| {
+            let name = normalized(name);
+            name.starts_with("x-forwarded-") || WRITTEN.contains(&name.as_str()) || own.contains(&name)
+        };
+        let mut headers = received.clone();
+        remove_hop_by_hop(&mut headers);
+        let left_out: Vec<HeaderName> = headers.keys().filter(|name| is_own(name)).cloned().collect();
+        for name in left_out {
+            headers.remove(name);
+        }
+        headers
+    }
+
+    /// The headers of a response that are passed on as they are, without those that concern a connection. Whether pages of other
+    /// origins may call is not for the upstream to say, and what it says of its own credentials only if they are those of the client.
+    pub(super) fn returned_end_to_end(&self, mut received: HeaderMap) -> HeaderMap {
+        remove_hop_by_hop(&mut received);
+        let is_left_out = |name: &HeaderName| {
+            name.as_str().starts_with("access-control-") || (*name == WWW_AUTHENTICATE && !self.pass_authorization)
+        };
+        let left_out: Vec<HeaderName> = received.keys().filter(|name| is_left_out(name)).cloned().collect();
+        for name in left_out {
+            received.remove(name);
+        }
+        received
+    }
+
     fn pass_on(&self, received: &HeaderMap, headers: &mut HeaderMap) {
         for name in self.pass_headers.iter().filter(|name| !concerns_connection(name, received)) {
             for value in received.get_all(name) {
@@ -410,6 +449,48 @@ impl Forwarding {
             }
             values.for_each(|value| to.append(name.clone(), value));
         }
+    }
+}
+
+/// The headers of a request that croupier writes itself, or that have a key of their own, as [`normalized`] names.
+const WRITTEN: [&str; 10] = [
+    "authorization",
+    "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "traceparent",
+    "tracestate",
+    "x-request-id",
+];
+
+/// The headers that concern a connection (RFC 9110, section 7.6.1), beside those that `Connection` names.
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The name of a header as many servers compare it: without the difference between `-` and `_`.
+fn normalized(name: &HeaderName) -> String {
+    name.as_str().replace('_', "-")
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers.keys().filter(|name| concerns_connection(name, headers)).cloned().collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
     }
 }
 

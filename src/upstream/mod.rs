@@ -7,13 +7,14 @@
 //! - a `Description`: the methods of the server and how they are called. It is discovered at start-up and again from time
 //!   to time ([`Upstream::watch`], module `discovery`); meanwhile calls use the previous description.
 //!
-//! A call takes one of three ways:
+//! A call takes one of four ways:
 //!
 //! ```text
 //! remote.rs       arguments are coerced to the description, encoded by the ClientCodec of the protocol, and the
 //!                 response is decoded: every call that is not passed through
 //! passthrough.rs  the original bytes of a message go to an upstream of the same protocol, and its response comes back
 //!                 unchanged
+//! http_passthrough.rs  an HTTP request in the form of the OpenAPI document of a REST upstream is passed on while it arrives
 //! batch.rs        several calls of one request go out in one request (`system.multicall`, JSON-RPC batch)
 //! ```
 //!
@@ -37,6 +38,10 @@ mod first_discovery;
 pub mod forwarding;
 #[cfg(feature = "server")]
 pub(crate) mod gaps;
+#[cfg(feature = "server")]
+mod http_operations;
+#[cfg(feature = "server")]
+mod http_passthrough;
 #[cfg(feature = "server")]
 pub mod identity_token;
 #[cfg(feature = "server")]

@@ -576,6 +576,7 @@ impl RpcService for Upstream {
         let other = match call.form {
             CallForm::Plain => None,
             CallForm::Raw(raw) => self.pass_through(&description, call, raw),
+            CallForm::Http(http) => Some(self.pass_http(&description, call, http)),
             CallForm::Batch(batch) => self.join(&description, call, batch),
         };
         if let Some(other) = other {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::gaps::DescriptionGaps;
+use super::http_operations::operations;
 use super::options::{UnmatchedName, UpstreamOptions};
 use crate::codec::soap::{Binding, Operation, SoapVersion};
 use crate::model::interface::{Interface, MessageName};
@@ -39,6 +40,9 @@ impl Description {
         if let ClientCodec::Soap(soap) = &codec {
             interface.messages = messages(soap.binding());
         }
+        if let ClientCodec::Rest(rest) = &codec {
+            interface.operations = Arc::new(operations(&rest.binding, &interface));
+        }
         Description {
             shapes: Shapes::of(&with_named_methods(&interface, options)),
             interface: Arc::new(interface),
@@ -63,9 +67,11 @@ impl Description {
         }
     }
 
-    /// Removes the messages of the upstream's own WSDL, so that no SOAP message is passed through unchanged.
+    /// Removes the messages and requests of the upstream's own description, so that none is passed through unchanged.
     pub(super) fn clear_messages(&mut self) {
-        Arc::make_mut(&mut self.interface).messages.clear();
+        let interface = Arc::make_mut(&mut self.interface);
+        interface.messages.clear();
+        interface.operations = Arc::default();
     }
 
     /// Whether there are no methods beyond those of the interface.

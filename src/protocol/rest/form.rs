@@ -53,7 +53,8 @@ impl<'a> Items<'a> {
         self.schema(place).and_then(|schema| self.scalar(schema)).unwrap_or(Scalar::Text)
     }
 
-    fn schema(self, place: usize) -> Option<&'a Value> {
+    /// The schema of the item at an index.
+    pub(crate) fn schema(self, place: usize) -> Option<&'a Value> {
         let first = self.list.get("prefixItems").and_then(Value::as_array);
         first.and_then(|first| first.get(place)).or_else(|| self.list.get("items"))
     }

@@ -119,6 +119,10 @@ impl Authenticator for ForwardAuth {
         // Cookies cannot be allowed to pages of other origins.
         self.0.settings.headers.iter().find(|name| **name != header::COOKIE).cloned()
     }
+
+    fn credential_headers(&self) -> Vec<HeaderName> {
+        self.0.settings.headers.clone()
+    }
 }
 
 impl Shared {

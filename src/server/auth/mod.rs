@@ -120,6 +120,11 @@ pub trait Authenticator: Send + Sync + 'static {
     fn header(&self) -> Option<HeaderName> {
         None
     }
+
+    /// All headers with credentials, which are not passed on to an upstream: [`header`](Authenticator::header), if there are no others.
+    fn credential_headers(&self) -> Vec<HeaderName> {
+        self.header().into_iter().collect()
+    }
 }
 
 /// The authentication of one group: any of several authenticators.
@@ -228,6 +233,11 @@ impl GroupAuth {
     /// The headers in which clients send their credentials.
     pub(crate) fn headers(&self) -> Vec<HeaderName> {
         self.authenticators.iter().filter_map(|authenticator| authenticator.header()).collect()
+    }
+
+    /// All headers with credentials for croupier itself.
+    pub(crate) fn credential_headers(&self) -> Vec<HeaderName> {
+        self.authenticators.iter().flat_map(|authenticator| authenticator.credential_headers()).collect()
     }
 }
 

@@ -109,6 +109,14 @@ impl Address {
         self.authorization.is_some()
     }
 
+    /// The URL of a server of HTTP, with its path and query and without user and password. A unix socket has the name `localhost`.
+    #[cfg(feature = "server")]
+    pub(super) fn url(&self) -> Option<String> {
+        let scheme = if self.secure { "https" } else { "http" };
+        let host = self.host.to_str().ok().filter(|_| !self.scgi)?;
+        Some(format!("{scheme}://{host}{}", self.path()))
+    }
+
     /// The path of requests, with its query.
     pub fn path(&self) -> &str {
         self.path.path_and_query().map_or("/", |path| path.as_str())

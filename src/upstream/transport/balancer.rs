@@ -16,6 +16,7 @@ use super::connect::{ByteStream, Connector};
 use super::error::{LateError, SendFailure, TransportError};
 use super::http1::Http1Connection;
 use super::http2::Http2Connection;
+use super::outgoing::arriving;
 use super::pool::{Pool, PooledConnection, ThreadPool};
 use super::redirects::{FollowRedirects, MAX_REDIRECTS};
 use super::stats::{BROKEN, ServerStats, failure_reason};
@@ -341,8 +342,9 @@ async fn send_over_http1(
     limit: TimeLimit,
     pool: ThreadPool,
 ) -> Result<Response<Incoming>, SendFailure> {
+    let request_body = arriving(&request);
     let (response, connection) = connection.send(request, limit).await?;
-    Ok(response.map(|body| Incoming::http1(body, connection, limit.timeout, pool)))
+    Ok(response.map(|body| Incoming::http1(body, connection, limit.timeout, pool, request_body)))
 }
 
 async fn send_over_http2(

@@ -19,6 +19,7 @@ use super::scgi;
 use super::unpack::Unpacker;
 use crate::model::fault::BoxError;
 use crate::service::result_memory::{ReservedMemory, SMALL};
+use crate::service::unread_body::UnreadBody;
 
 /// How many bytes must arrive within the time limit for a pause. A server that sends single bytes does not reset the limit.
 const MIN_PROGRESS: usize = 4096;
@@ -40,6 +41,10 @@ pub struct Incoming {
     /// How long the reader has waited for the last `progress` bytes.
     waited: Duration,
     progress: usize,
+    /// How many bytes must arrive within the time limit for a pause.
+    min_progress: usize,
+    /// The body of the request, if it may still be arriving.
+    request_body: Option<UnreadBody>,
     /// Unpacks the body if it is compressed.
     unpacker: Option<Box<Unpacker>>,
 }
@@ -88,8 +93,10 @@ impl Incoming {
         connection: Http1Connection,
         limit: Duration,
         pool: ThreadPool,
+        request_body: Option<UnreadBody>,
     ) -> Incoming {
         let mut incoming = Incoming::new(BodySource::Http1 { body, connection: Some((connection, pool)) }, limit);
+        incoming.request_body = request_body;
         if incoming.is_end_stream() {
             incoming.return_connection();
         }
@@ -113,6 +120,8 @@ impl Incoming {
             waiting_since: None,
             waited: Duration::ZERO,
             progress: 0,
+            min_progress: MIN_PROGRESS,
+            request_body: None,
             unpacker: None,
         }
     }
@@ -132,6 +141,12 @@ impl Incoming {
     /// The same body, which must have arrived before `deadline` if there is one.
     pub fn with_deadline(self, deadline: Option<std::time::Instant>) -> Incoming {
         Incoming { deadline: deadline.map(Into::into), ..self }
+    }
+
+    /// The same body, of which each byte ends a pause: that of a stream of events, in which few bytes are much.
+    #[cfg(feature = "server")]
+    pub(crate) fn with_any_progress(self) -> Incoming {
+        Incoming { min_progress: 1, ..self }
     }
 
     /// The whole body, of at most `limit` bytes.
@@ -212,6 +227,8 @@ impl Incoming {
     fn return_connection(&mut self) {
         if let BodySource::Http1 { connection, .. } = &mut self.source
             && let Some((connection, pool)) = connection.take()
+            // A server may respond before it has read the request. The rest of that is of no use to it.
+            && self.request_body.as_ref().is_none_or(UnreadBody::has_ended)
         {
             pool.put(connection);
         }
@@ -230,7 +247,7 @@ impl Incoming {
         if let Some(since) = self.waiting_since.take() {
             self.waited += since.elapsed();
         }
-        if self.progress >= MIN_PROGRESS {
+        if self.progress >= self.min_progress {
             (self.progress, self.waited) = (0, Duration::ZERO);
         }
     }

@@ -10,23 +10,23 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::connect::ByteStream;
 use super::error::SendFailure;
+use super::outgoing::{OutgoingBody, arriving};
 use super::time_limit::TimeLimit;
 
 /// A connection that is used by one request, or by none.
 pub(super) struct Http1Connection {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<OutgoingBody>,
     /// `None` once it has ended: a driver must not be polled again.
     driver: Option<Pin<Box<Driver>>>,
 }
 
-type Driver = http1::Connection<TokioIo<ByteStream>, Full<Bytes>>;
+type Driver = http1::Connection<TokioIo<ByteStream>, OutgoingBody>;
 
 impl Http1Connection {
     pub(super) async fn open(stream: ByteStream) -> Result<Http1Connection, hyper::Error> {
@@ -53,7 +53,8 @@ impl Http1Connection {
         request: Request<Bytes>,
         limit: TimeLimit,
     ) -> Result<(Response<Incoming>, Http1Connection), SendFailure> {
-        let mut sending = pin!(self.sender.try_send_request(request.map(Full::new)));
+        let arriving = arriving(&request);
+        let mut sending = pin!(self.sender.try_send_request(OutgoingBody::of(request)));
         let driver = &mut self.driver;
         let response = poll_fn(|cx| {
             if let ready @ Poll::Ready(_) = sending.as_mut().poll(cx) {
@@ -64,10 +65,10 @@ impl Http1Connection {
             drive(driver, cx);
             sending.as_mut().poll(cx)
         });
-        match limit.run(response).await {
+        match limit.run_beside(arriving.as_ref(), response).await {
             Ok(Ok(response)) => Ok((response, self)),
             Ok(Err(mut error)) => {
-                let unsent = error.take_message().map(|request| request.map(into_bytes));
+                let unsent = error.take_message().map(|request| request.map(OutgoingBody::into_bytes));
                 Err(SendFailure { cause: error.into_error().into(), unsent })
             }
             Err(late) => Err(SendFailure::sent(late)),
@@ -84,15 +85,5 @@ impl Http1Connection {
 fn drive(driver: &mut Option<Pin<Box<Driver>>>, cx: &mut Context<'_>) {
     if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
         *driver = None;
-    }
-}
-
-/// The bytes of a body that was not sent. `Full` has no accessor for them, but returns them at the first poll.
-fn into_bytes(mut body: Full<Bytes>) -> Bytes {
-    use http_body::Body as _;
-    let mut cx = Context::from_waker(std::task::Waker::noop());
-    match Pin::new(&mut body).poll_frame(&mut cx) {
-        Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-        _ => Bytes::new(),
     }
 }

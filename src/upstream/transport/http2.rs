@@ -3,19 +3,19 @@
 use bytes::Bytes;
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri, header};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::connect::ByteStream;
 use super::error::SendFailure;
+use super::outgoing::{OutgoingBody, arriving};
 use super::time_limit::TimeLimit;
 
 /// A handle to the connection, which closes when the last handle and the last response are dropped.
 #[derive(Clone)]
 pub(super) struct Http2Connection {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<OutgoingBody>,
     scheme: Scheme,
 }
 
@@ -46,7 +46,9 @@ impl Http2Connection {
         {
             *request.uri_mut() = uri;
         }
-        match limit.run(self.sender.send_request(request.map(Full::new))).await {
+        let arriving = arriving(&request);
+        let response = self.sender.send_request(OutgoingBody::of(request));
+        match limit.run_beside(arriving.as_ref(), response).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(SendFailure::sent(error)),
             Err(late) => Err(SendFailure::sent(late)),

@@ -18,6 +18,7 @@ use super::Repeat;
 use super::balancer::Balancer;
 use super::body::Incoming;
 use super::error::{LateError, TransportError};
+use super::outgoing::arriving;
 use crate::model::fault::BoxError;
 
 /// The client that sends the requests of a [`Transport`](super::Transport), as layers see it. It is always ready.
@@ -64,6 +65,8 @@ impl LayeredClient {
         deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {
         request.extensions_mut().insert(repeat);
+        // The deadline does not count while a body arrives from a client: see `TimeLimit::run_beside`.
+        let deadline = deadline.filter(|_| arriving(&request).is_none());
         let Some(deadline) = deadline else { return self.0.send(request).await };
         request.extensions_mut().insert(Deadline(deadline));
         match timeout_at(deadline.into(), self.0.send(request)).await {

@@ -11,6 +11,7 @@
 //!   pool.rs       hands out an idle connection of this thread, or
 //!   connect.rs    opens one: TCP, TLS or a unix socket
 //!   http1.rs | http2.rs | scgi.rs   sends the request and reads the head of the response
+//!   outgoing.rs   the body of the request: bytes, or what arrives from a client (UnreadBody, an extension of the request)
 //!   body.rs       Incoming: the body of the response, and the way of the connection back into the pool
 //! ```
 //!
@@ -42,6 +43,7 @@ mod http1;
 mod http2;
 mod layer;
 mod oauth2;
+mod outgoing;
 pub(crate) mod pem;
 mod pool;
 pub(crate) mod redirects;
@@ -58,7 +60,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use tower_service::Service;
 
 use crate::model::fault::BoxError;
@@ -75,6 +77,8 @@ pub use layer::{Deadline, TransportClient};
 pub use oauth2::OAuth2Options;
 use oauth2::TokenSource;
 pub use secret_params::SecretParams;
+#[cfg_attr(not(feature = "server"), expect(unused_imports, reason = "a client alone passes no requests on"))]
+pub(crate) use outgoing::KeepCoding;
 use stats::ServerStats;
 pub use tls::{Tls, TlsError};
 
@@ -154,7 +158,8 @@ impl Transport {
     }
 
     /// Wraps the client in a tower layer. `layer` receives the client that sends the requests and returns the client that
-    /// takes its place. This one limits how many requests are sent at a time:
+    /// takes its place. A body that is passed on while it arrives is not in the request, but an
+    /// [`UnreadBody`](crate::service::unread_body::UnreadBody) among its extensions. This one limits how many requests are sent at a time:
     ///
     /// ```
     /// use croupier::upstream::transport::{TransportOptions, Transport};
@@ -177,6 +182,18 @@ impl Transport {
     /// The servers as messages name them: host and port, or the path of the socket; without user and password.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.balancer.addresses().map(Address::to_string)
+    }
+
+    /// The URLs of the servers that have one: their addresses without user and password.
+    #[cfg(feature = "server")]
+    pub(super) fn urls(&self) -> impl Iterator<Item = String> {
+        self.balancer.addresses().filter_map(Address::url)
+    }
+
+    /// The names of the headers that are added to every request.
+    #[cfg(feature = "server")]
+    pub(super) fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.balancer.options().headers.keys()
     }
 
     /// The servers, each by a name of its own, with what is known of it from the requests to it.
@@ -252,6 +269,7 @@ impl Transport {
         repeat: Repeat,
         deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {
+        let keeps_coding = request.extensions().get::<KeepCoding>().is_some();
         let sent = match &self.tokens {
             None => self.send_through_layers(request, repeat, deadline).await,
             Some(tokens) => {
@@ -260,7 +278,7 @@ impl Transport {
                 Box::pin(tokens.authorize(request, deadline, send)).await
             }
         };
-        sent.map(Incoming::unpacked)
+        if keeps_coding { sent } else { sent.map(Incoming::unpacked) }
     }
 
     async fn send_through_layers(

@@ -23,6 +23,7 @@ use super::address::{Address, basic};
 use super::balancer::Balancer;
 use super::body::Incoming;
 use super::error::{LateError, TokenError, TransportError};
+use super::outgoing::arriving;
 use super::tls::{Tls, TlsError};
 use super::{Repeat, TransportOptions};
 use crate::model::text::shorten;
@@ -151,7 +152,10 @@ impl TokenSource {
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
+        // What a client has sent of a body that is passed on is gone; the next request has the new token.
+        let is_spent = arriving(&request).is_some_and(|body| body.has_begun());
         match within(deadline, self.token_after(&token)).await?? {
+            Some(_) if is_spent => Ok(response),
             Some(other) => {
                 drop(response);
                 send(with_token(request, &other)).await

@@ -9,12 +9,14 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode, header};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::connect::ByteStream;
 use super::error::{MalformedHead, SendFailure};
+use super::outgoing::arriving;
 use super::time_limit::TimeLimit;
 use crate::model::fault::BoxError;
 
@@ -38,9 +40,28 @@ pub(super) async fn send(
     request: Request<Bytes>,
     limit: TimeLimit,
 ) -> Result<Response<ScgiBody>, SendFailure> {
+    let arriving = arriving(&request);
     let exchange = async {
-        stream.write_all(&encode_head(&request)).await.map_err(SendFailure::sent)?;
+        // The length precedes everything else.
+        let length = match &arriving {
+            None => request.body().len() as u64,
+            Some(body) => {
+                let length = body.size_hint().exact();
+                length.ok_or_else(|| SendFailure::sent("SCGI needs a body whose length is known before"))?
+            }
+        };
+        stream.write_all(&encode_head(&request, length)).await.map_err(SendFailure::sent)?;
         stream.write_all(request.body()).await.map_err(SendFailure::sent)?;
+        let mut rest = arriving.clone();
+        while let Some(body) = &mut rest {
+            match body.frame().await {
+                None => rest = None,
+                Some(frame) => {
+                    let data = frame.map_err(SendFailure::sent)?.into_data().unwrap_or_default();
+                    stream.write_all(&data).await.map_err(SendFailure::sent)?;
+                }
+            }
+        }
         stream.flush().await.map_err(SendFailure::sent)?;
         let mut read = BytesMut::with_capacity(READ_SIZE);
         let (length, separator) = loop {
@@ -58,7 +79,8 @@ pub(super) async fn send(
         let (status, headers) = read_head(head.get(..length).unwrap_or_default()).map_err(SendFailure::sent)?;
         Ok((status, headers, read.freeze()))
     };
-    let (status, headers, buffered) = limit.run(exchange).await.map_err(SendFailure::sent)??;
+    let (status, headers, buffered) =
+        limit.run_beside(arriving.as_ref(), exchange).await.map_err(SendFailure::sent)??;
     let left = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
     let mut response = Response::new(ScgiBody { stream, buffered, left });
     (*response.status_mut(), *response.headers_mut()) = (status, headers);
@@ -66,10 +88,10 @@ pub(super) async fn send(
 }
 
 /// The netstring of a request's headers. `CONTENT_LENGTH` is the first of them, as the specification requires.
-fn encode_head(request: &Request<Bytes>) -> Vec<u8> {
+fn encode_head(request: &Request<Bytes>, length: u64) -> Vec<u8> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let (script, query) = path.split_once('?').unwrap_or((path, ""));
-    let length = request.body().len().to_string();
+    let length = length.to_string();
     let variables = [
         ("CONTENT_LENGTH", length.as_str()),
         ("SCGI", "1"),
@@ -173,7 +195,7 @@ mod tests {
     #[test]
     fn the_length_comes_first_and_the_netstring_says_its_own() {
         let request = Request::post("/RPC2?a=b").header("content-type", "text/xml").header("x-y", "z");
-        let head = encode_head(&request.body(Bytes::from_static(b"<a/>")).unwrap());
+        let head = encode_head(&request.body(Bytes::from_static(b"<a/>")).unwrap(), 4);
         let text = String::from_utf8(head).unwrap();
         let (length, rest) = text.split_once(':').unwrap();
         assert_eq!(length.parse::<usize>().unwrap() + 1, rest.len());

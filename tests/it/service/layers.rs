@@ -38,7 +38,7 @@ impl GroupLayer for Note {
     fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
         let form = match call.form {
             CallForm::Plain => "plain",
-            CallForm::Raw(_) => "raw",
+            CallForm::Raw(_) | CallForm::Http(_) => "raw",
             CallForm::Batch(_) => "batch",
         };
         assert!(call.context.deadline.is_some_and(|deadline| deadline > Instant::now()), "a layer sees the deadline");

@@ -17,7 +17,7 @@ use croupier::service::access::{AccessRule, AccessRules, Effect};
 use croupier::service::local::{Local, named};
 use croupier::service::quota::QuotaOptions;
 use croupier::service::rate::RateOptions;
-use croupier::upstream::{Upstream, UpstreamOptions, transport};
+use croupier::upstream::{DescriptionSource, Upstream, UpstreamOptions, transport};
 use socket2::SockRef;
 
 use super::layers::{XML_RPC, json_multicall, mounts, multicall, soap};
@@ -72,6 +72,17 @@ fn ways() -> Vec<Way> {
         way("aggregate, JSON-RPC", "POST /all", json, &one.replace("hello", "greet"), 1, 1),
         way("aggregate, XML-RPC", "POST /all", xml, &XML_RPC.replace("hello", "greet"), 1, 1),
     ]
+}
+
+/// The ways to a REST upstream: those to every group, and the paths of its own document.
+fn rest_ways() -> Vec<Way> {
+    let own = |name, request: &str| Way { name, request: request.to_owned(), calls: 1, begin: 1 };
+    let mut ways = ways();
+    ways.extend([
+        own("own path", "GET /hello/say/hello HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        own("own path with a body", "GET /hello/say/hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"),
+    ]);
+    ways
 }
 
 /// How a kind of fault looks: the code of XML-RPC and JSON-RPC, the word in REST and SOAP, and the status of a page.
@@ -146,7 +157,25 @@ fn json_upstream(deny: &str) -> (GroupMount, Receiver<Told>) {
     (group, told)
 }
 
+/// The same before an upstream of REST, whose document has a path of its own for the method.
+fn rest_upstream(answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) {
+    let returns = r#"{"200":{"description":"","content":{"application/json":{"schema":{"type":"string"}}}}}"#;
+    let text = format!(
+        r#"{{"openapi":"3.1.0","paths":{{"/say/hello":{{"get":{{"operationId":"hello","responses":{returns}}}}}}}}}"#
+    );
+    described_upstream(DescriptionSource::Text { name: "openapi".to_owned(), text }, Protocol::Rest, answer, deny)
+}
+
 fn upstream_in(protocol: Protocol, answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) {
+    described_upstream(description(protocol), protocol, answer, deny)
+}
+
+fn described_upstream(
+    description: DescriptionSource,
+    protocol: Protocol,
+    answer: Option<String>,
+    deny: &str,
+) -> (GroupMount, Receiver<Told>) {
     let (tell, told) = channel();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
@@ -159,7 +188,7 @@ fn upstream_in(protocol: Protocol, answer: Option<String>, deny: &str) -> (Group
     let transport = transport::Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
     let patterns = |name: &str| NamePatterns(vec![name.to_owned()]);
     let options = UpstreamOptions {
-        description: Some(description(protocol)),
+        description: Some(description),
         safe: patterns("hello"),
         deny: patterns(deny),
         ..UpstreamOptions::new(protocol)
@@ -177,7 +206,11 @@ fn serve(mut stream: TcpStream, tell: &Sender<Told>, answer: Option<String>) {
     while let Ok(bytes @ 1..) = stream.read(&mut buffer) {
         read.extend_from_slice(&buffer[..bytes]);
         let text = String::from_utf8_lossy(&read);
-        if !(text.contains("</methodCall>") || text.ends_with('}')) {
+        let is_whole = match text.split_once("\r\n\r\n") {
+            Some((head, "")) if head.starts_with("GET ") => !head.to_lowercase().contains("content-length: 2"),
+            _ => text.contains("</methodCall>") || text.ends_with('}'),
+        };
+        if !is_whole {
             continue;
         }
         let calls = text.matches("hello").count();
@@ -199,13 +232,13 @@ const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_call_beyond_the_limit_of_its_group_is_refused_as_busy_on_every_way() {
-    for (group, told) in [hanging(), upstream(None, "")] {
+    for ((group, told), ways_to_it) in groups(None) {
         let limits = GroupLimits { concurrent: 1, waiting: 0, ..GroupLimits::default() };
         let server = start(group, limits, ENOUGH);
         let mut occupant = server.connect();
         occupant.write_all(ways()[0].request.as_bytes()).unwrap();
         assert_eq!(told.recv_timeout(SOON), Ok(Told::Begun));
-        for Way { name, request, calls, .. } in ways() {
+        for Way { name, request, calls, .. } in ways_to_it {
             let answer = server.raw(request);
             assert_eq!(BUSY.count(&answer), calls, "{name}: {answer}");
         }
@@ -216,10 +249,10 @@ fn a_call_beyond_the_limit_of_its_group_is_refused_as_busy_on_every_way() {
 #[test]
 fn one_deadline_covers_all_calls_of_a_request_on_every_way() {
     let deadline = Duration::from_secs(2);
-    for (group, _told) in [hanging(), upstream(None, "")] {
+    for ((group, _told), ways_to_it) in groups(None) {
         let server = start(group, GroupLimits { deadline, ..GroupLimits::default() }, ENOUGH);
         std::thread::scope(|scope| {
-            for Way { name, request, calls, .. } in ways() {
+            for Way { name, request, calls, .. } in ways_to_it {
                 let server = &server;
                 scope.spawn(move || {
                     let begun = Instant::now();
@@ -235,9 +268,16 @@ fn one_deadline_covers_all_calls_of_a_request_on_every_way() {
 
 #[test]
 fn a_method_that_is_denied_never_reaches_the_upstream_on_any_way() {
-    let (group, told) = upstream(Some(http("200 OK", "Content-Type: text/xml\r\n", &answered("world"))), "hello");
+    for ((group, told), ways_to_it) in
+        [(upstream(spoken(), "hello"), ways()), (rest_upstream(rest_spoken(), "hello"), rest_ways())]
+    {
+        never_reaches(group, &told, ways_to_it);
+    }
+}
+
+fn never_reaches(group: GroupMount, told: &Receiver<Told>, ways_to_it: Vec<Way>) {
     let server = start(group, GroupLimits::default(), ENOUGH);
-    for Way { name, request, calls, .. } in ways() {
+    for Way { name, request, calls, .. } in ways_to_it {
         let answer = server.raw(request);
         assert!(!answer.contains("world"), "{name}: {answer}");
         let is_error = answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5");
@@ -249,6 +289,19 @@ fn a_method_that_is_denied_never_reaches_the_upstream_on_any_way() {
 
 fn spoken() -> Option<String> {
     Some(http("200 OK", "Content-Type: text/xml\r\n", &answered("world")))
+}
+
+fn rest_spoken() -> Option<String> {
+    Some(http("200 OK", "Content-Type: application/json\r\n", "\"world\""))
+}
+
+/// A group of each kind, and the ways to it. The upstreams respond, unless `answers` is `None`.
+fn groups(answers: Option<()>) -> [((GroupMount, Receiver<Told>), Vec<Way>); 3] {
+    [
+        (hanging(), ways()),
+        (upstream(answers.and_then(|()| spoken()), ""), ways()),
+        (rest_upstream(answers.and_then(|()| rest_spoken()), ""), rest_ways()),
+    ]
 }
 
 /// The status of a response, which tells programs that do not read its body that a whole request was refused.
@@ -274,9 +327,9 @@ fn a_caller_who_may_not_call_a_method_is_refused_on_every_way() {
         (vec![elsewhere], FORBIDDEN),
         (vec![others, staff], UNAUTHENTICATED),
     ] {
-        for (group, told) in [hanging(), upstream(spoken(), "")] {
+        for ((group, told), ways_to_it) in groups(Some(())) {
             let server = start(group.layer(AccessRules::new(rules.clone())), GroupLimits::default(), ENOUGH);
-            for Way { name, request, calls, .. } in ways() {
+            for Way { name, request, calls, .. } in ways_to_it {
                 let answer = server.raw(request);
                 assert_eq!(look.count(&answer), calls, "{name}: {answer}");
                 assert_status(name, &answer, calls, look.status);
@@ -297,21 +350,25 @@ fn calls_above_the_rate_or_the_quota_of_their_caller_are_refused_on_every_way() 
         (RateOptions::default(), quota.clone(), "quota", "ratelimit-policy: \"quota\";q=1;w="),
         (enough, quota, "quota", "ratelimit-policy: \"default\";q=1000;w=1\r\nratelimit-policy: \"quota\";q=1;w="),
     ] {
-        let (group, told) = upstream(spoken(), "");
-        let server = start(group, GroupLimits { rate, quota, ..GroupLimits::default() }, ENOUGH);
-        let first = server.raw(ways()[0].request.clone());
-        assert!(first.contains("world") && first.contains(&format!("ratelimit: \"{name}\";r=0\r\n")), "{first}");
-        assert!(first.contains(policy), "{first}");
-        assert_eq!(told.recv_timeout(SOON), Ok(Told::Begun));
-        for Way { name, request, calls, .. } in ways() {
-            let answer = server.raw(request);
-            assert_eq!(RATE_LIMITED.count(&answer), calls, "{name}: {answer}");
-            assert_status(name, &answer, calls, 429);
-            if calls == 1 && !name.starts_with("aggregate") {
-                assert!(answer.contains("\r\nretry-after: "), "{name}: {answer}");
+        for ((group, told), ways_to_it) in
+            [(upstream(spoken(), ""), ways()), (rest_upstream(rest_spoken(), ""), rest_ways())]
+        {
+            let (rate, quota) = (rate.clone(), quota.clone());
+            let server = start(group, GroupLimits { rate, quota, ..GroupLimits::default() }, ENOUGH);
+            let first = server.raw(ways()[0].request.clone());
+            assert!(first.contains("world") && first.contains(&format!("ratelimit: \"{name}\";r=0\r\n")), "{first}");
+            assert!(first.contains(policy), "{first}");
+            assert_eq!(told.recv_timeout(SOON), Ok(Told::Begun));
+            for Way { name, request, calls, .. } in ways_to_it {
+                let answer = server.raw(request);
+                assert_eq!(RATE_LIMITED.count(&answer), calls, "{name}: {answer}");
+                assert_status(name, &answer, calls, 429);
+                if calls == 1 && !name.starts_with("aggregate") {
+                    assert!(answer.contains("\r\nretry-after: "), "{name}: {answer}");
+                }
             }
+            assert!(!told.try_iter().any(|told| told == Told::Begun), "no other call has reached the upstream");
         }
-        assert!(!told.try_iter().any(|told| told == Told::Begun), "no other call has reached the upstream");
     }
 }
 
@@ -432,9 +489,9 @@ fn a_result_that_has_no_memory_is_refused_on_every_way() {
 
 #[test]
 fn a_client_that_resets_its_connection_ends_its_calls_on_every_way() {
-    for (group, told) in [hanging(), upstream(None, "")] {
+    for ((group, told), ways_to_it) in groups(None) {
         let server = start(group, GroupLimits::default(), ENOUGH);
-        for Way { name, request, calls, begin } in ways() {
+        for Way { name, request, calls, begin } in ways_to_it {
             let mut stream = server.connect();
             stream.write_all(request.as_bytes()).unwrap();
             let mut running = 0;

@@ -37,6 +37,8 @@ pub(crate) mod pki;
 pub(crate) mod process;
 // A service whose parameters can all be given in a query.
 pub(crate) mod rest;
+// A REST server with an OpenAPI document, which tells what it has received.
+pub(crate) mod rest_upstream;
 // The gateway on a port of its own in this process, and raw requests to it.
 pub(crate) mod running;
 // Metrics as Prometheus reads them.

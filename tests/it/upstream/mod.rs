@@ -20,6 +20,7 @@ mod rest;
 mod rest_credentials;
 mod rest_methods;
 mod rest_responses;
+mod rest_passthrough;
 mod soap_samples;
 mod soap_services;
 mod transports;

@@ -3,6 +3,7 @@
 mod alternatives;
 mod component_names;
 mod components;
+mod described;
 pub mod read;
 mod routes;
 mod schema;
@@ -112,11 +113,12 @@ struct GroupWriter<'a> {
 }
 
 impl GroupWriter<'_> {
-    /// Adds the paths of all methods and of all routes.
+    /// Adds the paths of all methods, of all routes, and of the document of a REST upstream.
     fn describe(&self, routes: &RouteTable, paths: &mut Map<String, Value>) {
         let interface = self.names.interface();
         paths.extend(interface.methods.iter().map(|method| self.path_item(method)));
         routes::add(self, routes, paths);
+        described::add(self, paths);
     }
 
     /// The path of a method and its operations.

@@ -1,7 +1,10 @@
-//! The REST frontend: it serves each method at its own path below that of the group, and at the routes of the operator.
+//! The REST frontend: it serves each method at its own path below that of the group, at the routes of the operator, and at the paths
+//! of the OpenAPI document of a REST upstream.
 
 mod accept;
 mod csv;
+mod described;
+mod described_check;
 mod documents;
 mod problem;
 pub mod query;
@@ -21,15 +24,19 @@ use serde_json::value::RawValue;
 use crate::codec::{DocumentLimits, json};
 use crate::http::body::Body;
 use crate::http::media_type;
+use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::http::routes::{RestRoute, RouteMatch, RouteTable};
 use crate::model::fault::{Fault, Kind};
+use crate::model::http_operations::OperationMatch;
 use crate::model::interface;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::Protocol;
 use crate::protocol::frontend;
-use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
+use crate::protocol::frontend::{
+    Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, UnreadRequest,
+};
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::{Call, RpcService};
@@ -49,6 +56,8 @@ pub struct Rest {
     pub limits: DocumentLimits,
     /// The routes of the operator.
     pub routes: Arc<RouteTable>,
+    /// The public address of the server.
+    pub public_url: Arc<PublicUrl>,
 }
 
 /// The verbs of a safe method.
@@ -98,6 +107,18 @@ impl Frontend for Rest {
         })
     }
 
+    /// A request of the document of an upstream is passed on to it.
+    fn streams(&self, service: &dyn RpcService, head: &GroupHead<'_>) -> bool {
+        let interface = service.interface();
+        // Most groups have no such upstream.
+        !interface.operations.all().is_empty()
+            && PathTarget::find(&interface, &self.routes, head.tail).described(&head.parts.method).is_some()
+    }
+
+    fn serve_unread(&self, service: &Arc<dyn RpcService>, request: UnreadRequest<'_>) -> FrontendFuture {
+        self.pass_on(service, request)
+    }
+
     fn refuse(&self, _: &Parts, rejection: HttpRejection) -> Response<Body> {
         RestProblem::from(rejection).into_response()
     }
@@ -112,13 +133,16 @@ struct PathTarget<'a> {
     own: Option<&'a interface::Method>,
     /// The routes at the path. If it is also the path of a method, only routes without variables count.
     routes: Option<RouteMatch<'a, 'a>>,
+    /// The operations of the upstream's document at the path, the most specific path first.
+    described: Vec<OperationMatch<'a, 'a>>,
+    interface: &'a Interface,
 }
 
 impl<'a> PathTarget<'a> {
     fn find(interface: &'a Interface, routes: &'a RouteTable, tail: &'a str) -> PathTarget<'a> {
         let own = find_method(interface, tail);
         let found = routes.find(tail).filter(|found| own.is_none() || found.values.is_empty());
-        PathTarget { own, routes: found }
+        PathTarget { own, routes: found, described: interface.operations.find(tail), interface }
     }
 
     /// The method, if its own path serves this verb.
@@ -135,14 +159,21 @@ impl<'a> PathTarget<'a> {
     /// The name of the method that this verb calls, or else of the method that has the path as its own.
     fn method(&self, verb: &Method) -> Option<&'a str> {
         let route = || self.route(verb).map(|(route, _)| route.method());
+        if let Some((operation, _)) = self.described(verb) {
+            return Some(&operation.method);
+        }
         self.own(verb).map(|own| own.name.as_str()).or_else(route).or(self.own.map(|own| own.name.as_str()))
     }
 
     /// The verbs that are served, in alphabetical order; empty if there is nothing at the path.
     fn allow(&self) -> Cow<'static, [Method]> {
         let own = self.own.map_or(&[][..], verbs);
-        let Some(found) = &self.routes else { return Cow::Borrowed(own) };
-        let verbs = found.routes.iter().map(|route| route.template().verb());
+        let described: Vec<&Method> = self.described_verbs().collect();
+        if self.routes.is_none() && described.is_empty() {
+            return Cow::Borrowed(own);
+        }
+        let routes = self.routes.iter().flat_map(|found| found.routes);
+        let verbs = routes.map(|route| route.template().verb()).chain(described);
         let mut all: Vec<Method> = verbs.chain(own).chain([&Method::OPTIONS]).cloned().collect();
         if all.contains(&Method::GET) {
             all.push(Method::HEAD);
@@ -307,7 +338,7 @@ fn verbs(method: &interface::Method) -> &'static [Method] {
 
 fn not_allowed_reason(head: &Parts, target: &PathTarget<'_>) -> String {
     match (&head.method, target.own) {
-        (&Method::GET | &Method::HEAD, Some(method)) if target.routes.is_none() => {
+        (&Method::GET | &Method::HEAD, Some(method)) if target.routes.is_none() && target.described.is_empty() => {
             format!("`{}` may change data; call it with POST", method.name)
         }
         (verb, _) => format!("{} is not allowed here", abridge(verb.as_str())),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::http::body::Body;
 use crate::http::rejection::{HttpRejection, RefusalReason};
-use crate::http::routes::{ParamLocation, RestRoute};
+use crate::http::routes::RestRoute;
 use crate::model::fault::{Fault, FaultData, Kind};
 
 /// The kind in the document for an HTTP rejection.
@@ -20,8 +20,8 @@ pub(super) enum RestProblem {
     Fault {
         /// The fault.
         fault: Fault,
-        /// The location of the parameter in the request, if there are several places.
-        location: Option<ParamLocation>,
+        /// The word for the location of the parameter in the request, if there are several places.
+        location: Option<&'static str>,
     },
     /// The request was rejected before a call started.
     HttpRejection(HttpRejection),
@@ -58,8 +58,8 @@ impl RestProblem {
         RestProblem::HttpRejection(HttpRejection { allow: allow.to_vec(), ..rejection })
     }
 
-    /// A fault in one location of a request.
-    pub(super) fn at_location(location: ParamLocation, fault: Fault) -> RestProblem {
+    /// A fault in one location of a request, such as `query`.
+    pub(super) fn at_location(location: &'static str, fault: Fault) -> RestProblem {
         RestProblem::Fault { fault, location: Some(location) }
     }
 
@@ -67,7 +67,7 @@ impl RestProblem {
     pub(super) fn with_location(self, route: &RestRoute) -> RestProblem {
         match self {
             RestProblem::Fault { fault, location: None } => {
-                let location = fault.parameter.as_deref().map(|name| route.location(name));
+                let location = fault.parameter.as_deref().map(|name| route.location(name).word());
                 RestProblem::Fault { fault, location }
             }
             other => other,
@@ -132,9 +132,7 @@ impl RestProblem {
                 RestProblem::HttpRejection(_) => None,
             },
             r#in: match self {
-                RestProblem::Fault { fault, location } => {
-                    location.filter(|_| fault.parameter.is_some()).map(ParamLocation::word)
-                }
+                RestProblem::Fault { fault, location } => location.filter(|_| fault.parameter.is_some()),
                 RestProblem::HttpRejection(_) => None,
             },
             data: match self {

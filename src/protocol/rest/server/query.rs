@@ -168,7 +168,8 @@ fn write_one(form: TextForm<'_>, text: &str, limits: DocumentLimits, to: &mut St
     Ok(())
 }
 
-fn check(scalar: Scalar, text: &str) -> Result<(), TextError> {
+/// Checks that a text is of a type.
+pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), TextError> {
     let (sound, what) = match scalar {
         Scalar::Text => (true, "a text"),
         Scalar::Integer => (is_integer(text), "an integer"),

@@ -99,9 +99,11 @@ impl ParamCollector<'_> {
     fn collect_params(&self, values: &[Cow<'_, str>], request: &GroupRequest<'_>) -> Result<String, RestProblem> {
         let path: Vec<(&str, &str)> =
             self.route.template().variables().map(|(name, _)| name).zip(values.iter().map(AsRef::as_ref)).collect();
-        let query =
-            self.query(request.query()).map_err(|fault| RestProblem::at_location(ParamLocation::Query, fault))?;
-        let body = self.body(request.body).map_err(|fault| RestProblem::at_location(ParamLocation::Body, fault))?;
+        let query = self
+            .query(request.query())
+            .map_err(|fault| RestProblem::at_location(ParamLocation::Query.word(), fault))?;
+        let body =
+            self.body(request.body).map_err(|fault| RestProblem::at_location(ParamLocation::Body.word(), fault))?;
         let mut object = String::from("{");
         for param in &self.method.params {
             let (name, location) = (param.name.as_str(), self.route.location(&param.name));
@@ -123,7 +125,7 @@ impl ParamCollector<'_> {
                     Ok(self.route.args().get(name).map(|value| object.push_str(&value.to_string())).is_some())
                 }
             };
-            if !given.map_err(|fault| RestProblem::at_location(location, fault))? {
+            if !given.map_err(|fault| RestProblem::at_location(location.word(), fault))? {
                 object.truncate(length);
             }
         }
