@@ -7,6 +7,7 @@ use http::HeaderName;
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value};
 
+#[cfg(feature = "server")]
 use crate::model::http_operations::HttpOperations;
 
 /// The description of a service. Types are JSON Schemas (draft 2020-12).
@@ -29,6 +30,7 @@ pub struct Interface {
     pub messages: Vec<MessageName>,
     /// The HTTP requests that call the methods according to the upstream's own OpenAPI document. Such a request can be passed to
     /// the upstream as it is. Those of methods that are not in `methods` do not count.
+    #[cfg(feature = "server")]
     pub operations: Arc<HttpOperations>,
     /// The headers of a request that the service reads from the context of a call. Other headers are not in it.
     pub request_headers: Vec<HeaderName>,
@@ -164,6 +166,7 @@ impl Interface {
             page_section: self.page_section.clone(),
             incomplete: self.incomplete,
             messages,
+            #[cfg(feature = "server")]
             operations: self.operations.clone(),
             request_headers: self.request_headers.clone(),
             reads_request_target: self.reads_request_target,

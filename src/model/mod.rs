@@ -33,6 +33,7 @@
 pub mod coerce;
 pub mod date;
 pub mod fault;
+#[cfg(feature = "server")]
 pub mod http_operations;
 pub mod interface;
 pub mod name_patterns;

@@ -35,7 +35,7 @@ use crate::server::admission::{Admission, refusing_service};
 use crate::server::auth::{AuthRequest, Authenticated, GroupAuth};
 use crate::server::clients::{ClientAccount, Clients, Resource};
 use crate::server::connection_count::ListenerCounts;
-use crate::server::group::not_found;
+use crate::server::group::{ClaimedRequest, not_found};
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::Mounts;
 use crate::server::refusal_page::{is_shown, show};
@@ -388,34 +388,19 @@ impl Gateway {
             Err(rejection) => return Ok(GatewayResponse::refused(rejection.into_response(), metered)),
         };
         metered.claimed_by(claim.frontend.protocol().name());
-        if let Some(record) = &context.record {
-            if !group.is_directory {
-                record.note_group(&group.path);
-            }
-            record.note_protocol(claim.frontend.protocol().name());
-            record.enter(Stage::Body);
-        }
+        note_claim(context, group, claim.frontend);
         let is_without_preflight = is_without_preflight(head, &dispatch.public_url, context.peer)
             && !grant.as_ref().is_some_and(|grant| grant.allows_without_preflight(group.auth.is_some()));
         let mut checked = check_before_body(head, &body, is_without_preflight, within_share);
         if let (Some(auth), Ok(())) = (&group.auth, &checked) {
             checked = authenticate(auth, head, group, context).await;
         }
-        let mut streamed = None;
         let read = match checked.and_then(|()| group.check_query(head, claim.frontend.protocol())) {
-            Ok(()) if claim.streams(group, &group_head) => {
-                let credentials = group.auth.as_ref().map(|auth| auth.credential_headers()).unwrap_or_default();
-                let limits = (group.body_limit, &self.arrival_limits);
-                StreamedRequest::begin(head, body.get_mut(), limits, credentials).map(|request| {
-                    streamed = Some(Box::new(request));
-                    ReadBody::default()
-                })
-            }
-            Ok(()) => self.body_reader.read(client, head, body, (group.body_limit, &self.arrival_limits)).await,
+            Ok(()) => self.read_body(client, head, body, (group, &claim, &group_head)).await,
             Err(rejection) => Err(rejection),
         };
-        let body = match read {
-            Ok(body) => body,
+        let (body, streamed) = match read {
+            Ok(read) => read,
             // There is no body to decide between frontends, so what the head says decides.
             Err(rejection) => {
                 let response = claim.settle(group, &group_head, b"").refuse(head, rejection);
@@ -463,10 +448,8 @@ impl Gateway {
                 Box::pin(self.wait_for_response(pending, group, frontend, (request, streamed), span)).await
             }
         };
-        if let Some(rejection) = streamed.as_ref().and_then(|streamed| streamed.refusal())
-            && served.fault.is_some()
-        {
-            served = FrontendResponse { response: frontend.refuse(head, rejection), fault: None, ..served };
+        if let Some(streamed) = &streamed {
+            served = end_streamed(streamed, served, frontend, (head, &metered));
         }
         if self.compressing.load(Relaxed) {
             served.response = compress(&head.headers, served.response);
@@ -486,6 +469,25 @@ impl Gateway {
         let observed = self.observed && !group.is_directory;
         let outcome = observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
         Ok(GatewayResponse { response, outcome, metered })
+    }
+
+    /// Reads the body of a request, or begins to pass it on if its frontend says so.
+    async fn read_body<B>(
+        &self,
+        client: &Arc<ClientAccount>,
+        head: &Parts,
+        body: Pin<&mut ArrivingBody<B>>,
+        (group, claim, group_head): (&Group, &ClaimedRequest<'_>, &GroupHead<'_>),
+    ) -> Result<(ReadBody, Option<Box<StreamedRequest>>), HttpRejection>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        if claim.streams(group, group_head) {
+            let streamed = StreamedRequest::begin(head, body.get_mut(), group, &self.arrival_limits)?;
+            return Ok((ReadBody::default(), Some(streamed)));
+        }
+        let limits = (group.body_limit, self.arrival_limits.as_ref());
+        Ok((self.body_reader.read(client, head, body, limits).await?, None))
     }
 
     /// The response to a preflight request. It needs no credentials, because browsers send none with it, and its body is not
@@ -565,6 +567,31 @@ fn serve(
         Some(StreamedRequest { body, credentials, .. }) => {
             frontend.serve_unread(service, UnreadRequest { request, body, credentials })
         }
+    }
+}
+
+/// Notes the group and the protocol of a request for the log.
+fn note_claim(context: &Context, group: &Group, frontend: &Arc<dyn Frontend>) {
+    if let Some(record) = &context.record {
+        if !group.is_directory {
+            record.note_group(&group.path);
+        }
+        record.note_protocol(frontend.protocol().name());
+        record.enter(Stage::Body);
+    }
+}
+
+/// The response to a request whose body is passed on. If the body was refused, and that has ended the call, it is the refusal.
+fn end_streamed(
+    streamed: &StreamedRequest,
+    served: FrontendResponse,
+    frontend: &Arc<dyn Frontend>,
+    (head, metered): (&Parts, &MeteredRequest),
+) -> FrontendResponse {
+    metered.count_received(streamed.received());
+    match streamed.refusal().filter(|_| served.fault.is_some()) {
+        Some(rejection) => FrontendResponse { response: frontend.refuse(head, rejection), fault: None, ..served },
+        None => served,
     }
 }
 

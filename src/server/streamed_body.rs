@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::BoxError;
+use crate::server::group::Group;
 use crate::server::pace::Pace;
 use crate::server::request_body::{ArrivalLimits, PACE_WINDOW, STEP, check_length, too_large};
 use crate::service::lock::lock;
@@ -54,6 +56,7 @@ pub(super) struct StreamedRequest {
     pub(super) body: UnreadBody,
     /// The headers with the credentials of the client.
     pub(super) credentials: Vec<HeaderName>,
+    received: Arc<AtomicU64>,
     refusal: Refusal,
 }
 
@@ -68,19 +71,21 @@ impl StreamedRequest {
     pub(super) fn begin<B>(
         head: &Parts,
         body: &mut ArrivingBody<B>,
-        (limit, arrival): (usize, &Arc<ArrivalLimits>),
-        credentials: Vec<HeaderName>,
-    ) -> Result<StreamedRequest, HttpRejection>
+        group: &Group,
+        arrival: &Arc<ArrivalLimits>,
+    ) -> Result<Box<StreamedRequest>, HttpRejection>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
+        let limit = group.body_limit;
         check_length(head, &*body, limit)?;
-        let refusal = Refusal::default();
+        let credentials = group.auth.as_ref().map(|auth| auth.credential_headers()).unwrap_or_default();
+        let (refusal, received) = (Refusal::default(), Arc::<AtomicU64>::default());
         let body = match body.0.take() {
             Some(body) if !body.is_end_stream() => UnreadBody::new(StreamedBody {
                 body,
                 limit: limit as u64,
-                received: 0,
+                received: received.clone(),
                 arrival: arrival.clone(),
                 pace: Pace::default(),
                 waited: Duration::ZERO,
@@ -90,7 +95,12 @@ impl StreamedRequest {
             }),
             _ => UnreadBody::empty(),
         };
-        Ok(StreamedRequest { body, credentials, refusal })
+        Ok(Box::new(StreamedRequest { body, credentials, received, refusal }))
+    }
+
+    /// How many bytes have been received so far.
+    pub(super) fn received(&self) -> usize {
+        usize::try_from(self.received.load(Relaxed)).unwrap_or(usize::MAX)
     }
 
     /// Why the body was refused, if it was.
@@ -104,7 +114,8 @@ struct StreamedBody<B> {
     body: B,
     /// How many bytes it may have (`limits.body`).
     limit: u64,
-    received: u64,
+    /// How many bytes have come. Only this body adds to it.
+    received: Arc<AtomicU64>,
     arrival: Arc<ArrivalLimits>,
     pace: Pace,
     /// How long the client has been waited for since the last check.
@@ -170,8 +181,8 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for StreamedBody
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 this.pace.moved(length);
-                this.received += length as u64;
-                if this.received > this.limit {
+                let received = this.received.fetch_add(length as u64, Relaxed) + length as u64;
+                if received > this.limit {
                     let limit = usize::try_from(this.limit).unwrap_or(usize::MAX);
                     return Poll::Ready(Some(Err(this.refuse(too_large(limit)))));
                 }

@@ -434,7 +434,7 @@ mod tests {
     #[tokio::test]
     async fn waiting_for_a_permit_and_running_share_one_deadline() {
         let service = Local::new("Slow", ())
-            .method_async("short", |_, (): ()| tokio::time::sleep(Duration::from_millis(400)))
+            .method_async("short", |_, (): ()| sleep(Duration::from_millis(400)))
             .method_async("never", |_, (): ()| std::future::pending::<()>())
             .build()
             .unwrap();

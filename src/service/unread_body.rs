@@ -88,6 +88,7 @@ impl UnreadBody {
 
     /// How much is left of a time in which the reader has to take some of the body, or what follows all of it has to happen;
     /// `None` if it has passed. Time for which the client is waited for does not count.
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "only a transport reads bodies"))]
     pub(crate) fn pause_left(&self, time: Duration) -> Option<Duration> {
         let state = lock(&self.state);
         left(time, (!state.waits_for_client).then_some(state.last_taken))

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::codec::rest::text::{Style, TextStyle};
-use crate::codec::rest::{Origin, PathPart, RestBinding, RestOperation};
+use crate::codec::rest::{ParamPlace, PathPart, RestBinding, RestOperation};
 use crate::model::http_operations::{HttpBody, HttpOperation, HttpOperations, HttpParam, HttpPlace, PathPiece};
 use crate::model::interface::Interface;
 
@@ -22,12 +22,12 @@ fn operation(operation: &RestOperation) -> HttpOperation {
             PathPiece::Variable(operation.params.get(*at).map(|param| param.name.clone()).unwrap_or_default())
         }
     };
-    let in_body = |wanted: fn(&Origin) -> bool| -> Vec<usize> {
+    let in_body = |wanted: fn(&ParamPlace) -> bool| -> Vec<usize> {
         let params = operation.params.iter().enumerate();
-        params.filter(|(_, param)| wanted(&param.origin)).map(|(index, _)| index).collect()
+        params.filter(|(_, param)| wanted(&param.place)).map(|(index, _)| index).collect()
     };
-    let whole = in_body(|origin| matches!(origin, Origin::Body));
-    let members = in_body(|origin| matches!(origin, Origin::Member(_)));
+    let whole = in_body(|place| matches!(place, ParamPlace::Body));
+    let members = in_body(|place| matches!(place, ParamPlace::Member(_)));
     let body = operation.body.as_ref().map(|form| HttpBody {
         media: form.media.clone(),
         required: form.required,
@@ -46,12 +46,12 @@ fn operation(operation: &RestOperation) -> HttpOperation {
 /// The parameters outside of the body. A parameter that is the whole query is not among them.
 fn params(operation: &RestOperation) -> Vec<HttpParam> {
     let placed = operation.params.iter().enumerate().filter_map(|(index, param)| {
-        let (place, style) = match &param.origin {
-            Origin::Path { style, .. } => (HttpPlace::Path, *style),
-            Origin::Query(style) => (HttpPlace::Query, *style),
-            Origin::Header(style) => (HttpPlace::Header, *style),
-            Origin::Cookie(style) => (HttpPlace::Cookie, *style),
-            Origin::QueryString(_) | Origin::Member(_) | Origin::Body => return None,
+        let (place, style) = match &param.place {
+            ParamPlace::Path { style, .. } => (HttpPlace::Path, *style),
+            ParamPlace::Query(style) => (HttpPlace::Query, *style),
+            ParamPlace::Header(style) => (HttpPlace::Header, *style),
+            ParamPlace::Cookie(style) => (HttpPlace::Cookie, *style),
+            ParamPlace::QueryString(_) | ParamPlace::Member(_) | ParamPlace::Body => return None,
         };
         let TextStyle { style, explode, .. } = style;
         let is_json = style == Style::Json;

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use url::Url;
 
 use super::Upstream;
@@ -120,6 +120,10 @@ impl Upstream {
         let mut headers = forwarding.returned_end_to_end(head.headers);
         for name in NOT_RETURNED {
             headers.remove(name);
+        }
+        // Neither has a body (RFC 9110, sections 15.3.5 and 15.4.5), so what they say of its length is of no use.
+        if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            headers.remove(header::CONTENT_LENGTH);
         }
         for name in [header::LOCATION, header::CONTENT_LOCATION] {
             addresses.rewrite(&mut headers, &name);

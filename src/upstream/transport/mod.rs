@@ -77,7 +77,6 @@ pub use layer::{Deadline, TransportClient};
 pub use oauth2::OAuth2Options;
 use oauth2::TokenSource;
 pub use secret_params::SecretParams;
-#[cfg_attr(not(feature = "server"), expect(unused_imports, reason = "a client alone passes no requests on"))]
 pub(crate) use outgoing::KeepCoding;
 use stats::ServerStats;
 pub use tls::{Tls, TlsError};

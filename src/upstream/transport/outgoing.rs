@@ -12,6 +12,7 @@ use crate::service::unread_body::UnreadBody;
 
 /// An extension of a request: the body of its response stays compressed if it is.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone passes no requests on"))]
 pub(crate) struct KeepCoding;
 
 /// The body of a request: bytes, or what arrives from a client.

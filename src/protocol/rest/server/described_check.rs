@@ -226,15 +226,16 @@ fn plain(value: &Value) -> Cow<'_, str> {
 fn unmet_bound(schema: &Value, number: f64) -> Option<String> {
     let bound = |key: &str| member(schema, key)?.as_f64().map(|bound| (bound, member(schema, key)));
     let told = |words: &str, bound: Option<&Value>| format!("{words} {}", bound.map(plain).unwrap_or_default());
-    let checks: [(&str, &str, fn(f64, f64) -> bool); 4] = [
-        ("minimum", "at least", |number, bound| number >= bound),
-        ("maximum", "at most", |number, bound| number <= bound),
-        ("exclusiveMinimum", "more than", |number, bound| number > bound),
-        ("exclusiveMaximum", "less than", |number, bound| number < bound),
+    let checks = [
+        ("minimum", "at least", false),
+        ("maximum", "at most", false),
+        ("exclusiveMinimum", "more than", true),
+        ("exclusiveMaximum", "less than", true),
     ];
-    checks.into_iter().find_map(|(key, words, is_met)| {
+    checks.into_iter().find_map(|(key, words, is_exclusive)| {
         let (value, shown) = bound(key)?;
-        (!is_met(number, value)).then(|| told(words, shown))
+        let is_beyond = if key.to_ascii_lowercase().ends_with("minimum") { number < value } else { number > value };
+        (is_beyond || is_exclusive && number == value).then(|| told(words, shown))
     })
 }
 
