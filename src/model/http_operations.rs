@@ -349,7 +349,15 @@ mod tests {
                     ("GET /{x}/b", vec!["a"]),
                 ],
             ),
-            ("%61/%62", vec![("GET /a/b", vec![]), ("GET /a/{x}", vec!["%62"]), ("PUT /a/{y}", vec!["%62"])]),
+            (
+                "%61/%62",
+                vec![
+                    ("GET /a/b", vec![]),
+                    ("GET /a/{x}", vec!["%62"]),
+                    ("PUT /a/{y}", vec!["%62"]),
+                    ("GET /{x}/b", vec!["%61"]),
+                ],
+            ),
             ("a/", vec![("GET /a/", vec![])]),
             ("a/c%20d", vec![("GET /a/{x}", vec!["c%20d"]), ("PUT /a/{y}", vec!["c%20d"])]),
             ("f/a.b.json", vec![("GET /f/{name}.json", vec!["a.b"])]),
