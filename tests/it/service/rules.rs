@@ -232,7 +232,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_call_beyond_the_limit_of_its_group_is_refused_as_busy_on_every_way() {
-    for ((group, told), ways_to_it) in groups(None) {
+    for ((group, told), ways_to_it) in groups(false) {
         let limits = GroupLimits { concurrent: 1, waiting: 0, ..GroupLimits::default() };
         let server = start(group, limits, ENOUGH);
         let mut occupant = server.connect();
@@ -249,7 +249,7 @@ fn a_call_beyond_the_limit_of_its_group_is_refused_as_busy_on_every_way() {
 #[test]
 fn one_deadline_covers_all_calls_of_a_request_on_every_way() {
     let deadline = Duration::from_secs(2);
-    for ((group, _told), ways_to_it) in groups(None) {
+    for ((group, _told), ways_to_it) in groups(false) {
         let server = start(group, GroupLimits { deadline, ..GroupLimits::default() }, ENOUGH);
         std::thread::scope(|scope| {
             for Way { name, request, calls, .. } in ways_to_it {
@@ -295,13 +295,13 @@ fn rest_spoken() -> Option<String> {
     Some(http("200 OK", "Content-Type: application/json\r\n", "\"world\""))
 }
 
-/// A group of each kind, and the ways to it. The upstreams respond, unless `answers` is `None`.
-fn groups(answers: Option<()>) -> [((GroupMount, Receiver<Told>), Vec<Way>); 3] {
-    [
-        (hanging(), ways()),
-        (upstream(answers.and_then(|()| spoken()), ""), ways()),
-        (rest_upstream(answers.and_then(|()| rest_spoken()), ""), rest_ways()),
-    ]
+/// A group, and what tells of its calls.
+type ToldGroup = (GroupMount, Receiver<Told>);
+
+/// A group of each kind, and the ways to it. `respond` says whether the upstreams ever respond.
+fn groups(respond: bool) -> [(ToldGroup, Vec<Way>); 3] {
+    let (xml, rest) = (spoken().filter(|_| respond), rest_spoken().filter(|_| respond));
+    [(hanging(), ways()), (upstream(xml, ""), ways()), (rest_upstream(rest, ""), rest_ways())]
 }
 
 /// The status of a response, which tells programs that do not read its body that a whole request was refused.
@@ -327,7 +327,7 @@ fn a_caller_who_may_not_call_a_method_is_refused_on_every_way() {
         (vec![elsewhere], FORBIDDEN),
         (vec![others, staff], UNAUTHENTICATED),
     ] {
-        for ((group, told), ways_to_it) in groups(Some(())) {
+        for ((group, told), ways_to_it) in groups(true) {
             let server = start(group.layer(AccessRules::new(rules.clone())), GroupLimits::default(), ENOUGH);
             for Way { name, request, calls, .. } in ways_to_it {
                 let answer = server.raw(request);
@@ -489,7 +489,7 @@ fn a_result_that_has_no_memory_is_refused_on_every_way() {
 
 #[test]
 fn a_client_that_resets_its_connection_ends_its_calls_on_every_way() {
-    for ((group, told), ways_to_it) in groups(None) {
+    for ((group, told), ways_to_it) in groups(false) {
         let server = start(group, GroupLimits::default(), ENOUGH);
         for Way { name, request, calls, begin } in ways_to_it {
             let mut stream = server.connect();
