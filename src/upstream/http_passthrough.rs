@@ -25,7 +25,7 @@ use crate::protocol::client_codec::{BelowServer, ClientCodec};
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{HttpCall, RawBody, RawResponse};
 use crate::service::{Call, CallFuture, Output};
-use crate::upstream::transport::{Incoming, KeepCoding, Repeat};
+use crate::upstream::transport::{Incoming, KeepCoding, Repeat, SecretParams};
 
 /// How many bytes the path and the query of a request may have.
 const MAX_TARGET: usize = 60 << 10;
@@ -48,6 +48,8 @@ struct ReturnAddresses {
     servers: Vec<Url>,
     /// The URL of the group, without a slash at its end.
     group: String,
+    /// The secrets in the query of each request.
+    secrets: SecretParams,
 }
 
 impl Upstream {
@@ -149,7 +151,8 @@ impl Upstream {
             url.set_path(if own.is_empty() { base } else { &own });
             Some(url)
         });
-        ReturnAddresses { servers: servers.collect(), group: group_url.to_owned() }
+        let secrets = self.inner.transport.secret_query().clone();
+        ReturnAddresses { servers: servers.collect(), group: group_url.to_owned(), secrets }
     }
 }
 
@@ -176,10 +179,17 @@ fn target(operation: &RestOperation, http: &HttpCall<'_>) -> Result<String, Faul
 
 impl ReturnAddresses {
     /// Makes an address of a server one of the group. One that leads to another place of a server is removed: callers do not
-    /// learn where a server is. All others stay.
+    /// learn where a server is. All others stay, without the secrets of the configuration.
     fn rewrite(&self, headers: &mut HeaderMap, name: &HeaderName) {
-        let Some(value) = headers.get(name) else { return };
-        let Some(text) = value.to_str().ok() else { return };
+        let Some(text) = headers.get(name).and_then(|value| value.to_str().ok()) else { return };
+        let text = self.secrets.remove_from(text);
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name.clone(), value);
+        }
+        self.move_to_group(&text, headers, name);
+    }
+
+    fn move_to_group(&self, text: &str, headers: &mut HeaderMap, name: &HeaderName) {
         let is_absolute = text.starts_with('/') || Url::parse(text).is_ok();
         if !is_absolute {
             return;
@@ -216,6 +226,7 @@ mod tests {
         let addresses = ReturnAddresses {
             servers: vec!["http://inner:8131/v1".parse().unwrap(), "http://other:8131/v1".parse().unwrap()],
             group: "https://casino.example/pets".to_owned(),
+            secrets: SecretParams::new(vec![("key".to_owned(), "s3cret".to_owned())]),
         };
         for (location, expected) in [
             ("http://inner:8131/v1/pets/8?a=1#b", Some("https://casino.example/pets/pets/8?a=1#b")),
@@ -229,6 +240,8 @@ mod tests {
             ("http://inner/v1/pets", Some("http://inner/v1/pets")),
             ("https://inner:8131/v1/pets", Some("https://inner:8131/v1/pets")),
             ("https://elsewhere.example/x", Some("https://elsewhere.example/x")),
+            ("/v1/pets/8?key=s3cret", Some("https://casino.example/pets/pets/8")),
+            ("?page=2&key=s3cret", Some("?page=2")),
             ("8", Some("8")),
             ("?page=2", Some("?page=2")),
             ("", Some("")),

@@ -76,8 +76,8 @@ use layer::LayeredClient;
 pub use layer::{Deadline, TransportClient};
 pub use oauth2::OAuth2Options;
 use oauth2::TokenSource;
-pub use secret_params::SecretParams;
 pub(crate) use outgoing::KeepCoding;
+pub use secret_params::SecretParams;
 use stats::ServerStats;
 pub use tls::{Tls, TlsError};
 
@@ -187,6 +187,12 @@ impl Transport {
     #[cfg(feature = "server")]
     pub(super) fn urls(&self) -> impl Iterator<Item = String> {
         self.balancer.addresses().filter_map(Address::url)
+    }
+
+    /// What every request has in its query.
+    #[cfg(feature = "server")]
+    pub(super) fn secret_query(&self) -> &SecretParams {
+        &self.balancer.options().query
     }
 
     /// The names of the headers that are added to every request.

@@ -36,17 +36,32 @@ impl SecretParams {
             return;
         }
         let (path, query) = (uri.path(), uri.query().unwrap_or_default());
-        let is_other = |pair: &&str| {
-            let name = pair.split('=').next().unwrap_or_default().replace('+', " ");
-            !self.contains(&percent_decode_str(&name).decode_utf8_lossy())
-        };
         let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
         let own = self.0.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
-        let others = query.split('&').filter(|pair| !pair.is_empty()).filter(is_other).map(str::to_owned);
+        let others =
+            query.split('&').filter(|pair| !pair.is_empty()).filter(|pair| self.is_other(pair)).map(str::to_owned);
         let pairs: Vec<String> = others.chain(own).collect();
         if let Ok(path) = PathAndQuery::try_from(format!("{path}?{}", pairs.join("&"))) {
             *uri = path.into();
         }
+    }
+
+    /// Whether a pair of a query has none of these names.
+    fn is_other(&self, pair: &str) -> bool {
+        let name = pair.split('=').next().unwrap_or_default().replace('+', " ");
+        !self.contains(&percent_decode_str(&name).decode_utf8_lossy())
+    }
+
+    /// An address without the pairs of its query that have these names: servers repeat the query of a request in redirects.
+    #[cfg(feature = "server")]
+    pub(crate) fn remove_from(&self, address: &str) -> String {
+        let (rest, fragment) = address.split_at(address.find('#').unwrap_or(address.len()));
+        let Some((path, query)) = rest.split_once('?').filter(|_| !self.0.is_empty()) else {
+            return address.to_owned();
+        };
+        let others: Vec<&str> = query.split('&').filter(|pair| self.is_other(pair)).collect();
+        let mark = if others.is_empty() { "" } else { "?" };
+        format!("{path}{mark}{}{fragment}", others.join("&"))
     }
 
     /// Adds them to the cookies of a request.
@@ -109,6 +124,18 @@ mod tests {
         params.add_to_cookies(&mut headers);
         assert_eq!(headers[header::COOKIE], "a=1; kk=4; k=9");
         assert!(headers[header::COOKIE].is_sensitive());
+    }
+
+    #[test]
+    fn addresses_do_not_repeat_them() {
+        for (address, expected) in [
+            ("/a?x=1&k=2&api+key=3#b", "/a?x=1#b"),
+            ("http://x/a?k=2", "http://x/a"),
+            ("/k=2#?k=1", "/k=2#?k=1"),
+            ("/a?kk=1", "/a?kk=1"),
+        ] {
+            assert_eq!(params().remove_from(address), expected);
+        }
     }
 
     #[test]
