@@ -161,7 +161,7 @@ async fn the_document_becomes_the_interface() {
         ("readPet(id, fields, near, X-Trace, session)", true),
         ("deletePet(id)", false),
         ("addPet(name, born, friends)", false),
-        ("post_photos(title, file)", false),
+        ("post_photos(file, title)", false),
         ("photo(id)", true),
         ("search(text, tags)", false),
     ];
@@ -208,12 +208,12 @@ async fn bodies_are_written_as_the_document_says() {
         assert_eq!(result, Ok(text("done: é")));
 
         let file = Value::Binary(b"one\r\n--two".to_vec());
-        let (request, _) = exchange(&server, &behind, over, ("post_photos", &[text("T"), file])).await;
+        let (request, _) = exchange(&server, &behind, over, ("post_photos", &[file, text("T")])).await;
         let boundary = request.split("boundary=").nth(1).unwrap().split("\r\n").next().unwrap();
         let form = "Content-Disposition: form-data; name=";
         let expected = format!(
-            "--{boundary}\r\n{form}\"title\"\r\n\r\nT\r\n--{boundary}\r\n{form}\"file\"; filename=\"file\"\r\n\
-             Content-Type: application/octet-stream\r\n\r\none\r\n--two\r\n--{boundary}--\r\n"
+            "--{boundary}\r\n{form}\"file\"; filename=\"file\"\r\nContent-Type: application/octet-stream\r\n\r\n\
+             one\r\n--two\r\n--{boundary}\r\n{form}\"title\"\r\n\r\nT\r\n--{boundary}--\r\n"
         );
         assert!(request.ends_with(&expected), "{over:?}: {request}");
     }

@@ -176,6 +176,11 @@ fn operation<'d>(
     if let Some(param) = placed.iter().find(|param| param.param.name.is_empty()) {
         return Err(format!("a parameter in {} has no name", param.location));
     }
+    if own_name.is_none() {
+        // Arguments by position end before the optional ones that the caller leaves out. The parts of the path refer to the
+        // first parameters by their index.
+        placed.sort_by_key(|param| param.location != "path" && !param.param.required);
+    }
     let responses = responses::read(schemas, context.version, *operation, &verb);
     let has_get = verb == Verb::POST && own_name.is_some() && item.get("get").is_some();
     let (params, targets): (Vec<_>, Vec<_>) =
