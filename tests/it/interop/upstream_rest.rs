@@ -119,7 +119,10 @@ fn guests_of_fastapi_are_created_read_changed_and_removed() {
         assert_eq!(value("listGuests", json!([0, ["red", "black"], 1])), json!([stored(first)]));
         assert_eq!(value("listGuests", json!([0, ["red"]])).as_array().map(Vec::len), Some(1));
         let replaced = value("replaceGuest", json!([first, "Eve", 7]));
-        assert_eq!((&replaced["name"], &replaced["chips"], &replaced["invited"]), (&json!("Eve"), &json!(7), &json!(true)));
+        assert_eq!(
+            (&replaced["name"], &replaced["chips"], &replaced["invited"]),
+            (&json!("Eve"), &json!(7), &json!(true))
+        );
         // What is left out is not changed.
         let amended = value("amendGuest", json!([first, "Eva"]));
         assert_eq!((&amended["name"], &amended["chips"]), (&json!("Eva"), &json!(7)));

@@ -102,8 +102,8 @@ fn dialects_of_schemas_become_one() {
         ("3.0.0", json!({ "$ref": "#/nowhere" }), json!({})),
         (
             "3.0.0",
-            json!({ "type": "string", "default": { "$ref": "#/data" } }),
-            json!({ "default": { "$ref": "#/data" }, "type": "string" }),
+            json!({ "type": "object", "default": { "$ref": "#/data" } }),
+            json!({ "default": { "$ref": "#/data" }, "type": "object" }),
         ),
     ] {
         assert_eq!(result_of(version, schema.clone(), json!({})).0, expected, "{schema}");
@@ -271,6 +271,22 @@ fn media_types_of_bodies_are_chosen_by_what_they_can_carry() {
 }
 
 #[test]
+fn defaults_of_another_type_are_left_out() {
+    let nullable = json!({ "type": "object", "nullable": true, "default": null });
+    for (schema, expected) in [
+        (json!({ "type": "boolean", "default": "false" }), json!({ "type": "boolean" })),
+        (json!({ "type": "integer", "default": 1.5 }), json!({ "type": "integer" })),
+        (json!({ "type": "number", "default": 1 }), json!({ "type": "number", "default": 1 })),
+        (nullable.clone(), json!({ "type": ["object", "null"], "default": null })),
+    ] {
+        assert_eq!(result_of("3.0.3", schema, json!({})).0, expected);
+    }
+    // Null is said where the definition is referred to.
+    let (_, definitions) = result_of("3.0.3", json!({ "$ref": "#/components/schemas/A" }), json!({ "A": nullable }));
+    assert_eq!(definitions["A"], json!({ "type": "object" }));
+}
+
+#[test]
 fn required_parameters_come_first() {
     let text = json!({ "type": "string" });
     let list = json!({ "type": "array", "items": text });
@@ -361,7 +377,7 @@ fn swagger_has_bodies_forms_and_collections() {
     assert_eq!(operation.result, ResultForm::Bytes);
     assert_eq!((read.binding.base.as_str(), read.server.as_deref()), ("/v2", Some("https://h.example/v2")));
     let bytes = json!({ "contentEncoding": "base64", "type": "string" });
-    assert_eq!(params(&read)[3], ("file".into(), true, bytes.clone()));
+    assert_eq!(params(&read)[0], ("file".into(), true, bytes.clone()));
     assert_eq!(read.interface.methods[0].result.as_value(), &bytes);
 
     let body = json!({ "parameters": [{ "name": "pet", "in": "body", "schema": { "$ref": "#/definitions/Pet" } }] });
