@@ -246,6 +246,11 @@ impl Method {
         matches!(self.params.as_slice(), [only] if only.has_free_arguments())
     }
 
+    /// The number of arguments that a call by position has at least: those up to the last required parameter.
+    pub fn least_arguments(&self) -> usize {
+        self.params.iter().rposition(|param| param.required).map_or(0, |last| last + 1)
+    }
+
     /// The number of required parameters.
     pub fn required(&self) -> usize {
         self.params.iter().filter(|param| param.required).count()

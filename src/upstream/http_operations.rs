@@ -47,7 +47,7 @@ fn operation(operation: &RestOperation) -> HttpOperation {
 fn params(operation: &RestOperation) -> Vec<HttpParam> {
     let placed = operation.params.iter().enumerate().filter_map(|(index, param)| {
         let (place, style) = match &param.place {
-            ParamPlace::Path { style, .. } => (HttpPlace::Path, *style),
+            ParamPlace::Path(style) => (HttpPlace::Path, *style),
             ParamPlace::Query(style) => (HttpPlace::Query, *style),
             ParamPlace::Header(style) => (HttpPlace::Header, *style),
             ParamPlace::Cookie(style) => (HttpPlace::Cookie, *style),

@@ -5,9 +5,7 @@
 
 const assert = require('assert');
 const Ajv = require('ajv').default;
-const addFormats = require('ajv-formats').default;
-const { default: openrpc } = require('@open-rpc/meta-schema');
-const { default: schemas } = require('@json-schema-tools/meta-schema');
+const { meta } = require('./openrpc_meta.js');
 
 const base = process.argv[2];
 
@@ -15,16 +13,6 @@ async function post(path, method, params) {
   const body = JSON.stringify({ jsonrpc: '2.0', method, params, id: 1 });
   const headers = { 'Content-Type': 'application/json' };
   return (await (await fetch(base + path, { method: 'POST', headers, body })).json()).result;
-}
-
-function meta() {
-  const ajv = new Ajv({ strict: false, allErrors: true });
-  addFormats(ajv);
-  // It refers to JSON Schema's by two spellings of one address.
-  for (const address of ['https://meta.json-schema.tools', 'https://meta.json-schema.tools/']) {
-    ajv.addSchema({ ...schemas, $schema: undefined, $id: undefined }, address);
-  }
-  return ajv.compile({ ...openrpc, $schema: undefined });
 }
 
 const CALLS = {

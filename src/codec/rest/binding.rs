@@ -51,18 +51,15 @@ pub struct ParamTarget {
     pub name: String,
     /// Where it is.
     pub place: ParamPlace,
+    /// The value if none is given: the default of a parameter without which the request is not valid.
+    pub default: Option<Json>,
 }
 
 /// Where a parameter is in a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ParamPlace {
-    /// In the path. `default` is the value if it is not given.
-    Path {
-        /// How it is written.
-        style: TextStyle,
-        /// The value if it is not given.
-        default: Option<Json>,
-    },
+    /// In the path.
+    Path(TextStyle),
     /// In the query.
     Query(TextStyle),
     /// The whole query.

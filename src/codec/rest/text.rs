@@ -1,7 +1,8 @@
 //! Values as texts: in paths, queries, headers and cookies, by the styles of OpenAPI (3.1, section "Style Values") and the
 //! `collectionFormat` of Swagger 2.0.
 //!
-//! The specification leaves three things open. Numbers and truth values are written as in JSON. Values in places for texts that are
+//! The specification leaves three things open. Numbers and truth values are written as in JSON; a number
+//! without a fraction is written without one, because many documents give integers the type `number`. Values in places for texts that are
 //! lists or structs themselves are JSON texts. Nil is left out.
 
 use std::borrow::Cow;
@@ -270,7 +271,11 @@ impl TextWriter<'_> {
     }
 }
 
-/// The text of a value: lists and structs as JSON, bytes as base64, nil as no text.
+/// The largest double below which each integer is a double of its own: 2^53.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The text of a value: lists and structs as JSON, bytes as base64, nil as no text. A double up to 2^53 without a fraction is
+/// written without one.
 ///
 /// # Errors
 /// `BadParams` for NaN and the infinities.
@@ -278,6 +283,9 @@ pub fn plain(value: &Value) -> Result<Cow<'_, str>, Fault> {
     match value {
         Value::Nil => Ok(Cow::Borrowed("")),
         Value::Text(text) => Ok(Cow::Borrowed(text)),
+        Value::Double(number) if number.fract() == 0.0 && number.abs() <= MAX_EXACT => {
+            Ok(Cow::Owned(number.to_string()))
+        }
         Value::Number(number) if number.is_integer() => Ok(Cow::Borrowed(number.as_str())),
         Value::Date(_) | Value::Binary(_) => {
             let text = json(value)?;
@@ -340,6 +348,16 @@ mod tests {
 
     fn written(place: Place, style: Style, explode: bool, value: &Value) -> String {
         TextStyle { style, explode, allow_reserved: false }.write(place, "color", value).unwrap().join("&")
+    }
+
+    #[test]
+    fn numbers_without_a_fraction_have_none() {
+        for (number, expected) in
+            [(7.0, "7"), (-2.0, "-2"), (MAX_EXACT, "9007199254740992"), (0.5, "0.5"), (1e22, "1e+22"), (1e-7, "1e-7")]
+        {
+            assert_eq!(plain(&Value::Double(number)).unwrap(), expected);
+        }
+        assert!(plain(&Value::Double(f64::NAN)).is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::codec::media::{essence, is_json, is_json_lines, is_text};
 use crate::codec::rest::multipart::Parts;
 use crate::codec::rest::text::{Place, TextStyle, json, plain};
 use crate::codec::rest::{
-    BodyContent, BodyForm, MemberForm, ParamPlace, PathPart, RestBinding, RestOperation, ResultForm, form,
+    BodyContent, BodyForm, MemberForm, ParamPlace, ParamTarget, PathPart, RestBinding, RestOperation, ResultForm, form,
 };
 use crate::http::media_type;
 use crate::model::fault::{Fault, Kind};
@@ -65,7 +65,7 @@ impl RestCodec {
                 }
                 continue;
             };
-            let value = value.filter(|value| !means_absent(value, field));
+            let value = value.filter(|value| !means_absent(value, field)).or_else(|| default_value(param));
             let about = |fault: Fault| match field {
                 Some(field) => Fault::bad_params(format!("the parameter `{}`: {}", field.name, fault.message))
                     .of_parameter(field.name.as_str()),
@@ -80,9 +80,7 @@ impl RestCodec {
                     written.body = value;
                     None
                 }
-                ParamPlace::Path { style, default } => {
-                    Some(path_text(&param.name, *style, value, default.as_ref()).map_err(about)?)
-                }
+                ParamPlace::Path(style) => Some(path_text(&param.name, *style, value).map_err(about)?),
                 place => {
                     written.place(&param.name, place, value).map_err(about)?;
                     None
@@ -214,6 +212,11 @@ fn means_absent(value: &Value, field: Option<&Field>) -> bool {
     *value == Value::Nil && field.is_some_and(|field| !field.required && !field.shape.may_be_nil())
 }
 
+/// The value that is sent if none is given.
+fn default_value(param: &ParamTarget) -> Option<Value> {
+    param.default.as_ref().and_then(|default| serde_json::from_value(default.clone()).ok())
+}
+
 fn no_place(field: Option<&Field>) -> Fault {
     match field {
         Some(field) => {
@@ -257,7 +260,7 @@ impl WrittenRequest {
                 }
             }
             ParamPlace::Cookie(style) => self.cookies.extend(style.write(Place::Cookie, name, &value)?),
-            ParamPlace::Path { .. } | ParamPlace::Member(_) | ParamPlace::Body => {}
+            ParamPlace::Path(_) | ParamPlace::Member(_) | ParamPlace::Body => {}
         }
         Ok(())
     }
@@ -320,15 +323,8 @@ impl WrittenRequest {
 }
 
 /// The text of an argument in the path.
-fn path_text(
-    name: &str,
-    style: TextStyle,
-    value: Option<Value>,
-    default: Option<&serde_json::Value>,
-) -> Result<String, Fault> {
-    let default = || default.and_then(|default| serde_json::from_value::<Value>(default.clone()).ok());
-    let missing = || Fault::bad_params("it is in the path, and needs a value");
-    let value = value.or_else(default).ok_or_else(missing)?;
+fn path_text(name: &str, style: TextStyle, value: Option<Value>) -> Result<String, Fault> {
+    let value = value.ok_or_else(|| Fault::bad_params("it is in the path, and needs a value"))?;
     let text = style.write(Place::Path, name, &value)?.concat();
     if text.is_empty() {
         return Err(Fault::bad_params("it is in the path, and must not be empty"));
@@ -391,7 +387,6 @@ fn each_member(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::rest::ParamTarget;
     use crate::codec::rest::text::{Style, TextStyle};
     use crate::model::shape::{MethodShape, Shape, Shapes};
     use crate::service::args::KnownParams;
@@ -415,7 +410,7 @@ mod tests {
     }
 
     fn target(name: &str, place: ParamPlace) -> ParamTarget {
-        ParamTarget { name: name.into(), place }
+        ParamTarget { name: name.into(), place, default: None }
     }
 
     /// A method with so many optional parameters of any type.
@@ -450,7 +445,7 @@ mod tests {
 
     #[test]
     fn each_argument_has_its_place_and_nil_has_none() {
-        let path = ParamPlace::Path { style: TextStyle::SIMPLE, default: None };
+        let path = ParamPlace::Path(TextStyle::SIMPLE);
         let cookie = TextStyle { style: Style::Cookie, ..TextStyle::FORM };
         let params = || {
             vec![
@@ -473,6 +468,28 @@ mod tests {
     }
 
     #[test]
+    fn defaults_are_sent_in_place_of_what_is_missing() {
+        let with_default = |name: &str, place: ParamPlace, default: serde_json::Value| ParamTarget {
+            default: Some(default),
+            ..target(name, place)
+        };
+        let params = || {
+            vec![
+                target("id", ParamPlace::Path(TextStyle::SIMPLE)),
+                with_default("X-A", ParamPlace::Header(TextStyle::SIMPLE), serde_json::json!(true)),
+                with_default("q", ParamPlace::Query(TextStyle::FORM), serde_json::json!([1, 2])),
+            ]
+        };
+        let request = encoded(operation(params(), ResultForm::Json), vec![text("a"), Value::Nil]).unwrap();
+        assert_eq!(request.uri(), "/x/a?fixed=1&q=1&q=2");
+        assert_eq!(request.headers()["x-a"], "true");
+        let values = vec![text("a"), Value::Bool(false), Value::Array(Vec::new())];
+        let given = encoded(operation(params(), ResultForm::Json), values).unwrap();
+        assert_eq!(given.uri(), "/x/a?fixed=1");
+        assert_eq!(given.headers()["x-a"], "false");
+    }
+
+    #[test]
     fn a_value_cannot_be_several_cookies() {
         let cookie = TextStyle { style: Style::Cookie, ..TextStyle::FORM };
         let operation = operation(vec![target("c", ParamPlace::Cookie(cookie))], ResultForm::Json);
@@ -484,7 +501,8 @@ mod tests {
     fn a_variable_of_the_path_has_a_value_or_its_default() {
         let style = TextStyle::SIMPLE;
         let with = |default: Option<serde_json::Value>| {
-            operation(vec![target("id", ParamPlace::Path { style, default })], ResultForm::Json)
+            let param = ParamTarget { default, ..target("id", ParamPlace::Path(style)) };
+            operation(vec![param], ResultForm::Json)
         };
         let request = encoded(with(Some(serde_json::json!(7))), Vec::new()).unwrap();
         assert_eq!(request.uri().path(), "/x/7");
@@ -492,8 +510,7 @@ mod tests {
             assert_eq!(encoded(with(None), value.clone()).unwrap_err().kind, Kind::BadParams, "{value:?}");
         }
         assert_eq!(encoded(with(None), vec![text("...")]).unwrap().uri().path(), "/x/...");
-        let line_end =
-            vec![target("X-A", ParamPlace::Header(style)), target("id", ParamPlace::Path { style, default: None })];
+        let line_end = vec![target("X-A", ParamPlace::Header(style)), target("id", ParamPlace::Path(style))];
         assert!(encoded(operation(line_end, ResultForm::Json), vec![text("a\nb"), text("c")]).is_err());
     }
 

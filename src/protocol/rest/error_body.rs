@@ -22,8 +22,9 @@ const MAX_MESSAGE: usize = 1000;
 
 /// The places of a message in an error body, the most specific first, as JSON pointers. `/detail` and `/title` are those of
 /// RFC 9457, `/error_description` and `/error` those of OAuth (RFC 6749, section 5.2), `/detail/0/msg` is FastAPI's.
-const MESSAGES: [&str; 16] = [
+const MESSAGES: [&str; 17] = [
     "/detail",
+    "/detail/message",
     "/title",
     "/message",
     "/error/message",
@@ -137,6 +138,7 @@ mod tests {
             (r#"{"errors":[{"detail":"e"}]}"#, "e"),
             (r#"{"errors":["f"]}"#, "f"),
             (r#"{"detail":[{"loc":["query","x"],"msg":"Field required","type":"missing"}]}"#, "Field required"),
+            (r#"{"detail":{"message":"h","tables":[7]}}"#, "h"),
             (r#""g""#, "g"),
             (r#"{"other":1}"#, "the upstream server responded with HTTP status 409 Conflict"),
             ("[]", "the upstream server responded with HTTP status 409 Conflict"),

@@ -20,7 +20,7 @@ pub fn signatures(interface: &Interface, method: &Method) -> Vec<Vec<&'static st
         word => word,
     };
     let params: Vec<_> = method.params.iter().map(|param| type_word(interface, param.schema.as_value())).collect();
-    let counts = method.required()..=params.len();
+    let counts = method.least_arguments()..=params.len();
     counts.map(|count| [result].into_iter().chain(params.iter().copied().take(count)).collect()).collect()
 }
 
@@ -86,5 +86,21 @@ fn other_than_null(schema: &Value) -> Option<&Value> {
     match choices.iter().filter(|choice| !is_null(choice)).collect::<Vec<_>>()[..] {
         [only] => Some(only),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemars::Schema;
+
+    #[test]
+    fn arguments_by_position_go_up_to_the_last_required_parameter() {
+        let param =
+            |name: &str, required| Param { name: name.into(), doc: String::new(), schema: Schema::default(), required };
+        let params = vec![param("a", false), param("b", true), param("c", false)];
+        let method = Method { params, ..Method::undescribed("m") };
+        let lengths: Vec<usize> = signatures(&Interface::default(), &method).iter().map(Vec::len).collect();
+        assert_eq!(lengths, [3, 4], "the result, and two or three arguments");
     }
 }

@@ -6,6 +6,7 @@ mod admin;
 mod calls;
 mod checks;
 mod commands;
+mod front;
 #[cfg(unix)]
 mod log_everything;
 mod log_fields;

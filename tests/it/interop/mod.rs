@@ -6,6 +6,7 @@ mod rest;
 mod soap;
 mod soap_made_up;
 mod upstream;
+mod upstream_rest;
 mod upstream_security;
 mod upstream_soap;
 mod upstream_soap_zeep;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use croupier::codec::json::TypedJson;
-use croupier::codec::xmlrpc::{Nil, XmlRpcDialect};
+use croupier::codec::xmlrpc::{BigIntegers, Nil, XmlRpcDialect};
 use croupier::model::fault::Kind;
 use croupier::model::interface::Param;
 use croupier::model::shape::Shapes;
@@ -261,7 +261,7 @@ impl Group<'_> {
         if over == Over::Rest {
             return self.rest(method, args);
         }
-        let dialect = XmlRpcDialect { nil: Nil::Nil, ..XmlRpcDialect::default() };
+        let dialect = XmlRpcDialect { nil: Nil::Nil, big_integers: BigIntegers::ExI8, ..XmlRpcDialect::default() };
         let (codec, known) = match over {
             Over::XmlRpc => (ClientCodec::XmlRpc(xmlrpc::client::XmlRpcCodec { dialect, ..Default::default() }), None),
             Over::JsonRpc => (ClientCodec::JsonRpc(jsonrpc::client::JsonRpcCodec::default()), None),

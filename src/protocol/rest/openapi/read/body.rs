@@ -101,9 +101,23 @@ fn has_file<'d>(sources: &'d Sources<'d>, content: Node<'d>) -> bool {
     members.is_some_and(|members| members.members.iter().any(|(_, member)| is_bytes(sources, *member)))
 }
 
+/// The one alternative to nil of a schema that has only these two, or the schema itself. Forms cannot express nil.
+fn without_null<'d>(sources: &'d Sources<'d>, schema: Node<'d>) -> Option<Node<'d>> {
+    let schema = sources.follow(schema)?;
+    let is_null = |one: &Node<'d>| one.text("type") == "null";
+    for key in ["anyOf", "oneOf"] {
+        let all: Vec<Node<'d>> = schema.items(key).collect();
+        let others: Vec<Node<'d>> = all.iter().copied().filter(|one| !is_null(one)).collect();
+        if let ([only], true) = (others.as_slice(), others.len() < all.len()) {
+            return sources.follow(*only);
+        }
+    }
+    Some(schema)
+}
+
 /// Whether a schema is that of bytes, or of a list of bytes, outside of JSON.
 fn is_bytes<'d>(sources: &'d Sources<'d>, schema: Node<'d>) -> bool {
-    let Some(schema) = sources.follow(schema) else { return false };
+    let Some(schema) = without_null(sources, schema) else { return false };
     match schema.get("items") {
         Some(items) => sources.follow(items).is_some_and(is_binary),
         None => is_binary(schema),
@@ -175,11 +189,15 @@ fn member<'d>(
         true => bytes(schemas.sources, schema),
         false => schemas.schema(schema, Direction::Request),
     };
-    let has_default = converted.get("default").is_some();
+    let default = converted.get("default").filter(|_| required).cloned();
     let doc = converted.get("description").and_then(Json::as_str).unwrap_or_default().trim().to_owned();
-    let param =
-        Param { name: name.to_owned(), doc, schema: discovered::schema(converted), required: required && !has_default };
-    let target = ParamTarget { name: name.to_owned(), place: ParamPlace::Member(form) };
+    let param = Param {
+        name: name.to_owned(),
+        doc,
+        schema: discovered::schema(converted),
+        required: required && default.is_none(),
+    };
+    let target = ParamTarget { name: name.to_owned(), place: ParamPlace::Member(form), default };
     PlacedParam { param, target, location: WHOLE }
 }
 
@@ -191,7 +209,7 @@ fn concrete(list: &str) -> Option<&str> {
 /// The schema of bytes, or of a list of bytes.
 fn bytes<'d>(sources: &'d Sources<'d>, schema: Node<'d>) -> Json {
     let doc = schema.text("description");
-    let followed = sources.follow(schema).unwrap_or(schema);
+    let followed = without_null(sources, schema).unwrap_or(schema);
     let mut converted = match followed.get("items") {
         Some(_) => json!({ "type": "array", "items": { "type": "string", "contentEncoding": "base64" } }),
         None => json!({ "type": "string", "contentEncoding": "base64" }),
@@ -216,7 +234,7 @@ fn whole<'d>(schemas: &mut SchemaReader<'d>, declared: &DeclaredBody<'d>, conten
         schema: discovered::schema(schema),
         required: declared.required,
     };
-    let target = ParamTarget { name: WHOLE.to_owned(), place: ParamPlace::Body };
+    let target = ParamTarget { name: WHOLE.to_owned(), place: ParamPlace::Body, default: None };
     PlacedParam { param, target, location: WHOLE }
 }
 
@@ -277,15 +295,16 @@ fn form_field<'d>(schemas: &mut SchemaReader<'d>, field: Node<'d>) -> PlacedPara
         _ => MemberForm::Plain,
     };
     let name = field.text("name");
+    let default = converted.get("default").filter(|_| field.is_true("required")).cloned();
     let param = Param {
         name: name.to_owned(),
         doc: field.text("description").trim().to_owned(),
-        required: field.is_true("required") && field.value.get("default").is_none(),
+        required: field.is_true("required") && default.is_none(),
         schema: discovered::schema(converted),
     };
     PlacedParam {
         param,
-        target: ParamTarget { name: name.to_owned(), place: ParamPlace::Member(form) },
+        target: ParamTarget { name: name.to_owned(), place: ParamPlace::Member(form), default },
         location: WHOLE,
     }
 }
@@ -322,5 +341,6 @@ fn as_one_param(members: &[PlacedParam], required: bool) -> PlacedParam {
         keywords.insert("required".into(), json!(names));
     }
     let param = Param { name: WHOLE.to_owned(), doc: String::new(), schema: discovered::schema(schema), required };
-    PlacedParam { param, target: ParamTarget { name: WHOLE.to_owned(), place: ParamPlace::Body }, location: WHOLE }
+    let target = ParamTarget { name: WHOLE.to_owned(), place: ParamPlace::Body, default: None };
+    PlacedParam { param, target, location: WHOLE }
 }

@@ -94,10 +94,7 @@ fn undeclared(name: &str) -> PlacedParam {
     let schema = discovered::schema(json!({ "type": "string" }));
     PlacedParam {
         param: Param { name: name.to_owned(), doc: String::new(), schema, required: true },
-        target: ParamTarget {
-            name: name.to_owned(),
-            place: ParamPlace::Path { style: TextStyle::SIMPLE, default: None },
-        },
+        target: ParamTarget { name: name.to_owned(), place: ParamPlace::Path(TextStyle::SIMPLE), default: None },
         location: "path",
     }
 }
@@ -125,20 +122,38 @@ fn read<'d>(
     }
     let default = schema.and_then(|schema| schema.value.get("default")).map(|default| schemas.copy(default));
     let place = match location {
-        "path" => ParamPlace::Path { style, default: default.clone() },
+        "path" => ParamPlace::Path(style),
         "query" => ParamPlace::Query(style),
         "querystring" => ParamPlace::QueryString(style),
         "header" => ParamPlace::Header(style),
         _ => ParamPlace::Cookie(style),
     };
-    let required = (location == "path" || param.is_true("required")) && default.is_none();
+    let is_needed = location == "path" || param.is_true("required");
+    let required = is_needed && default.is_none();
+    if is_needed && style != TextStyle::JSON {
+        exclude_empty(&mut converted);
+    }
     let param = Param {
         name: name.to_owned(),
         doc: param.text("description").trim().to_owned(),
         schema: discovered::schema(converted),
         required,
     };
-    PlacedParam { param, target: ParamTarget { name: name.to_owned(), place }, location }
+    let default = default.filter(|_| is_needed);
+    PlacedParam { param, target: ParamTarget { name: name.to_owned(), place, default }, location }
+}
+
+/// Adds to the schema of a list or an object that it is not empty: such a value has no text, so it would count as missing.
+fn exclude_empty(schema: &mut Json) {
+    let Json::Object(members) = schema else { return };
+    let bound = match members.get("type").and_then(Json::as_str) {
+        Some("array") => "minItems",
+        Some("object") => "minProperties",
+        _ => return,
+    };
+    if members.get(bound).is_none_or(|least| *least == json!(0)) {
+        members.insert(bound.to_owned(), json!(1));
+    }
 }
 
 /// The style of a parameter of OpenAPI 3. A style that its location does not have counts as the default of the location.

@@ -27,6 +27,8 @@ pub(super) struct ReadResponses {
 /// One success as the document has it: its media types with their schemas.
 struct Success<'d> {
     has_content: bool,
+    /// Whether the status excludes a body.
+    is_empty: bool,
     types: Vec<(&'d str, Option<Node<'d>>)>,
 }
 
@@ -68,28 +70,42 @@ fn success<'d>(
     response: Node<'d>,
 ) -> Success<'d> {
     if matches!(status, "204" | "205") {
-        return Success { has_content: false, types: Vec::new() };
+        return Success { has_content: false, is_empty: true, types: Vec::new() };
     }
     let Some(response) = schemas.sources.follow(response) else {
-        return Success { has_content: true, types: vec![("application/json", None)] };
+        return Success { has_content: true, is_empty: false, types: vec![("application/json", None)] };
     };
     if version != Version::Swagger2 {
         let schema = |content: Node<'d>| content.get("schema").or_else(|| content.get("itemSchema"));
         let types: Vec<_> = response.members("content").map(|(media, content)| (media, schema(content))).collect();
-        return Success { has_content: !types.is_empty(), types };
+        return Success { has_content: !types.is_empty(), is_empty: false, types };
     }
-    let Some(schema) = response.get("schema") else { return Success { has_content: false, types: Vec::new() } };
+    let Some(schema) = response.get("schema") else {
+        return Success { has_content: false, is_empty: false, types: Vec::new() };
+    };
     let root = schemas.sources.main();
     let produces = operation.get("produces").or_else(|| root.get("produces")).map(|list| list.value);
     let produced: Vec<&str> =
         produces.and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).collect();
     let usual = if schema.text("type") == "file" { "application/octet-stream" } else { "application/json" };
     let types = if produced.is_empty() { vec![usual] } else { produced };
-    Success { has_content: true, types: types.into_iter().map(|media| (media, Some(schema))).collect() }
+    Success {
+        has_content: true,
+        is_empty: false,
+        types: types.into_iter().map(|media| (media, Some(schema))).collect(),
+    }
 }
 
 fn is_json_or_any(media: &str) -> bool {
     is_json(media) || matches!(essence(media).as_str(), "*/*" | "application/*")
+}
+
+/// Whether the status of each success excludes a body.
+///
+/// A response of status 200 without content means by the specification that there is none, but many documents do not describe what
+/// their servers return.
+fn have_no_content(successes: &[Success<'_>]) -> bool {
+    !successes.is_empty() && successes.iter().all(|success| success.is_empty)
 }
 
 /// What a result is by its media types.
@@ -99,7 +115,7 @@ fn form_of(types: &[&str], successes: &[Success<'_>]) -> ResultForm {
         .flat_map(|success| &success.types)
         .any(|(_, schema)| schema.is_some_and(|schema| schema.text("type") == "file" || is_binary_text(schema)));
     match types {
-        [] if successes.iter().any(|success| !success.has_content) => ResultForm::Nothing,
+        [] if have_no_content(successes) => ResultForm::Nothing,
         [] => ResultForm::Unknown,
         types if types.iter().any(|media| media.contains('*')) => ResultForm::Unknown,
         types if is_file && !types.iter().any(|media| is_text(media)) => ResultForm::Bytes,
@@ -133,7 +149,7 @@ fn result<'d>(schemas: &mut SchemaReader<'d>, successes: &[Success<'d>], form: R
         }
     }
     let one = match (all.pop(), all.is_empty()) {
-        (None, _) if is_null => return json!({ "type": "null" }),
+        (None, _) if form == ResultForm::Nothing => return json!({ "type": "null" }),
         (None, _) => return json!(true),
         (Some(only), true) => only,
         (Some(last), false) => {

@@ -120,7 +120,7 @@ impl<'d> SchemaReader<'d> {
             None => self.keywords(node, direction),
         };
         self.depth -= 1;
-        if is_nullable(node) { or_null(converted) } else { converted }
+        with_fitting_default(if is_nullable(node) { or_null(converted) } else { converted })
     }
 
     fn spend(&mut self) -> bool {
@@ -149,7 +149,7 @@ impl<'d> SchemaReader<'d> {
     /// The schema of a definition. That it may be null is said where it is referred to.
     fn definition_of(&mut self, node: Node<'d>, direction: Direction) -> Json {
         match node.value {
-            Json::Object(_) if self.spend() => self.keywords(node, direction),
+            Json::Object(_) if self.spend() => with_fitting_default(self.keywords(node, direction)),
             value => Json::Bool(value != &Json::Bool(false)),
         }
     }
@@ -445,6 +445,31 @@ fn combines_several(node: Node<'_>) -> bool {
 /// it as well.
 fn is_nullable(node: Node<'_>) -> bool {
     node.is_true("nullable") || node.is_true("x-nullable")
+}
+
+/// The same schema, without a default of another type, such as a truth value in quotes.
+fn with_fitting_default(mut schema: Json) -> Json {
+    let Json::Object(members) = &mut schema else { return schema };
+    let own = match members.get("default") {
+        None => return schema,
+        Some(Json::Null) => "null",
+        Some(Json::Bool(_)) => "boolean",
+        Some(Json::String(_)) => "string",
+        Some(Json::Array(_)) => "array",
+        Some(Json::Object(_)) => "object",
+        Some(Json::Number(number)) if number.as_f64().is_none_or(|number| number.fract() == 0.0) => "integer",
+        Some(Json::Number(_)) => "number",
+    };
+    let fits = |name: &Json| *name == own || own == "integer" && name == "number";
+    let is_fitting = match members.get("type") {
+        Some(Json::Array(names)) => names.iter().any(fits),
+        Some(name) => fits(name),
+        None => true,
+    };
+    if !is_fitting {
+        members.shift_remove("default");
+    }
+    schema
 }
 
 /// The same schema, or null.

@@ -102,8 +102,8 @@ fn dialects_of_schemas_become_one() {
         ("3.0.0", json!({ "$ref": "#/nowhere" }), json!({})),
         (
             "3.0.0",
-            json!({ "type": "string", "default": { "$ref": "#/data" } }),
-            json!({ "default": { "$ref": "#/data" }, "type": "string" }),
+            json!({ "type": "object", "default": { "$ref": "#/data" } }),
+            json!({ "default": { "$ref": "#/data" }, "type": "object" }),
         ),
     ] {
         assert_eq!(result_of(version, schema.clone(), json!({})).0, expected, "{schema}");
@@ -271,6 +271,82 @@ fn media_types_of_bodies_are_chosen_by_what_they_can_carry() {
 }
 
 #[test]
+fn defaults_of_another_type_are_left_out() {
+    let nullable = json!({ "type": "object", "nullable": true, "default": null });
+    for (schema, expected) in [
+        (json!({ "type": "boolean", "default": "false" }), json!({ "type": "boolean" })),
+        (json!({ "type": "integer", "default": 1.5 }), json!({ "type": "integer" })),
+        (json!({ "type": "number", "default": 1 }), json!({ "type": "number", "default": 1 })),
+        (nullable.clone(), json!({ "type": ["object", "null"], "default": null })),
+    ] {
+        assert_eq!(result_of("3.0.3", schema, json!({})).0, expected);
+    }
+    // Null is said where the definition is referred to.
+    let (_, definitions) = result_of("3.0.3", json!({ "$ref": "#/components/schemas/A" }), json!({ "A": nullable }));
+    assert_eq!(definitions["A"], json!({ "type": "object" }));
+}
+
+#[test]
+fn parameters_keep_their_order_whether_required_or_not() {
+    let text = json!({ "type": "string" });
+    let list = json!({ "type": "array", "items": text });
+    let body = json!({ "type": "object", "required": ["c"], "properties": { "b": text, "c": text } });
+    let operation = json!({
+        "parameters": [
+            { "name": "a", "in": "query", "schema": text },
+            { "name": "d", "in": "query", "required": true, "schema": list },
+        ],
+        "requestBody": { "required": true, "content": { "application/json": { "schema": body } } },
+    });
+    let read = described(&with("3.0.3", "post", operation, json!({})));
+    let all = params(&read);
+    let names: Vec<(&str, bool)> = all.iter().map(|(name, required, _)| (name.as_str(), *required)).collect();
+    assert_eq!(names, [("a", false), ("d", true), ("b", false), ("c", true)]);
+    let targets: Vec<&str> = read.binding.operations[0].params.iter().map(|param| param.name.as_str()).collect();
+    assert_eq!(targets, ["a", "d", "b", "c"]);
+    assert!(read.binding.operations[0].params.iter().all(|param| param.default.is_none()));
+    assert_eq!(all[1].2, json!({ "type": "array", "items": text, "minItems": 1 }), "an empty list cannot be sent");
+}
+
+#[test]
+fn what_is_required_and_has_a_default_is_optional_and_sent() {
+    let with_default = |default: Json| json!({ "type": "integer", "default": default });
+    let properties = json!({ "c": with_default(json!(3)), "d": with_default(json!(4)) });
+    let body = json!({ "type": "object", "required": ["c"], "properties": properties });
+    let operation = json!({
+        "parameters": [
+            { "name": "a", "in": "header", "required": true, "schema": with_default(json!(1)) },
+            { "name": "b", "in": "header", "schema": with_default(json!(2)) },
+        ],
+        "requestBody": { "required": true, "content": { "application/json": { "schema": body } } },
+    });
+    let read = described(&with("3.0.3", "post", operation, json!({})));
+    assert!(params(&read).iter().all(|(_, required, _)| !required));
+    let defaults: Vec<Option<Json>> =
+        read.binding.operations[0].params.iter().map(|param| param.default.clone()).collect();
+    assert_eq!(defaults, [Some(json!(1)), None, Some(json!(3)), None]);
+}
+
+#[test]
+fn files_that_may_be_nil_are_files() {
+    let file = json!({ "type": "string", "contentMediaType": "application/octet-stream" });
+    let nil = json!({ "type": "null" });
+    let schema = json!({ "type": "object", "properties": {
+        "one": { "anyOf": [file, nil], "title": "One" },
+        "several": { "anyOf": [{ "type": "array", "items": file }, nil] },
+        "either": { "anyOf": [file, { "type": "integer" }] },
+    } });
+    let operation = json!({ "requestBody": { "content": { "multipart/form-data": { "schema": schema } } } });
+    let read = described(&with("3.1.0", "post", operation, json!({})));
+    let bytes = json!({ "type": "string", "contentEncoding": "base64" });
+    let own: Vec<Json> = params(&read).into_iter().map(|(.., schema)| schema).collect();
+    assert_eq!(own[..2], [bytes.clone(), json!({ "type": "array", "items": bytes })]);
+    let part = ParamPlace::Member(MemberForm::Part { media: "application/octet-stream".into(), is_file: true });
+    let is_part: Vec<bool> = read.binding.operations[0].params.iter().map(|param| param.place == part).collect();
+    assert_eq!(is_part, [true, true, false]);
+}
+
+#[test]
 fn swagger_has_bodies_forms_and_collections() {
     let operation = json!({
         "parameters": [
@@ -318,7 +394,9 @@ fn results_are_those_of_all_successes() {
         (json!({ "200": json_of(text.clone()) }), text.clone(), ResultForm::Json),
         (json!({ "2XX": json_of(text.clone()), "404": {} }), text.clone(), ResultForm::Json),
         (json!({ "default": json_of(text.clone()) }), text.clone(), ResultForm::Json),
-        (json!({ "200": {}, "default": json_of(text.clone()) }), json!({ "type": "null" }), ResultForm::Nothing),
+        (json!({ "200": {}, "default": json_of(text.clone()) }), json!(true), ResultForm::Unknown),
+        (json!({ "200": {}, "204": {} }), json!(true), ResultForm::Unknown),
+        (json!({ "200": json_of(text.clone()), "202": {} }), json!({ "type": ["string", "null"] }), ResultForm::Json),
         (json!({ "204": {} }), json!({ "type": "null" }), ResultForm::Nothing),
         (json!({ "200": json_of(text.clone()), "204": {} }), json!({ "type": ["string", "null"] }), ResultForm::Json),
         (
