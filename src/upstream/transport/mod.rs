@@ -60,7 +60,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::{HeaderMap, Request, Response};
 use tower_service::Service;
 
 use crate::model::fault::BoxError;
@@ -197,7 +197,7 @@ impl Transport {
 
     /// The names of the headers that are added to every request.
     #[cfg(feature = "server")]
-    pub(super) fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+    pub(super) fn header_names(&self) -> impl Iterator<Item = &http::HeaderName> {
         self.balancer.options().headers.keys()
     }
 
