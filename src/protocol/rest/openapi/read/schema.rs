@@ -447,7 +447,8 @@ fn is_nullable(node: Node<'_>) -> bool {
     node.is_true("nullable") || node.is_true("x-nullable")
 }
 
-/// The same schema, without a default of another type, such as a truth value in quotes.
+/// The same schema, without a default that it does not allow: of another type, such as a truth value in quotes, or not among the
+/// listed values.
 fn with_fitting_default(mut schema: Json) -> Json {
     let Json::Object(members) = &mut schema else { return schema };
     let own = match members.get("default") {
@@ -466,7 +467,9 @@ fn with_fitting_default(mut schema: Json) -> Json {
         Some(name) => fits(name),
         None => true,
     };
-    if !is_fitting {
+    let listed = members.get("enum").and_then(Json::as_array);
+    let is_listed = listed.is_none_or(|listed| members.get("default").is_none_or(|default| listed.contains(default)));
+    if !is_fitting || !is_listed {
         members.shift_remove("default");
     }
     schema

@@ -271,12 +271,14 @@ fn media_types_of_bodies_are_chosen_by_what_they_can_carry() {
 }
 
 #[test]
-fn defaults_of_another_type_are_left_out() {
+fn defaults_that_a_schema_does_not_allow_are_left_out() {
     let nullable = json!({ "type": "object", "nullable": true, "default": null });
     for (schema, expected) in [
         (json!({ "type": "boolean", "default": "false" }), json!({ "type": "boolean" })),
         (json!({ "type": "integer", "default": 1.5 }), json!({ "type": "integer" })),
         (json!({ "type": "number", "default": 1 }), json!({ "type": "number", "default": 1 })),
+        (json!({ "enum": ["a"], "default": "b" }), json!({ "enum": ["a"] })),
+        (json!({ "enum": ["a"], "default": "a" }), json!({ "enum": ["a"], "default": "a" })),
         (nullable.clone(), json!({ "type": ["object", "null"], "default": null })),
     ] {
         assert_eq!(result_of("3.0.3", schema, json!({})).0, expected);
