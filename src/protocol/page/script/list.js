@@ -129,8 +129,8 @@ function startList(list) {
     const [first] = search();
     if (first) go(first);
   });
-  addEventListener('hashchange', follow);
-  addEventListener('popstate', follow);
+  addEventListener('hashchange', openWanted);
+  addEventListener('popstate', openWanted);
   for (const row of rows) linkOf(row).setAttribute('aria-expanded', 'false');
   // A browser may restore the text of the field.
   search();
