@@ -443,7 +443,10 @@ impl<'t> ParsedGroup<'t> {
         let (limits, kept) = (self.file.limits.clone(), reading.kept);
         let protocols = self.file.protocol_set(self.backend_key == Some(UPSTREAM));
         let rules = kept.counting_on(self.path.get_ref(), self.file.caller_rules(self.path.get_ref()));
-        problems.extend(check_body_fits_memory(&self.body_span, &limits, settings));
+        // Bodies that are passed on while they arrive take no memory. Those that are read have a smaller limit then.
+        if !(self.backend_key == Some(UPSTREAM) && self.file.upstream.streams_bodies()) {
+            problems.extend(check_body_fits_memory(&self.body_span, &limits, settings));
+        }
         problems.extend(check_weights(&self.path, &limits.rate));
         problems.extend(check_quota_weights(&self.path, &limits.quota));
         let mut interface = None;

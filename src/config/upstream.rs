@@ -305,6 +305,11 @@ impl Default for UpstreamTimeoutsFile {
 const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
 
 impl UpstreamFile {
+    /// Whether requests at the paths of the upstream itself are passed on while their bodies arrive.
+    pub(super) fn streams_bodies(&self) -> bool {
+        *self.protocol.get_ref() == Protocol::Rest && *self.passthrough.get_ref()
+    }
+
     /// What becomes of members of JSON-RPC requests beyond those of the specification.
     pub(super) fn further_members(&self) -> FurtherMembers {
         FurtherMembers::Pass(patterns(self.pass_members.clone()))

@@ -157,6 +157,11 @@ impl MemoryBudget {
         MemoryBudget { long_work: self.long_work.on_runtime(runtime), ..self }
     }
 
+    /// The largest body for which there can be memory, in bytes.
+    fn largest_body(&self) -> usize {
+        SMALL.max(self.pool.bytes() / FACTOR)
+    }
+
     /// Extends `memory` until it is enough for a body of this many bytes.
     async fn reserve(
         &self,
@@ -225,7 +230,8 @@ impl BodyReader {
         BodyReader { memory: MemoryBudget::new(settings.memory), timeout, min_rate }
     }
 
-    /// Reads a body of at most `body_limit` bytes (`limits.body`), both as sent and after decompression.
+    /// Reads a body of at most `body_limit` bytes (`limits.body`), both as sent and after decompression; of fewer, if there is no
+    /// memory for as many.
     ///
     /// # Errors
     /// 408, 411, 413, 415 or 503; 400 if the body breaks off or does not match its `Content-Encoding`.
@@ -240,6 +246,7 @@ impl BodyReader {
         B: Body<Data = Bytes>,
     {
         let coding = Coding::from_headers(&head.headers)?;
+        let body_limit = body_limit.min(self.memory.largest_body());
         check_length(head, &*body, body_limit)?;
         // Most bodies have arrived with their head, in one frame.
         let mut bytes = Bytes::new();

@@ -299,6 +299,21 @@ async fn a_body_of_unknown_length_is_cut_at_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_passed_on_may_be_larger_than_the_memory_for_bodies() {
+    let server = RestUpstream::start().await;
+    let upstream = upstream(&server, TransportOptions::default(), options()).await;
+    let limits = GroupLimits { body: 64 << 20, ..GroupLimits::default() };
+    let group = GroupMount::upstream("/shop", upstream).with_limits(limits);
+    let running = Running::of_mounts(Mounts { groups: vec![group], ..Mounts::default() });
+    // A body that is read counts six times, and the memory for all bodies is 48 MiB.
+    let body = "x".repeat(9 << 20);
+    let (head, _) = exchange(&running, "POST /shop/pets", &body).await;
+    assert!(head.starts_with("http/1.1 202 "), "{head}");
+    let (head, problem) = exchange(&running, "POST /shop/addPet", &body).await;
+    assert!(head.starts_with("http/1.1 413 ") && problem.contains("larger than 8388608 bytes"), "{head}\n{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_expects_100_gets_it_or_the_response() {
     let server = RestUpstream::start().await;
     let running = serving(&server, options()).await;
