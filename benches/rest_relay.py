@@ -49,6 +49,7 @@ route = "GET /pets/{number}"
 params.number = { type = "integer" }
 [group."/pets".upstream.methods.readFile]
 route = "GET /files/{name}"
+params.name = { type = "string" }
 [group."/streams"]
 limits = { body = "4 GiB", deadline = "10m" }
 [group."/streams".upstream]
