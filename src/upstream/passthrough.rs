@@ -150,13 +150,14 @@ impl Upstream {
                 let response = Response::from_parts(head, start.first);
                 let memory = scope.reserve(&self.inner.share);
                 let received = ReceivedResponse { response, memory, deadline: scope.deadline };
-                return self.result(received, method, scope).await;
+                // Boxed, here and below, because these are rare and large: the future of each call would be as large.
+                return Box::pin(self.result(received, method, scope)).await;
             };
             let (rest, first) = (rest.with_deadline(scope.deadline), CollectedBody::beginning_with(start.first));
-            return self.receive_result(head, rest, first, method, scope).await;
+            return Box::pin(self.receive_result(head, rest, first, method, scope)).await;
         }
         // Such a response cannot be passed through, mostly because it is not one of the protocol.
-        self.receive_result(head, body, CollectedBody::default(), method, scope).await
+        Box::pin(self.receive_result(head, body, CollectedBody::default(), method, scope)).await
     }
 }
 
