@@ -18,7 +18,9 @@ import time
 import load
 import servers
 
-NGINX = """
+def nginx_config(http):
+    """A configuration of nginx with these lines in its `http`."""
+    return """
 %(user)s
 worker_processes %(workers)d;
 daemon off;
@@ -28,6 +30,10 @@ events { worker_connections 4096; }
 http {
     access_log off;
     keepalive_requests 100000000;
+""" + http + "}\n"
+
+
+NGINX = nginx_config("""
     client_body_temp_path %(folder)s/body; proxy_temp_path %(folder)s/proxy; fastcgi_temp_path %(folder)s/fast;
     uwsgi_temp_path %(folder)s/uwsgi; scgi_temp_path %(folder)s/scgi;
     tcp_nodelay on;
@@ -36,8 +42,7 @@ http {
         listen 127.0.0.1:%(port)d backlog=1024;
         location / { proxy_pass http://bare; proxy_http_version 1.1; proxy_set_header Connection ""; }
     }
-}
-"""
+""")
 QUIET = """
 listen = ["127.0.0.1:0"]
 log = { access = false }

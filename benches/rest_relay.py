@@ -19,16 +19,7 @@ import load
 import relay
 import servers
 
-UPSTREAM = """
-%(user)s
-worker_processes %(workers)d;
-daemon off;
-pid %(folder)s/nginx.pid;
-error_log %(folder)s/error.log crit;
-events { worker_connections 4096; }
-http {
-    access_log off;
-    keepalive_requests 100000000;
+UPSTREAM = relay.nginx_config("""
     sendfile on;
     default_type application/octet-stream;
     server {
@@ -36,8 +27,7 @@ http {
         location / { default_type application/json; return 200 '{"number": 7, "name": "Rex"}'; }
         location /files/ { root %(files)s; }
     }
-}
-"""
+""")
 GROUPS = relay.QUIET + """
 [group."/pets"]
 limits = { body = "4 GiB", deadline = "10m" }

@@ -15,6 +15,7 @@ use toml::Spanned;
 use super::identity_token::IdentityTokenFile;
 use super::problem::Problem;
 use crate::codec::jws::SigningKey;
+use crate::http::hop_by_hop::HOP_BY_HOP;
 use crate::model::text::abridge;
 use crate::upstream::forwarding::{Cookies, Forwarding, HeaderTemplate, HeaderTemplateError, Placeholder};
 
@@ -198,18 +199,6 @@ impl NameReader<'_> {
     }
 }
 
-/// Headers that concern one connection (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
-    "close",
-];
 /// Headers of requests that croupier writes, or that would change what the upstream returns into something that croupier
 /// cannot read.
 const OWN: [&str; 14] = [
@@ -232,9 +221,16 @@ const TRACE: [&str; 3] = ["x-request-id", "traceparent", "tracestate"];
 
 const LEAVE_OUT: &str = "leave it out";
 
+fn concerns_one_connection(name: &str) -> bool {
+    HOP_BY_HOP.contains(&name) || matches!(name, "http2-settings" | "close")
+}
+
 /// The names that no key can send to an upstream.
 fn refused_always(name: &str) -> Option<Refusal> {
-    if HOP_BY_HOP.contains(&name) {
+    if name == "proxy" || name.starts_with("proxy-") {
+        return Some(("is for proxies", LEAVE_OUT));
+    }
+    if concerns_one_connection(name) {
         return Some(("concerns one connection only", "leave it out (RFC 9110, section 7.6.1)"));
     }
     if OWN.contains(&name) || name.starts_with("content-") {
@@ -242,9 +238,6 @@ fn refused_always(name: &str) -> Option<Refusal> {
     }
     if TRACE.contains(&name) {
         return Some(("is sent by croupier already", LEAVE_OUT));
-    }
-    if name == "proxy" || name.starts_with("proxy-") {
-        return Some(("is for proxies", LEAVE_OUT));
     }
     None
 }
@@ -303,7 +296,7 @@ fn refused_if_returned(name: &str) -> Option<Refusal> {
         "www-authenticate" | "authentication-info" => {
             Some(("asks for credentials that are those of croupier", LEAVE_OUT))
         }
-        _ if HOP_BY_HOP.contains(&name) => {
+        _ if concerns_one_connection(name) => {
             Some(("concerns one connection only", "leave it out (RFC 9110, section 7.6.1)"))
         }
         _ if name.starts_with("access-control-") || name.starts_with("cross-origin-") => Some((

@@ -455,8 +455,8 @@ impl<'t> ParsedGroup<'t> {
                 let options = (protocols.xml_rpc, &limits, &rules);
                 let described = reading.described.and_then(|described| described.get(self.path.get_ref()));
                 interface = described.map(Upstream::checked_interface);
-                let from = upstream::Origin { sources, environment, kept, described };
-                let made = upstream::resolve(&self.path, self.file.upstream, options, from, problems);
+                let from = upstream::resolve::Origin { sources, environment, kept, described };
+                let made = upstream::resolve::resolve(&self.path, self.file.upstream, options, from, problems);
                 let (backend, fingerprint) =
                     made.map_or((Backend::Broken, None), |(made, fingerprint)| (made, Some(fingerprint)));
                 (UPSTREAM.to_owned(), backend, fingerprint)

@@ -29,7 +29,7 @@ pub struct Interface {
     /// can be passed to the upstream in its original bytes.
     pub messages: Vec<MessageName>,
     /// The HTTP requests that call the methods according to the upstream's own OpenAPI document. Such a request can be passed to
-    /// the upstream as it is. Those of methods that are not in `methods` do not count.
+    /// the upstream unchanged. Requests of methods that are not in `methods` are not served.
     #[cfg(feature = "server")]
     pub operations: Arc<HttpOperations>,
     /// The headers of a request that the service reads from the context of a call. Other headers are not in it.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
 use tracing::Instrument as _;
 
@@ -23,7 +23,7 @@ use crate::http::audience::Audience;
 use crate::http::body::{Body, PIECE};
 use crate::http::compression::compress;
 use crate::http::cors::{CorsGrant, is_preflight};
-use crate::http::cross_site::{is_known_host, is_without_preflight, without_port};
+use crate::http::cross_site::is_without_preflight;
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::{BoxError, Kind};
@@ -37,10 +37,13 @@ use crate::server::clients::{ClientAccount, Clients, Resource};
 use crate::server::connection_count::ListenerCounts;
 use crate::server::group::{ClaimedRequest, not_found};
 use crate::server::group_router::{GroupRouter, MountError};
+use crate::server::head_checks::{
+    CLIENT_BUSY, busy, check_before_body, check_host, check_known_host, redirect_to_https,
+};
 use crate::server::mount::Mounts;
 use crate::server::refusal_page::{is_shown, show};
 use crate::server::request_body::{ArrivalLimits, BodyMemory, BodyReader, ReadBody, SMALL};
-use crate::server::settings::{HTTPS_PORT, ServerSettings};
+use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
 use crate::server::streamed_body::{ArrivingBody, StreamedRequest};
 use crate::server::tracer::Tracer;
@@ -369,9 +372,7 @@ impl Gateway {
         check_host(head)?;
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
-        if !is_known_host(head, &dispatch.public_url, context.peer) {
-            return Err(HttpRejection::new(StatusCode::MISDIRECTED_REQUEST, UNKNOWN_HOST));
-        }
+        check_known_host(head, &dispatch.public_url, context.peer)?;
         let (group, tail) = find(&dispatch.router, head)?;
         let mut metered = self.begin_to_measure(group);
         if let Some(cors) = group.cors.as_ref().filter(|_| head.extensions.get() != Some(&Audience::Pages)) {
@@ -638,19 +639,9 @@ fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<Cli
     }
 }
 
-/// The reasons for which requests are refused.
-const UNKNOWN_HOST: &str = "this server is not known by the name in Host; its names are in `public.hosts`, and those of proxies in \
-     `public.trusted-proxies`";
-const OTHER_ORIGIN: &str =
-    "pages of other origins make no calls with this Content-Type, which their browsers send without asking first";
 /// The reasons for which calls are refused without being tried, or ended.
 const GATEWAY_BUSY: &str = "too many calls are running; try again later";
 const STOPPING: &str = "the server is stopping; try again later";
-const CLIENT_BUSY: &str = "this client has too many requests open or too many responses unread; try again later";
-
-fn busy(reason: &str) -> HttpRejection {
-    HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, reason)
-}
 
 impl From<Response<Body>> for GatewayResponse {
     /// A response to a request that called no method.
@@ -816,96 +807,4 @@ fn find<'g, 'p>(groups: &'g GroupRouter<Arc<Group>>, head: &'p Parts) -> Result<
     })?;
     let (group, tail) = found.ok_or_else(|| not_found(path))?;
     Ok((group, tail))
-}
-
-/// What the head of a request alone decides about it, once its protocol is known.
-fn check_before_body(
-    head: &Parts,
-    body: &impl http_body::Body,
-    is_without_preflight: bool,
-    within_share: bool,
-) -> Result<(), HttpRejection> {
-    if is_without_preflight {
-        return Err(HttpRejection::new(StatusCode::FORBIDDEN, OTHER_ORIGIN));
-    }
-
-    // Only a body of unknown length can have a transfer coding.
-    if body.size_hint().exact().is_none() {
-        check_transfer_coding(head)?;
-    }
-    if within_share { Ok(()) } else { Err(busy(CLIENT_BUSY)) }
-}
-
-/// Only `chunked` can be undone here (RFC 9112, section 6.1). hyper undoes it, and leaves codings below it as they are.
-fn check_transfer_coding(head: &Parts) -> Result<(), HttpRejection> {
-    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(HttpRejection::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "the only transfer coding that is supported is chunked",
-        )),
-    }
-}
-
-/// The redirect of a request to https. 308 keeps the method and the body.
-fn redirect_to_https(
-    head: &Parts,
-    peer: Option<SocketAddr>,
-    port: u16,
-    public_url: &PublicUrl,
-) -> Result<Response<Body>, HttpRejection> {
-    check_host(head)?;
-    if !is_known_host(head, public_url, peer) {
-        return Err(HttpRejection::new(StatusCode::MISDIRECTED_REQUEST, UNKNOWN_HOST));
-    }
-    let no_host = || HttpRejection::new(StatusCode::BAD_REQUEST, "the request has no host to redirect it to");
-    let own = || head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let base = match public_url.base.as_deref().filter(|base| base.starts_with("https:")) {
-        Some(base) => base.to_owned(),
-        None => {
-            let authority = head.uri.authority().map(http::uri::Authority::as_str).or_else(own);
-            let host = authority.and_then(without_port).ok_or_else(no_host)?;
-            let port = if port == HTTPS_PORT { String::new() } else { format!(":{port}") };
-            format!("https://{host}{port}")
-        }
-    };
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let path = if path.starts_with('/') { path } else { "/" };
-    let location = HeaderValue::from_str(&format!("{base}{path}")).map_err(|_| no_host())?;
-    let mut response = Response::new(Body::whole(format!("https only: {base}{path}\n")));
-    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
-    response.headers_mut().insert(header::LOCATION, location);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    Ok(response)
-}
-
-/// An HTTP/1.1 request has exactly one `Host` (RFC 9112, section 3.2), and no request has two. In HTTP/2 it must be the
-/// same as the authority (RFC 9113, section 8.3.1).
-fn check_host(head: &Parts) -> Result<(), HttpRejection> {
-    if head.version == Version::HTTP_2
-        && let (Some(host), Some(authority)) = (head.headers.get(header::HOST), head.uri.authority())
-        && !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
-    {
-        return Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the Host header and :authority differ"));
-    }
-    let mut hosts = head.headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next(), head.version) {
-        (_, Some(_), _) => Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the request has two Host headers")),
-        (None, _, Version::HTTP_11) => {
-            Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the request has no Host header"))
-        }
-        (Some(host), ..) if host.as_bytes().iter().any(|byte| !is_host_byte(*byte)) => {
-            Err(HttpRejection::new(StatusCode::BAD_REQUEST, "the Host header is malformed"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether a byte is allowed in a host and port (RFC 3986, section 3.2). Characters of HTML markup are not.
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')')
-        || matches!(byte, b'*' | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']')
 }

@@ -28,6 +28,7 @@ mod control;
 pub mod gateway;
 mod group;
 pub mod group_router;
+mod head_checks;
 mod in_flight;
 mod listener;
 pub mod metrics;

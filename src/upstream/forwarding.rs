@@ -23,6 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::identity_token::IdentityToken;
+use crate::http::hop_by_hop::{concerns_connection, remove_hop_by_hop};
 use crate::http::public_url::X_FORWARDED_FOR;
 use crate::model::interface::Interface;
 use crate::protocol::Protocol;
@@ -369,7 +370,7 @@ impl Forwarding {
         ForwardedRequest { headers, query: self.query(context), identity_token, context: context.clone() }
     }
 
-    /// The headers of a request that is passed on as it is: those of the client from end to end. Left out are those that concern a
+    /// The headers of a request that is passed on unchanged: those of the client from end to end. Left out are those that concern a
     /// connection (RFC 9110, section 7.6.1) or the framing of the body, those that croupier writes itself, those with the
     /// credentials for croupier, those in `configured`, and those that [`request`](Forwarding::request) adds.
     pub(super) fn end_to_end<'n>(
@@ -466,38 +467,9 @@ const WRITTEN: [&str; 10] = [
     "x-request-id",
 ];
 
-/// The headers that concern a connection (RFC 9110, section 7.6.1), beside those that `Connection` names.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// The name of a header as many servers compare it: without the difference between `-` and `_`.
 fn normalized(name: &HeaderName) -> String {
     name.as_str().replace('_', "-")
-}
-
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers.keys().filter(|name| concerns_connection(name, headers)).cloned().collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-}
-
-/// Whether a header is named by `Connection`, so that it must not be forwarded.
-fn concerns_connection(name: &HeaderName, headers: &HeaderMap) -> bool {
-    let mut options = headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
 }
 
 impl Cookies {

@@ -19,7 +19,8 @@ import time
 import zeep
 from openapi_spec_validator import validate
 
-from openapi_made_up import gateway, name_of, request
+from openapi_made_up import gateway, name_of
+from running_gateway import request
 
 # How long one document may take to be read, in seconds.
 PATIENCE = 120

@@ -12,18 +12,17 @@ were valid.
 
 import collections
 import contextlib
-import http.client
 import json
 import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 
 import jsonschema
 
 from made_up_values import Values
+from running_gateway import request, running_gateway
 
 PROTOCOLS = ["json-rpc", "xml-rpc", "soap"]
 # Problems of Prism that are about the request. Its others are about the document or the response that it made up.
@@ -56,39 +55,12 @@ def prism(script, files):
         process.wait(30)
 
 
-@contextlib.contextmanager
 def gateway(program, groups):
     """A gateway with groups: their paths, the URLs, the protocol, and further keys of their upstreams. Gives its port."""
-    lines = ['listen = ["127.0.0.1:0"]', "[log]", "access = false", "[xml-rpc]", 'nil = "nil"', 'big-integers = "string"']
+    lines = ["[xml-rpc]", 'nil = "nil"', 'big-integers = "string"']
     for path, url, protocol, further in groups:
         lines += [f'[group."{path}".upstream]', f'urls = ["{url}"]', f'protocol = "{protocol}"', *further]
-    with tempfile.TemporaryDirectory() as folder:
-        with open(f"{folder}/c.toml", "w", encoding="utf-8") as file:
-            file.write("\n".join(lines))
-        with open(f"{folder}/log", "w+", encoding="utf-8") as log:
-            process = subprocess.Popen([program, "serve", "--config", f"{folder}/c.toml"], stdout=log, stderr=log)
-            try:
-                address = None
-                while address is None and process.poll() is None:
-                    with open(f"{folder}/log", encoding="utf-8") as said:
-                        address = re.search(r"listens on http://127\.0\.0\.1:(\d+)", said.read())
-                if address is None:
-                    log.seek(0)
-                    sys.exit(f"the gateway does not serve: {log.read()}")
-                yield int(address.group(1))
-            finally:
-                process.terminate()
-                process.wait(30)
-
-
-def request(port, path, body=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    headers = {"Content-Type": "application/json"} if body else {}
-    connection.request("POST" if body else "GET", path, body, headers)
-    response = connection.getresponse()
-    text = response.read()
-    connection.close()
-    return response.status, text
+    return running_gateway(program, lines)
 
 
 def described(port, path):

@@ -14,13 +14,11 @@ were and how many were valid.
 import collections
 import contextlib
 import csv
-import http.client
 import http.server
 import json
 import os
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
 import threading
@@ -30,6 +28,7 @@ import urllib.parse
 from lxml import etree
 
 from made_up_values import Values
+from running_gateway import request, running_gateway
 
 XSD = "{http://www.w3.org/2001/XMLSchema}"
 WSDL = "{http://schemas.xmlsoap.org/wsdl/}"
@@ -147,30 +146,14 @@ def upstream(folder):
         server.shutdown()
 
 
-@contextlib.contextmanager
 def gateway(program, rows, port):
     """The gateway with a group for each document; gives its port."""
-    lines = ['listen = ["127.0.0.1:0"]', "[log]", "access = false"]
+    lines = []
     for row in rows:
         place = urllib.parse.quote(row["entry"])
         lines += [f'[group."/{row["name"]}".upstream]', f'urls = ["http://127.0.0.1:{port}/to/{row["name"]}"]',
                   'protocol = "soap"', f'description = "/{place}"']
-    with tempfile.TemporaryDirectory() as folder:
-        with open(f"{folder}/c.toml", "w", encoding="utf-8") as file:
-            file.write("\n".join(lines))
-        with open(f"{folder}/log", "w+", encoding="utf-8") as log:
-            process = subprocess.Popen([program, "serve", "--config", f"{folder}/c.toml"], stdout=log, stderr=log)
-            try:
-                address = None
-                while address is None and process.poll() is None:
-                    with open(f"{folder}/log", encoding="utf-8") as said:
-                        address = re.search(r"127\.0\.0\.1:(\d+)", said.read())
-                if address is None:
-                    sys.exit("the gateway does not serve")
-                yield int(address.group(1))
-            finally:
-                process.terminate()
-                process.wait(30)
+    return running_gateway(program, lines)
 
 
 def described(port, path):
@@ -185,16 +168,6 @@ def described(port, path):
 
 def ask(port, path, body):
     return json.loads(request(port, path, body)[1])
-
-
-def request(port, path, body=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    headers = {"Content-Type": "application/json"} if body else {}
-    connection.request("POST" if body else "GET", path, body, headers)
-    response = connection.getresponse()
-    text = response.read()
-    connection.close()
-    return response.status, text
 
 
 # ---- The calls --------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::http::hop_by_hop::HOP_BY_HOP;
 use crate::http::routes::PathTemplateError;
 use crate::model::text::{abridge, nearest};
 use crate::service::local::unfit;
@@ -18,28 +19,15 @@ use crate::service::local::unfit;
 /// The verbs that a request may have.
 const VERBS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"];
 
-/// The headers that are not parameters: those that OpenAPI excludes (3.1, section "Parameter Object"), and those that say where
-/// a message ends and how its connection is used (RFC 9110, sections 7.2, 7.6.1, 8.6 and 10.1.1). A caller must not set them.
-const NO_PARAMETERS: [&str; 15] = [
-    "accept",
-    "content-type",
-    "authorization",
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+/// The headers that are not parameters, beside those that concern a connection: those that OpenAPI excludes (3.1, section
+/// "Parameter Object"), and those that say where a message is sent and where it ends (RFC 9110, sections 7.2, 8.6 and 10.1.1). A
+/// caller must not set them.
+const NO_PARAMETERS: [&str; 7] =
+    ["accept", "content-type", "authorization", "content-length", "expect", "host", "http2-settings"];
+
 /// Whether a header cannot be a parameter.
 pub(crate) fn is_reserved_header(name: &str) -> bool {
-    NO_PARAMETERS.iter().any(|other| name.eq_ignore_ascii_case(other))
+    NO_PARAMETERS.iter().chain(&HOP_BY_HOP).any(|other| name.eq_ignore_ascii_case(other))
 }
 
 /// A method of a REST upstream.
@@ -120,7 +108,7 @@ pub struct UpstreamRoute {
 
 impl UpstreamRoute {
     /// Reads a verb, white space, and a path that begins with a slash. Variables in braces may be whole segments or parts of
-    /// them. A query behind the path is always sent as it is.
+    /// them. A query behind the path is sent unchanged with every call.
     ///
     /// ```
     /// use croupier::protocol::rest::methods::UpstreamRoute;
@@ -153,7 +141,7 @@ impl UpstreamRoute {
         let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '#' | '\\');
         if let Some((at, found)) = path.char_indices().find(|(_, c)| odd(*c)) {
             let message = "a route has no white space, no backslash and no `#`".to_owned();
-            return error(at..at + found.len_utf8(), message, "`{name}` stands for the value of a parameter");
+            return error(at..at + found.len_utf8(), message, "`{name}` is replaced by the value of a parameter");
         }
         let end = path.find('?').unwrap_or(path.len());
         if let Some(at) = path.get(end..).and_then(|query| query.find(['{', '}'])) {
@@ -410,7 +398,7 @@ mod tests {
             (
                 "GET /a b",
                 " ",
-                "a route has no white space, no backslash and no `#` (`{name}` stands for the value of a parameter)",
+                "a route has no white space, no backslash and no `#` (`{name}` is replaced by the value of a parameter)",
             ),
             (
                 "GET /a?b={c}",

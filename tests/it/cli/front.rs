@@ -57,7 +57,7 @@ fn the_example_makes_one_page_of_three_services() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert!(!shown.contains("<b>7</b>") && !shown.contains("Apple cake"), "{shown}");
-    assert!(page(own, "day=2027-03-01").contains("Nobody arrives."));
+    assert!(page(own, "day=2027-03-01").contains("No arrivals on this day."));
     assert!(page(own, "day=never").starts_with("HTTP/1.0 400 "));
     server.end();
     assert!(!ports.iter().any(|port| listens(*port)), "everything has ended");

@@ -222,7 +222,7 @@ impl<'d> SchemaReader<'d> {
     fn keywords(&mut self, node: Node<'d>, direction: Direction) -> Json {
         let Json::Object(members) = node.value else { return Json::Bool(true) };
         let mut converted = Map::new();
-        // What stands beside a reference is combined with its target by the caller.
+        // The caller combines the members beside a `$ref` with its target.
         if combines_several(node) && node.reference().is_none() {
             match objects::merged(self.sources, node, direction) {
                 Some(merged) => return self.record(node, merged, direction),

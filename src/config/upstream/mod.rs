@@ -1,0 +1,389 @@
+//! The table of an upstream in the file. [`resolve`] makes the [`Upstream`](crate::upstream::Upstream) of it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::codec::xml::InvalidCharacters;
+use crate::config::forwarding::{ForwardIdentityFile, PassCookies};
+use crate::config::rest_methods::RestMethodFile;
+use crate::config::rest_upstream::{FaultKindFile, IdempotencyKeyFile};
+use crate::config::secret_file::SecretFile;
+use crate::config::setting_reader::TlsFile;
+use crate::config::soap_headers::SoapUpstreamFile;
+use crate::model::name_patterns::NamePatterns;
+use crate::model::units::{Period, Size};
+use crate::protocol::Protocol;
+use crate::protocol::jsonrpc::client::ParamStructure;
+use crate::protocol::jsonrpc::server::FurtherMembers;
+use crate::upstream::forwarding::ForwardedForm;
+use crate::upstream::transport;
+use crate::upstream::{Batching, Redirects, UpstreamOptions};
+
+pub(super) mod resolve;
+
+/// An upstream server that serves the calls of a group.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct UpstreamFile {
+    /// The URLs of the upstream: `"http://host:port/path"`, `"https://…"`, `"unix:/path/of.sock:/path"`,
+    /// `"scgi://host:port/path"` or `"scgi:/path/of.sock"`. Several URLs are equal servers that take turns; one that cannot
+    /// be reached is skipped for five seconds.
+    #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = "^([a-zA-Z]+://.|(unix|scgi):/)")))]
+    urls: Vec<Spanned<String>>,
+    /// The protocol of the upstream: `"xml-rpc"` (written by the rules of the group's `xml-rpc`), `"json-rpc"` (2.0),
+    /// `"soap"` (1.1 or 1.2, as its WSDL document says) or `"rest"` (as its OpenAPI document says).
+    #[schemars(with = "String", extend("enum" = Protocol::OF_UPSTREAMS.map(Protocol::name)))]
+    protocol: Spanned<Protocol>,
+    /// Where the WSDL, OpenAPI or OpenRPC document of the upstream is: a path on the upstream, a URL, or `"file:"` and the name
+    /// of a file, relative to the folder of the configuration file. What a WSDL or OpenAPI document in a file refers to is read
+    /// from the files beside it. Without this key, the upstream is asked by introspection (XML-RPC), `rpc.discover` (JSON-RPC),
+    /// `?wsdl` (SOAP), or `openapi.json` and other usual paths (REST).
+    #[schemars(with = "Option<String>")]
+    #[serde(default)]
+    description: Option<Spanned<String>>,
+    /// The port in the WSDL document: its name, the name of its service, or both as `"Service/Port"`. Without it, the first
+    /// port for SOAP 1.1.
+    #[schemars(with = "Option<String>")]
+    #[serde(default)]
+    wsdl_port: Option<Spanned<String>>,
+    /// The methods of a REST upstream by their names, beside those of its OpenAPI document. A method here takes the place of one
+    /// with the same name there. Without `description`, there is no document, and none is asked for.
+    #[schemars(with = "BTreeMap<String, RestMethodFile>")]
+    #[serde(default)]
+    methods: BTreeMap<Spanned<String>, RestMethodFile>,
+    /// The methods that may be called. `*` in a name matches any characters.
+    #[schemars(with = "NamePatterns")]
+    #[serde(default = "all")]
+    allow: Vec<Spanned<String>>,
+    /// The methods that may not be called, even if `allow` matches them.
+    #[schemars(with = "NamePatterns")]
+    #[serde(default)]
+    deny: Vec<Spanned<String>>,
+    /// The methods that change nothing. HTTP GET may call them.
+    #[schemars(with = "NamePatterns")]
+    #[serde(default)]
+    safe: Vec<Spanned<String>>,
+    /// The methods that may run twice without harm; those in `safe` always may. Such a call is sent again if the upstream
+    /// closes a kept connection before it responds.
+    #[schemars(with = "NamePatterns")]
+    #[serde(default)]
+    idempotent: Vec<Spanned<String>>,
+    /// The names of the parameters of methods, in order, for an upstream that does not describe them.
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    #[serde(default)]
+    params: BTreeMap<Spanned<String>, Vec<String>>,
+    /// The members of JSON-RPC requests beyond `jsonrpc`, `method`, `params` and `id` that are passed on to a JSON-RPC upstream, such
+    /// as `"auth"`. `*` in a name matches any characters. A request with any other is refused, and so is one in a batch.
+    #[schemars(with = "NamePatterns")]
+    #[serde(default)]
+    pass_members: Vec<Spanned<String>>,
+    /// A secret that is sent as the first parameter of every call: `{ env = "NAME" }` or `{ file = "path" }`. aria2 expects
+    /// one that begins with `token:`.
+    #[schemars(with = "Option<SecretFile>")]
+    #[serde(default)]
+    token: Option<Spanned<SecretFile>>,
+    /// The user name for basic authentication.
+    #[serde(default)]
+    user: Option<String>,
+    /// The password for basic authentication: `{ env = "NAME" }` or `{ file = "path" }`.
+    #[schemars(with = "Option<SecretFile>")]
+    #[serde(default)]
+    password: Option<Spanned<SecretFile>>,
+    /// A token for bearer authentication: `{ env = "NAME" }` or `{ file = "path" }`.
+    #[schemars(with = "Option<SecretFile>")]
+    #[serde(default)]
+    bearer: Option<Spanned<SecretFile>>,
+    /// Access tokens for bearer authentication from an authorization server, by OAuth 2.0 client credentials: `token-url`,
+    /// `client-id` and `client-secret`, and if the server needs them `scopes`, `audience` and `tls`.
+    #[schemars(with = "Option<OAuth2File>")]
+    #[serde(default)]
+    oauth2: Option<Spanned<OAuth2File>>,
+    /// The headers of a client's request that the upstream gets, by name. Without this key, it gets none of them.
+    #[schemars(with = "Vec<String>")]
+    #[serde(default)]
+    pass_headers: Vec<Spanned<String>>,
+    /// Whether the upstream gets the `Authorization` of a client's request.
+    #[schemars(with = "bool")]
+    #[serde(default = "not_passed")]
+    pass_authorization: Spanned<bool>,
+    /// Whether the upstream gets the cookies of a client, and the client the `Set-Cookie` of the upstream: `true`, or the
+    /// names of the cookies.
+    #[schemars(with = "PassCookies")]
+    #[serde(default = "no_cookies_passed")]
+    pass_cookies: Spanned<PassCookies>,
+    /// Whether the query of the client's URL is appended to the URL of the upstream, for requests of XML-RPC, JSON-RPC and
+    /// SOAP. Over REST and on pages, the query has the arguments.
+    #[schemars(with = "bool")]
+    #[serde(default = "not_passed")]
+    pass_query: Spanned<bool>,
+    /// Headers that are made for each call, by their names: a text with placeholders, or a secret. The placeholders are
+    /// `{identity.name}`, `{identity.roles}`, `{client.address}`, `{request.id}`, `{group}` and `{method}`. A header is left
+    /// out if it names something that the request does not have.
+    #[schemars(with = "BTreeMap<String, SetHeader>")]
+    #[serde(default)]
+    set_headers: BTreeMap<String, Spanned<SetHeader>>,
+    /// The headers that carry the address of the client, and the scheme and host to which the client has sent
+    /// its request: `"x-forwarded"` (`X-Forwarded-For`, `-Proto` and `-Host`), `"forwarded"` (RFC 7239), `"both"` or `"off"`.
+    #[serde(default)]
+    forwarded: ForwardedForm,
+    /// The headers that carry the identity of the caller to the upstream.
+    #[serde(default)]
+    forward_identity: ForwardIdentityFile,
+    /// The headers of the upstream's response that a client gets, by name, for requests with a single call.
+    #[schemars(with = "Vec<String>")]
+    #[serde(default)]
+    return_headers: Vec<Spanned<String>>,
+    /// Whether callers get the beginning of the body of a response with an error status, such as that of an error page: 200
+    /// characters on one line. Without this, they get the first line of a plain text only, and nothing of one with status 401,
+    /// 403, 407, 502 or 504. Error pages may show addresses, paths and source code.
+    #[serde(default)]
+    return_error_text: bool,
+    /// The kinds of the faults that responses of a REST upstream with an error status become, by their statuses, such as
+    /// `{ 429 = "rate-limited" }`: `"service"`, `"bad-params"`, `"limit"`, `"unauthenticated"`, `"forbidden"`, `"rate-limited"`,
+    /// `"busy"`, `"late"` or `"unreachable"`. Any other status is a `"service"` fault with the status as its code.
+    #[schemars(with = "BTreeMap<String, FaultKindFile>")]
+    #[serde(default)]
+    fault_kinds: BTreeMap<Spanned<String>, FaultKindFile>,
+    /// Which redirects of a REST upstream are followed. Those of other requests than GET and HEAD never are.
+    #[schemars(with = "Redirects")]
+    #[serde(default = "usual_redirects")]
+    redirects: Spanned<Redirects>,
+    /// Whether each call of a REST upstream by POST or PATCH, which may not be sent twice by its verb, has a random key in the header
+    /// `Idempotency-Key`, or the name of another header for it. The upstream must know a call by its key: the call is sent again with
+    /// the same key if a kept connection is closed before the response.
+    #[schemars(with = "IdempotencyKeyFile")]
+    #[serde(default = "no_idempotency_key")]
+    idempotency_key: Spanned<IdempotencyKeyFile>,
+    /// Headers of every request, by their names.
+    #[schemars(with = "BTreeMap<String, SecretFile>")]
+    #[serde(default)]
+    headers: BTreeMap<String, Spanned<SecretFile>>,
+    /// Secrets in the query of every request, by their names: `{ env = "NAME" }` or `{ file = "path" }`. A parameter of a REST
+    /// upstream with such a name in the query, in `cookies` or in `headers` is no parameter of its method.
+    #[schemars(with = "BTreeMap<String, SecretFile>")]
+    #[serde(default)]
+    query: BTreeMap<String, Spanned<SecretFile>>,
+    /// Secrets in the cookies of every request, by their names: `{ env = "NAME" }` or `{ file = "path" }`.
+    #[schemars(with = "BTreeMap<String, SecretFile>")]
+    #[serde(default)]
+    cookies: BTreeMap<String, Spanned<SecretFile>>,
+    /// Whether calls in the protocol of the upstream reach it in their original bytes, and its responses the client in theirs.
+    /// With `false`, each request and each response is decoded and written anew. SOAP messages in the form of the upstream's own
+    /// WSDL are then not accepted.
+    #[schemars(with = "bool")]
+    #[serde(default = "passed_through")]
+    passthrough: Spanned<bool>,
+    /// The headers of the calls to a SOAP upstream.
+    #[schemars(with = "SoapUpstreamFile")]
+    #[serde(default = "no_soap")]
+    soap: Spanned<SoapUpstreamFile>,
+    /// How parameters are sent over JSON-RPC. Most servers accept them by position, some only by name.
+    #[schemars(with = "ParamStructure")]
+    #[serde(default = "by_default_structure")]
+    param_structure: Spanned<ParamStructure>,
+    /// Whether the calls of a client's `system.multicall` or JSON-RPC batch are sent to the upstream in one request of the
+    /// same kind, which the upstream must support. SOAP and REST have no batches.
+    #[schemars(with = "Batching")]
+    #[serde(default = "no_batching")]
+    batching: Spanned<Batching>,
+    /// How XML-RPC responses are read that have characters which XML forbids, such as the colours of a terminal, or bytes that
+    /// are not valid in their encoding.
+    #[schemars(with = "InvalidCharacters")]
+    #[serde(default = "kept_characters")]
+    invalid_characters: Spanned<InvalidCharacters>,
+    /// The title of the group. Without it, the title that the upstream gives, or else the path.
+    #[serde(default)]
+    title: Option<String>,
+    /// How long each phase of a request to the upstream may take.
+    #[serde(default)]
+    timeouts: UpstreamTimeoutsFile,
+    /// How many bytes a response may have if it is not passed through in its original bytes. A long array may have more: it
+    /// is written in another protocol while it arrives.
+    #[schemars(extend("minimum" = 1))]
+    #[serde(default = "max_response")]
+    max_response: Size,
+    /// The time between two requests for the description of the upstream.
+    #[schemars(extend("minimum" = 1000, "maximum" = LONGEST))]
+    #[serde(default = "refresh")]
+    refresh: Period,
+    /// Whether HTTP/2 is used without TLS. The upstream must support it. With TLS the two sides negotiate the version.
+    #[serde(default)]
+    http2: bool,
+    /// The trusted roots and the client certificate for `https` URLs.
+    #[serde(default)]
+    tls: TlsFile,
+}
+
+/// A header of each call: a text with placeholders, or a secret without.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum SetHeader {
+    /// A text with placeholders.
+    Text(String),
+    /// A text without placeholders.
+    Secret(Box<SecretFile>),
+}
+
+/// Where access tokens come from: the token endpoint of an authorization server (RFC 6749, section 4.4).
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct OAuth2File {
+    /// The URL of the token endpoint, such as `"https://login.example/oauth2/token"`.
+    #[schemars(with = "String")]
+    token_url: Spanned<String>,
+    /// The name of the client.
+    client_id: String,
+    /// The secret of the client: `{ env = "NAME" }` or `{ file = "path" }`.
+    #[schemars(with = "SecretFile")]
+    client_secret: Spanned<SecretFile>,
+    /// What the token is to be used for.
+    #[serde(default)]
+    scopes: Vec<String>,
+    /// The server that the token is for, if the authorization server asks for that.
+    #[serde(default)]
+    audience: Option<String>,
+    /// The trusted roots and the client certificate for an `https` token endpoint.
+    #[serde(default)]
+    tls: TlsFile,
+}
+
+/// How long each phase of a request to an upstream may take.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct UpstreamTimeoutsFile {
+    /// How long connecting may take.
+    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
+    connect: Period,
+    /// How long the upstream may take until its response begins, and how long the response may then pause.
+    #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
+    response: Period,
+    /// How long an unused connection is kept. It should be shorter than the time that the upstream keeps one.
+    #[schemars(extend("maximum" = LONGEST))]
+    idle: Period,
+}
+
+impl Default for UpstreamTimeoutsFile {
+    fn default() -> Self {
+        let transport::TransportOptions { connect, response, idle, .. } = transport::TransportOptions::default();
+        UpstreamTimeoutsFile { connect: Period(connect), response: Period(response), idle: Period(idle) }
+    }
+}
+
+/// The longest configurable time, in milliseconds: 30 days.
+const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
+
+impl UpstreamFile {
+    /// Whether requests at the paths of the upstream itself are passed on while their bodies arrive.
+    pub(super) fn streams_bodies(&self) -> bool {
+        *self.protocol.get_ref() == Protocol::Rest && *self.passthrough.get_ref()
+    }
+
+    /// What becomes of members of JSON-RPC requests beyond those of the specification.
+    pub(super) fn further_members(&self) -> FurtherMembers {
+        FurtherMembers::Pass(patterns(self.pass_members.clone()))
+    }
+
+    /// The table of a group without an upstream. It is never resolved.
+    pub(super) fn none() -> UpstreamFile {
+        UpstreamFile {
+            urls: Vec::new(),
+            protocol: Spanned::new(0..0, Protocol::XmlRpc),
+            description: None,
+            wsdl_port: None,
+            methods: BTreeMap::new(),
+            allow: all(),
+            deny: Vec::new(),
+            safe: Vec::new(),
+            idempotent: Vec::new(),
+            params: BTreeMap::new(),
+            pass_members: Vec::new(),
+            token: None,
+            user: None,
+            password: None,
+            bearer: None,
+            oauth2: None,
+            pass_headers: Vec::new(),
+            pass_authorization: not_passed(),
+            pass_cookies: no_cookies_passed(),
+            pass_query: not_passed(),
+            set_headers: BTreeMap::new(),
+            forwarded: ForwardedForm::default(),
+            forward_identity: ForwardIdentityFile::default(),
+            return_headers: Vec::new(),
+            return_error_text: false,
+            fault_kinds: BTreeMap::new(),
+            redirects: usual_redirects(),
+            idempotency_key: no_idempotency_key(),
+            headers: BTreeMap::new(),
+            query: BTreeMap::new(),
+            cookies: BTreeMap::new(),
+            passthrough: passed_through(),
+            soap: no_soap(),
+            param_structure: by_default_structure(),
+            batching: no_batching(),
+            invalid_characters: kept_characters(),
+            title: None,
+            timeouts: UpstreamTimeoutsFile::default(),
+            max_response: max_response(),
+            refresh: refresh(),
+            http2: false,
+            tls: TlsFile::default(),
+        }
+    }
+}
+
+fn all() -> Vec<Spanned<String>> {
+    let NamePatterns(all) = UpstreamOptions::new(Protocol::XmlRpc).allow;
+    all.into_iter().map(|name| Spanned::new(0..0, name)).collect()
+}
+
+fn patterns(names: Vec<Spanned<String>>) -> NamePatterns {
+    NamePatterns(names.into_iter().map(Spanned::into_inner).collect())
+}
+
+fn not_passed() -> Spanned<bool> {
+    Spanned::new(0..0, false)
+}
+
+fn passed_through() -> Spanned<bool> {
+    Spanned::new(0..0, true)
+}
+
+fn no_cookies_passed() -> Spanned<PassCookies> {
+    Spanned::new(0..0, PassCookies::All(false))
+}
+
+fn usual_redirects() -> Spanned<Redirects> {
+    Spanned::new(0..0, Redirects::default())
+}
+
+fn no_idempotency_key() -> Spanned<IdempotencyKeyFile> {
+    Spanned::new(0..0, IdempotencyKeyFile::Usual(false))
+}
+
+fn by_default_structure() -> Spanned<ParamStructure> {
+    Spanned::new(0..0, ParamStructure::default())
+}
+
+fn no_batching() -> Spanned<Batching> {
+    Spanned::new(0..0, Batching::default())
+}
+
+fn no_soap() -> Spanned<SoapUpstreamFile> {
+    Spanned::new(0..0, SoapUpstreamFile::default())
+}
+
+fn kept_characters() -> Spanned<InvalidCharacters> {
+    Spanned::new(0..0, InvalidCharacters::default())
+}
+
+fn max_response() -> Size {
+    Size(UpstreamOptions::new(Protocol::XmlRpc).max_response)
+}
+
+fn refresh() -> Period {
+    Period(UpstreamOptions::new(Protocol::XmlRpc).refresh)
+}
