@@ -16,6 +16,7 @@ use super::identity_token::IdentityTokenFile;
 use super::problem::Problem;
 use crate::codec::jws::SigningKey;
 use crate::http::hop_by_hop::HOP_BY_HOP;
+use crate::http::timeout_header::TimeoutHeader;
 use crate::model::text::abridge;
 use crate::upstream::forwarding::{Cookies, Forwarding, HeaderTemplate, HeaderTemplateError, Placeholder};
 
@@ -71,6 +72,7 @@ pub(super) struct HeaderKeys<'f> {
     pub(super) forward_identity: &'f ForwardIdentityFile,
     /// The key of the signed token; `None` if it cannot be used.
     pub(super) signing_key: Option<SigningKey>,
+    pub(super) timeout_header: Option<&'f Spanned<String>>,
     pub(super) return_headers: &'f [Spanned<String>],
     /// The names in `headers`.
     pub(super) fixed: Vec<&'f str>,
@@ -117,8 +119,11 @@ pub(super) fn resolve(keys: HeaderKeys<'_>, forwarding: Forwarding, problems: &m
     let pass_headers = passed
         .filter_map(|name| reader.request_header(name.get_ref(), name.span(), "pass-headers", refused_if_passed))
         .collect();
+    let timeout_header = keys.timeout_header.and_then(|name| {
+        reader.request_header(name.get_ref(), name.span(), "timeout-header", refused_if_set).map(TimeoutHeader::new)
+    });
     let return_headers = keys.return_headers.iter().filter_map(|name| reader.response_header(name)).collect();
-    Forwarding { pass_headers, set_headers, identity_token: token, return_headers, ..forwarding }
+    Forwarding { pass_headers, set_headers, identity_token: token, timeout_header, return_headers, ..forwarding }
 }
 
 /// Whether the upstream gets another `User-Agent` than that of croupier.

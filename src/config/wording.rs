@@ -6,6 +6,7 @@ use super::schema::SchemaNode;
 use super::variables::SCALARS;
 use crate::http::cors::{HEADER, ORIGIN};
 use crate::http::public_url::{BASE_URL, HOST};
+use crate::http::timeout_header::TIMEOUT_HEADER;
 use crate::model::network::NETWORK;
 use crate::model::option_error::Key;
 use crate::model::text::abridge;
@@ -56,7 +57,7 @@ pub(super) fn expected(types: &[&str], node: SchemaNode<'_>) -> String {
         Some(ADDRESS | NETWORK) => Some("an address"),
         Some(HOST) => Some("a host name"),
         Some(ORIGIN) => Some("an origin"),
-        Some(HEADER) => Some("the name of a header"),
+        Some(HEADER | TIMEOUT_HEADER) => Some("the name of a header"),
         Some(CALL_RATE) => Some("a rate"),
         Some(CALL_QUOTA) => Some("a quota"),
         Some(BASE_URL) => Some("an http or https URL"),

@@ -16,12 +16,15 @@ pub(crate) const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers.keys().filter(|name| concerns_connection(name, headers)).cloned().collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP {
+/// Removes the headers that concern a connection, and others.
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap, is_other: impl Fn(&HeaderName) -> bool) {
+    let names_some = headers.contains_key(CONNECTION);
+    let is_removed = |name: &&HeaderName| {
+        let named = names_some && concerns_connection(name, headers);
+        named || HOP_BY_HOP.contains(&name.as_str()) || is_other(name)
+    };
+    let removed: Vec<HeaderName> = headers.keys().filter(is_removed).cloned().collect();
+    for name in removed {
         headers.remove(name);
     }
 }

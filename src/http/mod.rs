@@ -17,6 +17,7 @@
 //! | [`rejection`] | requests refused by an HTTP status |
 //! | [`public_url`] | the address of the server in documents, behind proxies too |
 //! | [`routes`] | REST routes chosen by the operator |
+//! | [`timeout_header`] | headers that say how much time a request has left |
 //! | [`audience`] | whether a listener serves pages, calls, or both |
 //!
 //! A request that is refused before a protocol has read it becomes an [`HttpRejection`](rejection::HttpRejection): a
@@ -47,4 +48,5 @@ pub mod public_url;
 pub mod rejection;
 #[cfg(feature = "server")]
 pub mod routes;
+pub mod timeout_header;
 pub(crate) mod turn;

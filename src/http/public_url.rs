@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Uri, header};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::http::timeout_header::{InvalidTimeout, TimeoutHeader};
 use crate::model::network::Network;
 use crate::model::text_form::text_form;
 
@@ -19,7 +21,7 @@ pub const BASE_URL: &str = "base-url";
 pub const HOST: &str = "host-name";
 
 /// The address under which clients know this server. It is written into WSDL, OpenAPI and OpenRPC documents and into pages.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PublicUrl {
     /// The part of the address before each group's path, such as `"https://casino.example"`. Without it, the address is
@@ -40,6 +42,24 @@ pub struct PublicUrl {
     /// machine may use only loopback names and names without a dot, which protects against DNS rebinding, and others may use
     /// any name.
     pub hosts: Vec<HostPattern>,
+    /// The headers in which clients may say how much time a request has, as seconds (`1.5`), in milliseconds if the name ends
+    /// with `-ms`, or as gRPC writes it for `grpc-timeout`. The calls of the request end by then, or by the `limits.deadline` of
+    /// the group if that is earlier. A value that is no time is refused with status 400. Without a header in this list, no time of
+    /// a client is read.
+    pub timeout_headers: Vec<TimeoutHeader>,
+}
+
+impl Default for PublicUrl {
+    fn default() -> Self {
+        PublicUrl {
+            base: None,
+            trusted_proxies: Vec::new(),
+            client_header: ClientHeader::default(),
+            trust_unix_sockets: false,
+            hosts: Vec::new(),
+            timeout_headers: "x-request-timeout".parse().into_iter().collect(),
+        }
+    }
 }
 
 /// An extension of the head of a request that has come over TLS, to this server itself.
@@ -101,7 +121,7 @@ impl PublicUrl {
             return base.clone();
         }
         let trusted = self.trusts(peer);
-        let forwarded = |name: &str| last(&head.headers, name).filter(|_| trusted);
+        let forwarded = |name: &str| if trusted { last(&head.headers, name) } else { None };
         let host = forwarded("x-forwarded-host").filter(|host| is_host(host));
         let own = || head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         // A target in absolute form counts before the header (RFC 9112, section 3.2.2).
@@ -110,7 +130,7 @@ impl PublicUrl {
         let scheme = forwarded("x-forwarded-proto").filter(|scheme| matches!(*scheme, "http" | "https"));
         let prefix = forwarded("x-forwarded-prefix").filter(|prefix| is_prefix(prefix)).unwrap_or_default();
         let own = || if head.extensions.get::<OverTls>().is_some() { "https" } else { "http" };
-        format!("{}://{host}{}", scheme.unwrap_or_else(own), prefix.trim_end_matches('/'))
+        [scheme.unwrap_or_else(own), "://", host, prefix.trim_end_matches('/')].concat()
     }
 
     /// Whether a trusted proxy has received a request over https.
@@ -142,6 +162,18 @@ impl PublicUrl {
         let base = self.base.as_ref().and_then(|base| base.parse::<Uri>().ok());
         let is_base = base.as_ref().and_then(Uri::host).is_some_and(|host| host.eq_ignore_ascii_case(name));
         is_base || self.hosts.iter().any(|host| host.matches(name))
+    }
+
+    /// How much time the client gives a request; `None` if it does not say.
+    ///
+    /// # Errors
+    /// If a header with a time has something else.
+    pub(crate) fn stated_time(&self, headers: &HeaderMap) -> Result<Option<Duration>, InvalidTimeout> {
+        let mut shortest: Option<Duration> = None;
+        for header in &self.timeout_headers {
+            shortest = [shortest, header.read(headers)?].into_iter().flatten().min();
+        }
+        Ok(shortest)
     }
 
     /// Whether the sender of a request is a trusted proxy. `peer` is `None` for a unix socket.

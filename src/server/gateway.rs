@@ -392,7 +392,8 @@ impl Gateway {
         note_claim(context, group, claim.frontend);
         let is_without_preflight = is_without_preflight(head, &dispatch.public_url, context.peer)
             && !grant.as_ref().is_some_and(|grant| grant.allows_without_preflight(group.auth.is_some()));
-        let mut checked = check_before_body(head, &body, is_without_preflight, within_share);
+        let mut checked = check_before_body(head, &body, is_without_preflight, within_share)
+            .and_then(|()| note_stated_time(context, head, &dispatch.public_url));
         if let (Some(auth), Ok(())) = (&group.auth, &checked) {
             checked = authenticate(auth, head, group, context).await;
         }
@@ -720,6 +721,14 @@ fn note_request(context: &mut Context, group: &Group, head: &Parts, public_url: 
     }
 }
 
+/// Notes when a request has to end by the words of its client.
+fn note_stated_time(context: &mut Context, head: &Parts, public_url: &PublicUrl) -> Result<(), HttpRejection> {
+    let stated = public_url.stated_time(&head.headers);
+    let stated = stated.map_err(|error| HttpRejection::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    context.deadline = stated.and_then(|time| Instant::now().checked_add(time));
+    Ok(())
+}
+
 /// Notes what the log and the trace say of a response to a call of this method.
 fn note_response(record: &RequestRecord, group: &Group, response: &Response<Body>, called: (&str, Option<Kind>)) {
     let (method, fault) = called;
@@ -769,7 +778,8 @@ fn begin_call(context: &mut Context, group: &Group, client: &ClientAccount, wait
     let now = Instant::now();
     let begun = now.checked_sub(waited).unwrap_or(now);
     context.begun = Some(begun);
-    context.deadline = group.deadline.and_then(|limit| begun.checked_add(limit));
+    let limit = group.deadline.and_then(|limit| begun.checked_add(limit));
+    context.deadline = [context.deadline, limit].into_iter().flatten().min();
 }
 
 /// The URL to which a client has sent a request, as far as the client and trusted proxies say it.

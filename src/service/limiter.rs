@@ -146,6 +146,12 @@ impl Limiter {
         self.call_alone(next.call(call), metered, &call)
     }
 
+    /// How long a call may take: the client may have said a shorter time.
+    fn time_of(&self, context: &Context) -> Duration {
+        let stated = context.begun.zip(context.deadline).map(|(begun, end)| end.saturating_duration_since(begun));
+        stated.map_or(self.deadline, |stated| stated.min(self.deadline))
+    }
+
     fn watch(&self, metered: Option<MeteredCall>, method: &str) -> Option<PendingCall> {
         metered.and_then(|metered| self.queue.meter.watch(metered, method))
     }
@@ -159,7 +165,7 @@ impl Limiter {
             return pending;
         }
         let (queue, record) = (self.queue.clone(), call.context.record.clone());
-        let time = self.deadline;
+        let time = self.time_of(call.context);
         let metered = self.watch(metered, method);
         let arriving = match call.form {
             CallForm::Http(http) if !http.body.is_empty() => Some(http.body.clone()),
@@ -195,7 +201,7 @@ impl Limiter {
         call: &Call<'_>,
     ) -> CallFuture {
         let (queue, record, deadline) = (self.queue.clone(), call.context.record.clone(), call.context.deadline);
-        let time = self.deadline;
+        let time = self.time_of(call.context);
         MaybeReady::later(ending(metered, async move {
             let mut permit = None;
             let admitted = admission.get_or_try_init(async || {

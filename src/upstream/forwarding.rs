@@ -11,6 +11,7 @@
 //! A header that concerns only the connection on which it came is not forwarded (RFC 9110, section 7.6.1): the
 //! configuration does not accept the known ones, and those that `Connection` names are left out here.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::identity_token::IdentityToken;
 use crate::http::hop_by_hop::{concerns_connection, remove_hop_by_hop};
 use crate::http::public_url::X_FORWARDED_FOR;
+use crate::http::timeout_header::TimeoutHeader;
 use crate::model::interface::Interface;
 use crate::protocol::Protocol;
 use crate::service::response_headers::ResponseHeaders;
@@ -52,6 +54,8 @@ pub struct Forwarding {
     pub identity_token: Option<Arc<IdentityToken>>,
     /// The headers that say where a request came from.
     pub forwarded: ForwardedForm,
+    /// The header that says how much time is left for a call, which the transport writes for each request.
+    pub timeout_header: Option<TimeoutHeader>,
     /// The headers of a response that come back to the client of a single call.
     pub return_headers: Vec<HeaderName>,
 }
@@ -374,39 +378,33 @@ impl Forwarding {
     /// connection (RFC 9110, section 7.6.1) or the framing of the body, those that croupier writes itself, those with the
     /// credentials for croupier, those in `configured`, and those that [`request`](Forwarding::request) adds.
     pub(super) fn end_to_end<'n>(
-        &self,
+        &'n self,
         received: &HeaderMap,
-        credentials: &[HeaderName],
+        credentials: &'n [HeaderName],
         configured: impl Iterator<Item = &'n HeaderName>,
     ) -> HeaderMap {
         let token = self.identity_token.as_ref().map(|token| &token.header);
-        let own = self.set_headers.iter().map(|(name, _)| name).chain(token).chain(credentials);
-        let own: Vec<String> = own.map(normalized).chain(configured.map(normalized)).collect();
+        let timeout = self.timeout_header.as_ref().map(TimeoutHeader::name);
+        let own = self.set_headers.iter().map(|(name, _)| name).chain(token).chain(timeout).chain(credentials);
+        let own: Vec<Cow<'_, str>> = own.map(normalized).chain(configured.map(normalized)).collect();
         let is_own = |name: &HeaderName| {
             let name = normalized(name);
-            name.starts_with("x-forwarded-") || WRITTEN.contains(&name.as_str()) || own.contains(&name)
+            name.starts_with("x-forwarded-") || WRITTEN.contains(&&*name) || own.contains(&name)
         };
         let mut headers = received.clone();
-        remove_hop_by_hop(&mut headers);
-        let left_out: Vec<HeaderName> = headers.keys().filter(|name| is_own(name)).cloned().collect();
-        for name in left_out {
-            headers.remove(name);
-        }
+        remove_hop_by_hop(&mut headers, is_own);
         headers
     }
 
-    /// The headers of a response that are passed on as they are, without those that concern a connection. Whether pages of other
-    /// origins may call is not for the upstream to say, and what it says of its own credentials only if they are those of the client.
-    pub(super) fn returned_end_to_end(&self, mut received: HeaderMap) -> HeaderMap {
-        remove_hop_by_hop(&mut received);
-        let is_left_out = |name: &HeaderName| {
-            name.as_str().starts_with("access-control-") || (*name == WWW_AUTHENTICATE && !self.pass_authorization)
-        };
-        let left_out: Vec<HeaderName> = received.keys().filter(|name| is_left_out(name)).cloned().collect();
-        for name in left_out {
-            received.remove(name);
-        }
-        received
+    /// Leaves out of the headers of a response, which is passed on as it is, those that concern a connection and those in `not_returned`.
+    /// Whether pages of other origins may call is not for the upstream to say, and what it says of its own credentials only if they
+    /// are those of the client.
+    pub(super) fn keep_returned(&self, received: &mut HeaderMap, not_returned: &[HeaderName]) {
+        remove_hop_by_hop(received, |name| {
+            name.as_str().starts_with("access-control-")
+                || (*name == WWW_AUTHENTICATE && !self.pass_authorization)
+                || not_returned.contains(name)
+        });
     }
 
     fn pass_on(&self, received: &HeaderMap, headers: &mut HeaderMap) {
@@ -468,8 +466,9 @@ const WRITTEN: [&str; 10] = [
 ];
 
 /// The name of a header as many servers compare it: without the difference between `-` and `_`.
-fn normalized(name: &HeaderName) -> String {
-    name.as_str().replace('_', "-")
+fn normalized(name: &HeaderName) -> Cow<'_, str> {
+    let name = name.as_str();
+    if name.contains('_') { name.replace('_', "-").into() } else { name.into() }
 }
 
 impl Cookies {

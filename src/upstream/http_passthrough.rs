@@ -42,6 +42,9 @@ const NOT_RETURNED: [HeaderName; 7] = [
     HeaderName::from_static("service-worker-allowed"),
 ];
 
+/// The headers of a response with an address.
+const WITH_ADDRESSES: [HeaderName; 2] = [header::CONTENT_LOCATION, header::LOCATION];
+
 /// Where the addresses in a response lead.
 struct ReturnAddresses {
     /// The addresses of the servers, with the path that precedes those of all operations and without a slash at its end.
@@ -64,7 +67,7 @@ impl Upstream {
         let body = http.body.clone();
         let may_repeat = body.is_empty() && http.verb.is_idempotent();
         let repeat = if may_repeat { Repeat::Harmless } else { Repeat::Unsent };
-        let addresses = self.return_addresses(description, http.group_url);
+        let group_url = http.group_url.to_owned();
         MaybeReady::later(async move {
             let (head, incoming) = match upstream.send_request(request, repeat, &scope).await {
                 Ok(received) => received,
@@ -72,7 +75,7 @@ impl Upstream {
                 Err(_) if body.has_failed() => return Err(Fault::new(Kind::Structure, "the request broke off")),
                 Err(fault) => return Err(fault),
             };
-            upstream.http_response(head, incoming, &addresses).map(Output::Raw)
+            upstream.http_response(head, incoming, &method.description, group_url).map(Output::Raw)
         })
     }
 
@@ -111,24 +114,25 @@ impl Upstream {
         &self,
         head: http::response::Parts,
         body: Incoming,
-        addresses: &ReturnAddresses,
+        description: &Description,
+        group_url: String,
     ) -> Result<RawResponse, Fault> {
         let status = head.status;
         if status.is_informational() {
             let message = format!("the upstream server responded with HTTP status {status}, which ends no request");
             return Err(Fault::new(Kind::Unreachable, message));
         }
-        let forwarding = &self.inner.options.forwarding;
-        let mut headers = forwarding.returned_end_to_end(head.headers);
-        for name in NOT_RETURNED {
-            headers.remove(name);
-        }
+        let mut headers = head.headers;
+        self.inner.options.forwarding.keep_returned(&mut headers, &NOT_RETURNED);
         // Neither has a body (RFC 9110, sections 15.3.5 and 15.4.5), so what they say of its length is of no use.
         if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             headers.remove(header::CONTENT_LENGTH);
         }
-        for name in [header::LOCATION, header::CONTENT_LOCATION] {
-            addresses.rewrite(&mut headers, &name);
+        if WITH_ADDRESSES.iter().any(|name| headers.contains_key(name)) {
+            let addresses = self.return_addresses(description, group_url);
+            for name in &WITH_ADDRESSES {
+                addresses.rewrite(&mut headers, name);
+            }
         }
         let is_stream = media_type::media_type(&headers).eq_ignore_ascii_case("text/event-stream");
         // From here on, the client sets the pace.
@@ -139,7 +143,7 @@ impl Upstream {
         Ok(response.with_fault(is_error.then(|| Kind::Service(Some(i32::from(status.as_u16()))))))
     }
 
-    fn return_addresses(&self, description: &Description, group_url: &str) -> ReturnAddresses {
+    fn return_addresses(&self, description: &Description, group_url: String) -> ReturnAddresses {
         let base = match &description.codec {
             Some(ClientCodec::Rest(codec)) => codec.binding.base.as_str(),
             _ => "",
@@ -152,7 +156,7 @@ impl Upstream {
             Some(url)
         });
         let secrets = self.inner.transport.secret_query().clone();
-        ReturnAddresses { servers: servers.collect(), group: group_url.to_owned(), secrets }
+        ReturnAddresses { servers: servers.collect(), group: group_url, secrets }
     }
 }
 

@@ -132,6 +132,12 @@ pub(super) struct UpstreamFile {
     /// The headers that carry the identity of the caller to the upstream.
     #[serde(default)]
     forward_identity: ForwardIdentityFile,
+    /// The header in which the upstream is told how much time is left for the call, such as `"X-Request-Timeout"`: seconds
+    /// (`1.5`), milliseconds if the name ends with `-ms`, or as gRPC writes it for `"grpc-timeout"`. Another croupier ends the call by
+    /// then, if the name is in its `public.timeout-headers`.
+    #[schemars(with = "Option<String>")]
+    #[serde(default)]
+    timeout_header: Option<Spanned<String>>,
     /// The headers of the upstream's response that a client gets, by name, for requests with a single call.
     #[schemars(with = "Vec<String>")]
     #[serde(default)]
@@ -312,6 +318,7 @@ impl UpstreamFile {
             set_headers: BTreeMap::new(),
             forwarded: ForwardedForm::default(),
             forward_identity: ForwardIdentityFile::default(),
+            timeout_header: None,
             return_headers: Vec::new(),
             return_error_text: false,
             fault_kinds: BTreeMap::new(),

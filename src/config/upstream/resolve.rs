@@ -122,6 +122,7 @@ pub(in crate::config) fn resolve(
         headers,
         query,
         cookies,
+        timeout_header: forwarding.timeout_header.clone(),
         ..transport::TransportOptions::default()
     };
     let transport = Transport::new(addresses, transport_options);
@@ -445,6 +446,7 @@ impl SettingReader<'_> {
             pass_headers: &file.pass_headers,
             set_headers,
             forward_identity: &file.forward_identity,
+            timeout_header: file.timeout_header.as_ref(),
             return_headers: &file.return_headers,
             fixed: file.headers.keys().map(String::as_str).collect(),
         };

@@ -16,7 +16,7 @@ use super::connect::{ByteStream, Connector};
 use super::error::{LateError, SendFailure, TransportError};
 use super::http1::Http1Connection;
 use super::http2::Http2Connection;
-use super::outgoing::arriving;
+use super::outgoing::{OutgoingRequest, arriving};
 use super::pool::{Pool, PooledConnection, ThreadPool};
 use super::redirects::{FollowRedirects, MAX_REDIRECTS};
 use super::stats::{BROKEN, ServerStats, failure_reason};
@@ -60,7 +60,7 @@ enum Opened {
 }
 
 /// An error, with the request if nothing of it was sent: then another server may be tried.
-type Failed = (TransportError, Option<Request<Bytes>>);
+type Failed = (TransportError, Option<OutgoingRequest>);
 
 impl Balancer {
     pub(super) fn new(addresses: Vec<Address>, options: TransportOptions) -> Result<Balancer, TlsError> {
@@ -103,7 +103,7 @@ impl Balancer {
 
     pub(super) async fn send(
         &self,
-        request: Request<Bytes>,
+        request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {
@@ -145,7 +145,7 @@ impl BalancedServer {
     /// Sends a request, and follows its redirects if it says so. `resent` is how often it was sent before, to other servers.
     async fn send_following(
         &self,
-        request: Request<Bytes>,
+        request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
         options: &TransportOptions,
@@ -171,7 +171,7 @@ impl BalancedServer {
     /// Sends a request, and counts it. `resent` is how often it was sent before, to other servers.
     async fn send_counted(
         &self,
-        mut request: Request<Bytes>,
+        mut request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
         options: &TransportOptions,
@@ -193,14 +193,14 @@ impl BalancedServer {
     /// Sends a request over a pooled connection, or over a new one.
     async fn send(
         &self,
-        request: Request<Bytes>,
+        mut request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
         options: &TransportOptions,
         noted: &mut Option<NotedRequest<'_>>,
     ) -> Result<Response<Incoming>, Failed> {
         let limit = TimeLimit { timeout: options.response, deadline };
-        let mut request = self.prepare(request, options);
+        self.prepare(&mut request, options, deadline);
         if !self.connector.is_scgi() {
             while let Some(connection) = self.pool.take().await {
                 let copy = (repeat == Repeat::Harmless).then(|| request.clone());
@@ -230,7 +230,7 @@ impl BalancedServer {
     async fn send_over_pooled(
         &self,
         connection: PooledConnection,
-        request: Request<Bytes>,
+        request: OutgoingRequest,
         limit: TimeLimit,
     ) -> Result<Response<Incoming>, SendFailure> {
         match connection {
@@ -244,7 +244,7 @@ impl BalancedServer {
 
     async fn send_over_new(
         &self,
-        request: Request<Bytes>,
+        request: OutgoingRequest,
         deadline: Option<Instant>,
         options: &TransportOptions,
     ) -> Result<Response<Incoming>, Failed> {
@@ -311,14 +311,16 @@ impl BalancedServer {
     }
 
     /// Adds what the server's address and the options say.
-    fn prepare(&self, mut request: Request<Bytes>, options: &TransportOptions) -> Request<Bytes> {
-        self.address.apply_to(&mut request);
+    fn prepare(&self, request: &mut Request<Bytes>, options: &TransportOptions, deadline: Option<Instant>) {
+        self.address.apply_to(request);
         options.query.add_to_query(request.uri_mut());
         for (name, value) in &options.headers {
             request.headers_mut().insert(name, value.clone());
         }
         options.cookies.add_to_cookies(request.headers_mut());
-        request
+        if let (Some(header), Some(deadline)) = (&options.timeout_header, deadline) {
+            header.write(deadline.saturating_duration_since(Instant::now()), request.headers_mut());
+        }
     }
 
     fn unreached(&self, cause: BoxError) -> TransportError {
@@ -338,7 +340,7 @@ impl BalancedServer {
 /// The connection goes into `pool` once the body has been read.
 async fn send_over_http1(
     connection: Http1Connection,
-    request: Request<Bytes>,
+    request: OutgoingRequest,
     limit: TimeLimit,
     pool: ThreadPool,
 ) -> Result<Response<Incoming>, SendFailure> {
@@ -349,7 +351,7 @@ async fn send_over_http1(
 
 async fn send_over_http2(
     connection: Http2Connection,
-    request: Request<Bytes>,
+    request: OutgoingRequest,
     limit: TimeLimit,
 ) -> Result<Response<Incoming>, SendFailure> {
     let response = connection.send(request, limit).await?;
@@ -481,7 +483,7 @@ mod tests {
         let addresses = [closed, open].map(|address| format!("http://{address}/").parse().unwrap());
         let balancer = Balancer::new(addresses.to_vec(), TransportOptions::default()).unwrap();
         let record = Arc::new(RequestRecord::new(false, None));
-        let mut request = Request::new(Bytes::new());
+        let mut request = OutgoingRequest::new(Request::new(Bytes::new()));
         request.extensions_mut().insert(record.clone());
         balancer.send(request, Repeat::Unsent, None).await.unwrap();
         let noted = record.upstream().unwrap();
@@ -528,7 +530,7 @@ mod tests {
         let (queue, waiting) = SpanQueue::new();
         let trace = Arc::new(RecordedTrace::new(Arc::new(TraceContext::begin(7, true)), 9, queue));
         let record = Arc::new(RequestRecord::new(false, Some(trace)));
-        let mut request = Request::new(Bytes::new());
+        let mut request = OutgoingRequest::new(Request::new(Bytes::new()));
         request.extensions_mut().insert(record.clone());
 
         let response = balancer.send(request.clone(), Repeat::Harmless, None).await.unwrap();

@@ -5,10 +5,9 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Request;
 use tokio_rustls::rustls;
 
+use super::outgoing::OutgoingRequest;
 use crate::model::fault::{BoxError, Fault};
 
 /// Why a request has no response, or no complete one.
@@ -42,7 +41,7 @@ enum FailureStage {
 pub(super) struct SendFailure {
     pub(super) cause: BoxError,
     /// The request, if nothing of it was sent.
-    pub(super) unsent: Option<Request<Bytes>>,
+    pub(super) unsent: Option<OutgoingRequest>,
 }
 
 impl SendFailure {

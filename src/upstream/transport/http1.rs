@@ -8,15 +8,14 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::connect::ByteStream;
 use super::error::SendFailure;
-use super::outgoing::{OutgoingBody, arriving};
+use super::outgoing::{OutgoingBody, OutgoingRequest, arriving};
 use super::time_limit::TimeLimit;
 
 /// A connection that is used by one request, or by none.
@@ -50,7 +49,7 @@ impl Http1Connection {
     /// [driven](Http1Connection::drive).
     pub(super) async fn send(
         mut self,
-        request: Request<Bytes>,
+        request: OutgoingRequest,
         limit: TimeLimit,
     ) -> Result<(Response<Incoming>, Http1Connection), SendFailure> {
         let arriving = arriving(&request);
@@ -68,7 +67,7 @@ impl Http1Connection {
         match limit.run_beside(arriving.as_ref(), response).await {
             Ok(Ok(response)) => Ok((response, self)),
             Ok(Err(mut error)) => {
-                let unsent = error.take_message().map(|request| request.map(OutgoingBody::into_bytes));
+                let unsent = error.take_message().map(|request| Box::new(request.map(OutgoingBody::into_bytes)));
                 Err(SendFailure { cause: error.into_error().into(), unsent })
             }
             Err(late) => Err(SendFailure::sent(late)),

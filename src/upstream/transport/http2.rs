@@ -1,15 +1,14 @@
 //! An HTTP/2 connection. It carries many requests of one thread at once, and a task of its own drives it.
 
-use bytes::Bytes;
 use http::uri::{Authority, Scheme};
-use http::{Request, Response, Uri, header};
+use http::{Response, Uri, header};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::connect::ByteStream;
 use super::error::SendFailure;
-use super::outgoing::{OutgoingBody, arriving};
+use super::outgoing::{OutgoingBody, OutgoingRequest, arriving};
 use super::time_limit::TimeLimit;
 
 /// A handle to the connection, which closes when the last handle and the last response are dropped.
@@ -37,7 +36,7 @@ impl Http2Connection {
 
     pub(super) async fn send(
         mut self,
-        mut request: Request<Bytes>,
+        mut request: OutgoingRequest,
         limit: TimeLimit,
     ) -> Result<Response<Incoming>, SendFailure> {
         // HTTP/2 has the host in the pseudo-header `:authority`, which hyper takes from the URI (RFC 9113, section 8.3.1).

@@ -110,6 +110,7 @@ impl Service<Request<Bytes>> for TransportClient {
             Some(layers) => Box::pin(async move { layers.send(request, repeat, deadline).await }),
             None => {
                 let balancer = self.balancer.clone();
+                let request = Box::new(request);
                 Box::pin(async move { balancer.send(request, repeat, deadline.map(Into::into)).await })
             }
         }

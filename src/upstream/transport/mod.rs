@@ -63,6 +63,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use tower_service::Service;
 
+use crate::http::timeout_header::TimeoutHeader;
 use crate::model::fault::BoxError;
 #[cfg(feature = "server")]
 pub(crate) use address::AppendedQuery;
@@ -77,6 +78,7 @@ pub use layer::{Deadline, TransportClient};
 pub use oauth2::OAuth2Options;
 use oauth2::TokenSource;
 pub(crate) use outgoing::KeepCoding;
+use outgoing::OutgoingRequest;
 pub use secret_params::SecretParams;
 use stats::ServerStats;
 pub use tls::{Tls, TlsError};
@@ -104,6 +106,8 @@ pub struct TransportOptions {
     pub query: SecretParams,
     /// Secrets that are added to the cookies of every request.
     pub cookies: SecretParams,
+    /// The header that says how much time each request has until its deadline, if it has one.
+    pub timeout_header: Option<TimeoutHeader>,
 }
 
 impl Default for TransportOptions {
@@ -118,6 +122,7 @@ impl Default for TransportOptions {
             headers: HeaderMap::new(),
             query: SecretParams::default(),
             cookies: SecretParams::default(),
+            timeout_header: None,
         }
     }
 }
@@ -275,6 +280,7 @@ impl Transport {
         deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {
         let keeps_coding = request.extensions().get::<KeepCoding>().is_some();
+        let request = Box::new(request);
         let sent = match &self.tokens {
             None => self.send_through_layers(request, repeat, deadline).await,
             Some(tokens) => {
@@ -288,13 +294,14 @@ impl Transport {
 
     async fn send_through_layers(
         &self,
-        request: Request<Bytes>,
+        request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {
         match &self.layers {
             None => self.balancer.send(request, repeat, deadline.map(Into::into)).await,
-            Some(layers) => layers.send(request, repeat, deadline).await,
+            // Boxed, because most transports have no layers.
+            Some(layers) => Box::pin(layers.send(*request, repeat, deadline)).await,
         }
     }
 

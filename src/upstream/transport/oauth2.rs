@@ -23,7 +23,7 @@ use super::address::{Address, basic};
 use super::balancer::Balancer;
 use super::body::Incoming;
 use super::error::{LateError, TokenError, TransportError};
-use super::outgoing::arriving;
+use super::outgoing::{OutgoingRequest, arriving};
 use super::tls::{Tls, TlsError};
 use super::{Repeat, TransportOptions};
 use crate::model::text::shorten;
@@ -140,9 +140,9 @@ impl TokenSource {
     /// Sends a request with a token; once more with a new one, if the upstream refuses the first.
     pub(super) async fn authorize<F>(
         &self,
-        request: Request<Bytes>,
+        request: OutgoingRequest,
         deadline: Option<Instant>,
-        send: impl Fn(Request<Bytes>) -> F,
+        send: impl Fn(OutgoingRequest) -> F,
     ) -> Result<Response<Incoming>, TransportError>
     where
         F: Future<Output = Result<Response<Incoming>, TransportError>>,
@@ -252,7 +252,7 @@ impl Token {
     }
 }
 
-fn with_token(mut request: Request<Bytes>, token: &Token) -> Request<Bytes> {
+fn with_token(mut request: OutgoingRequest, token: &Token) -> OutgoingRequest {
     request.headers_mut().insert(header::AUTHORIZATION, token.authorization.clone());
     request
 }
@@ -300,7 +300,11 @@ impl TokenEndpoint {
             detail: error.to_string(),
         };
         // Two tokens do no harm.
-        let sent = self.servers.send(request, Repeat::Harmless, deadline.map(Into::into)).await.map_err(unreached)?;
+        let sent = self
+            .servers
+            .send(Box::new(request), Repeat::Harmless, deadline.map(Into::into))
+            .await
+            .map_err(unreached)?;
         let (head, body) = sent.into_parts();
         let body = body.with_deadline(deadline).collect(MAX_RESPONSE).await.map_err(unreached)?;
         if head.status != StatusCode::OK {

@@ -15,6 +15,9 @@ use crate::service::unread_body::UnreadBody;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone passes no requests on"))]
 pub(crate) struct KeepCoding;
 
+/// A request on its way to a server. It is boxed, because each future on this way would hold it several times.
+pub(super) type OutgoingRequest = Box<Request<Bytes>>;
+
 /// The body of a request: bytes, or what arrives from a client.
 ///
 /// The requests of a transport have bytes as their bodies, so that they can be sent again. A body that arrives is an extension
@@ -30,9 +33,9 @@ pub(super) fn arriving<B>(request: &Request<B>) -> Option<UnreadBody> {
 }
 
 impl OutgoingBody {
-    pub(super) fn of(request: Request<Bytes>) -> Request<OutgoingBody> {
+    pub(super) fn of(request: OutgoingRequest) -> Request<OutgoingBody> {
         let arriving = arriving(&request);
-        request.map(|bytes| arriving.map_or(OutgoingBody::Whole(bytes), OutgoingBody::Arriving))
+        (*request).map(|bytes| arriving.map_or(OutgoingBody::Whole(bytes), OutgoingBody::Arriving))
     }
 
     /// The bytes of a body that was not sent.

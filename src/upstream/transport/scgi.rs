@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::connect::ByteStream;
 use super::error::{MalformedHead, SendFailure};
-use super::outgoing::arriving;
+use super::outgoing::{OutgoingRequest, arriving};
 use super::time_limit::TimeLimit;
 use crate::model::fault::BoxError;
 
@@ -37,7 +37,7 @@ pub(super) struct ScgiBody {
 /// Sends a request and reads the head of its response.
 pub(super) async fn send(
     mut stream: ByteStream,
-    request: Request<Bytes>,
+    request: OutgoingRequest,
     limit: TimeLimit,
 ) -> Result<Response<ScgiBody>, SendFailure> {
     let arriving = arriving(&request);

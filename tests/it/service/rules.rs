@@ -266,6 +266,40 @@ fn one_deadline_covers_all_calls_of_a_request_on_every_way() {
     }
 }
 
+/// The request with a further header.
+fn with_header(request: &str, header: &str) -> String {
+    request.replacen("Host: localhost\r\n", &format!("Host: localhost\r\n{header}\r\n"), 1)
+}
+
+#[test]
+fn a_client_may_give_its_calls_less_time_than_the_group_on_every_way() {
+    for ((group, _told), ways_to_it) in groups(false) {
+        let server = start(group, GroupLimits { deadline: SOON * 10, ..GroupLimits::default() }, ENOUGH);
+        std::thread::scope(|scope| {
+            for Way { name, request, calls, .. } in ways_to_it {
+                let server = &server;
+                scope.spawn(move || {
+                    let answer = server.raw(with_header(&request, "X-Request-Timeout: 0.25"));
+                    assert_eq!(LATE.count(&answer), calls, "{name}: {answer}");
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn a_time_that_is_none_is_refused_on_every_way() {
+    for ((group, told), ways_to_it) in groups(true) {
+        let server = start(group, GroupLimits::default(), ENOUGH);
+        for Way { name, request, .. } in ways_to_it {
+            let answer = server.raw(with_header(&request, "X-Request-Timeout: soon"));
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{name}: {answer}");
+            assert!(answer.contains("x-request-timeout is not a time: seconds, such as 1.5"), "{name}: {answer}");
+        }
+        assert!(told.try_recv().is_err(), "no call has begun");
+    }
+}
+
 #[test]
 fn a_method_that_is_denied_never_reaches_the_upstream_on_any_way() {
     for ((group, told), ways_to_it) in

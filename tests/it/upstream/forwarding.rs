@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use bytes::Bytes;
 use croupier::config::{Config, Registry};
+use croupier::http::timeout_header::TimeoutHeader;
 use croupier::model::name_patterns::NamePatterns;
 use croupier::protocol::Protocol;
 use croupier::server::PeerAddress;
 use croupier::server::gateway::Gateway;
 use croupier::server::mount::{GroupMount, Mounts};
 use croupier::server::request_body::BodyReader;
-use croupier::server::settings::ServerSettings;
+use croupier::server::settings::{GroupLimits, ServerSettings};
 use croupier::service::layer::GroupLayer;
 use croupier::service::{Call, CallFuture, Context, Identity, RpcService};
 use croupier::upstream::forwarding::{Cookies, ForwardedForm, Forwarding, HeaderTemplate};
@@ -47,7 +48,9 @@ async fn with_headers(protocol: Protocol) -> Vec<u8> {
 }
 
 async fn upstream(url: String, protocol: Protocol, forwarding: Forwarding, batching: Batching) -> Upstream {
-    let transport = Transport::new(vec![url.parse().unwrap()], TransportOptions::default()).unwrap();
+    let transport_options =
+        TransportOptions { timeout_header: forwarding.timeout_header.clone(), ..TransportOptions::default() };
+    let transport = Transport::new(vec![url.parse().unwrap()], transport_options).unwrap();
     let options = UpstreamOptions {
         description: Some(description(protocol)),
         safe: NamePatterns(vec!["hello".to_owned()]),
@@ -73,7 +76,7 @@ async fn gateway(server: &ScriptedUpstream, protocol: Protocol, forwarding: Forw
 }
 
 /// Headers that clients send, and some by which they pretend to be others.
-const SENT: [(&str, &str); 24] = [
+const SENT: [(&str, &str); 25] = [
     ("accept-language", "de"),
     ("Accept-Language", "en"),
     ("authorization", "Bearer of-the-client"),
@@ -85,6 +88,7 @@ const SENT: [(&str, &str); 24] = [
     ("x_user", "evil"),
     ("x-roles", "evil"),
     ("x-client", "evil"),
+    ("x_time_ms", "evil"),
     ("x-forwarded-for", "203.0.113.66"),
     ("x-forwarded-host", "evil.example"),
     ("x-forwarded-proto", "evil"),
@@ -202,6 +206,7 @@ fn everything() -> Forwarding {
             (name("x-client"), template("{client.address} {group} {method}")),
         ],
         identity_token: None,
+        timeout_header: Some(TimeoutHeader::new(name("x-time-ms"))),
         forwarded: ForwardedForm::Both,
         return_headers: vec![name("x-total-count"), name("x-page"), name("x-hop"), name("x-none")],
     }
@@ -227,6 +232,9 @@ fn assert_everything(request: &str, method: &str, way: &str) {
         let expected = if method.is_empty() && name == "x-client" { &[] } else { expected };
         assert_eq!(values(&received, name), expected, "{way}: {name} in {request}");
     }
+    let left: Vec<u128> = values(&received, "x-time-ms").iter().map(|value| value.parse().unwrap()).collect();
+    let deadline = GroupLimits::default().deadline.as_millis();
+    assert!(matches!(left[..], [left] if left > 0 && left <= deadline), "{way}: {left:?} in {request}");
     assert!(!request.contains("evil"), "{way}: {request}");
 }
 
@@ -446,6 +454,7 @@ async fn the_keys_of_the_configuration_are_these_rules() {
         pass-query = true
         set-headers = {{ X-Tenant = "a of {{group}}", X-Client = "{{client.address}}", X-Secret = {{ file = "{}" }} }}
         forwarded = "x-forwarded"
+        timeout-header = "grpc-timeout"
         forward-identity = {{ name = "X-User", roles = "X-Roles" }}
         return-headers = ["X-Total-Count"]"#,
         server.address(),
@@ -476,6 +485,7 @@ async fn the_keys_of_the_configuration_are_these_rules() {
         assert_eq!(values(&received, name), [value], "{name}");
     }
     assert_eq!(values(&received, "forwarded"), [""; 0]);
+    assert!(values(&received, "grpc-timeout")[0].ends_with('m'));
     assert_eq!(texts(&headers, "x-total-count"), ["12"]);
     assert_eq!(texts(&headers, "set-cookie"), ["sid=new; HttpOnly"]);
 }

@@ -71,8 +71,8 @@ impl Rest {
             let problem = RestProblem::refused(StatusCode::NOT_IMPLEMENTED, reason);
             return refuse(&operation.method, problem, only_head);
         }
-        let base = self.public_url.base(request.head, request.context.peer);
-        let group_url = format!("{base}{}", request.path().trim_end_matches('/'));
+        let mut group_url = self.public_url.base(request.head, request.context.peer);
+        group_url.push_str(request.path().trim_end_matches('/'));
         let http = HttpCall {
             verb,
             path_values,
