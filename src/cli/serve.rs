@@ -327,7 +327,8 @@ fn print_summary(config: &Config, listeners: &[Listener], admin: Option<&Listene
 fn example_command(group: &GroupMount, url: &str) -> Option<String> {
     let interface = group.service.interface();
     // The names of an upstream's methods may have any characters, also those of a shell.
-    let callable = |method: &&Method| method.required() == 0 && unfit(&method.name).is_none();
+    let is_at_its_name = |method: &Method| interface.method_path(&method.name) == method.name;
+    let callable = |method: &&Method| method.required() == 0 && unfit(&method.name).is_none() && is_at_its_name(method);
     let methods = || interface.methods.iter().filter(callable);
     let method = methods().find(|method| method.safe).or_else(|| methods().next());
     let frontends = group.protocols.of_group(&group.path, &ServerInfo::default());

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use http::Method;
+use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
 /// How many segments a path may have. Operations with longer paths are found by the names of their methods only.
@@ -22,6 +22,8 @@ pub struct HttpOperation {
     pub params: Vec<HttpParam>,
     /// The body; `None` if requests have none.
     pub body: Option<HttpBody>,
+    /// The status with which the upstream refuses values that are not valid, by its document: 400 or 422.
+    pub invalid_status: StatusCode,
 }
 
 /// A parameter outside of the body.
@@ -71,6 +73,8 @@ impl HttpPlace {
 pub struct HttpBody {
     /// The media type.
     pub media: String,
+    /// Whether it is JSON.
+    pub is_json: bool,
     /// Whether each request has one.
     pub required: bool,
     /// The indices of the parameters of the method that are in it.
@@ -92,6 +96,8 @@ pub enum PathPiece {
 #[derive(Debug, Clone, Default)]
 pub struct HttpOperations {
     all: Vec<HttpOperation>,
+    /// JSON bodies of at most this many bytes are checked before they are passed on; 0 if none is.
+    pub check_bodies: usize,
     root: PathNode,
 }
 
@@ -118,7 +124,7 @@ pub struct OperationMatch<'o, 'p> {
 
 impl PartialEq for HttpOperations {
     fn eq(&self, other: &HttpOperations) -> bool {
-        self.all == other.all
+        (&self.all, self.check_bodies) == (&other.all, other.check_bodies)
     }
 }
 
@@ -142,6 +148,17 @@ impl HttpOperations {
     /// The operations, in their original order.
     pub fn all(&self) -> &[HttpOperation] {
         &self.all
+    }
+
+    /// Whether one of the operations that `is_served` has this path, which is without its first slash, and no variables in it.
+    pub fn has_literal(&self, path: &str, is_served: impl Fn(&HttpOperation) -> bool) -> bool {
+        let mut node = Some(&self.root);
+        for segment in path.split('/').filter(|_| !self.all.is_empty()) {
+            let text = percent_decode_str(segment).decode_utf8_lossy();
+            node = node.and_then(|node| node.literals.get(text.as_ref()));
+        }
+        let ends = node.map_or(&[][..], |node| node.ends.as_slice());
+        ends.iter().filter_map(|end| self.all.get(*end)).any(is_served)
     }
 
     /// The operations at a path without its first slash, in which each segment is percent-encoded. Literal segments precede
@@ -311,7 +328,7 @@ mod tests {
             }
         }
         let (method, verb) = (text.to_owned(), verb.parse().unwrap());
-        HttpOperation { method, verb, path, params: Vec::new(), body: None }
+        HttpOperation { method, verb, path, params: Vec::new(), body: None, invalid_status: StatusCode::BAD_REQUEST }
     }
 
     fn found(table: &HttpOperations, path: &str) -> Vec<(String, Vec<String>)> {

@@ -1,5 +1,7 @@
 //! The description of a service, independent of any protocol: its methods, their parameters, results and documentation.
 
+#[cfg(feature = "server")]
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use schemars::{Schema, json_schema};
 use serde_json::{Map, Value};
 
 #[cfg(feature = "server")]
-use crate::model::http_operations::HttpOperations;
+use crate::model::http_operations::{HttpOperation, HttpOperations};
 
 /// The description of a service. Types are JSON Schemas (draft 2020-12).
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -115,6 +117,17 @@ impl Interface {
     /// The method with this name.
     pub fn method(&self, name: &str) -> Option<&Method> {
         self.methods.iter().find(|method| method.name == name)
+    }
+
+    /// The path of a method below that of its group: its name, with a slash behind it if the name is a path of the upstream's own
+    /// document, at which only the verbs of that document are served.
+    #[cfg(feature = "server")]
+    pub fn method_path<'m>(&self, name: &'m str) -> Cow<'m, str> {
+        let is_served = |operation: &HttpOperation| self.method(&operation.method).is_some();
+        match self.operations.has_literal(name, is_served) {
+            true => Cow::Owned(format!("{name}/")),
+            false => Cow::Borrowed(name),
+        }
     }
 
     /// The method that a SOAP message calls according to the upstream's own WSDL; `None` if none of the

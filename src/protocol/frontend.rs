@@ -95,10 +95,10 @@ pub trait Frontend: Send + Sync + 'static {
     /// ```
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture;
 
-    /// Whether the body of a request that the frontend has claimed, with [`Claim::Yes`], is passed on while it arrives. It is then
-    /// not read, and the request goes to [`serve_unread`](Frontend::serve_unread).
-    fn streams(&self, _service: &dyn RpcService, _head: &GroupHead<'_>) -> bool {
-        false
+    /// Whether the body of a request that the frontend has claimed, with [`Claim::Yes`], is passed on while it arrives. The request
+    /// then goes to [`serve_unread`](Frontend::serve_unread). `None` if the body is read as usual.
+    fn streams(&self, _service: &dyn RpcService, _head: &GroupHead<'_>) -> Option<Streaming> {
+        None
     }
 
     /// The same as [`serve`](Frontend::serve), for a request whose body has not been read.
@@ -111,6 +111,14 @@ pub trait Frontend: Send + Sync + 'static {
     fn refuse(&self, _head: &Parts, rejection: HttpRejection) -> Response<Body> {
         rejection.into_response()
     }
+}
+
+/// How the body of a request is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Streaming {
+    /// A body of at most this many bytes is read before the request is served, so that it can be checked. Longer ones are passed on
+    /// unchecked. 0 if none is read.
+    pub read_first: usize,
 }
 
 /// Whether a frontend serves a request.
@@ -155,13 +163,15 @@ pub struct GroupRequest<'a> {
     pub context: &'a Context,
 }
 
-/// A request whose body has not been read.
+/// A request whose body is passed on.
 #[derive(Debug, Clone, Copy)]
 pub struct UnreadRequest<'a> {
     /// The request, without its body.
     pub request: GroupRequest<'a>,
     /// The body.
     pub body: &'a UnreadBody,
+    /// The bytes of the body if all of it has been read, as [`Streaming::read_first`] says.
+    pub whole: Option<&'a [u8]>,
     /// The headers with the credentials of the client for croupier itself.
     pub credentials: &'a [HeaderName],
 }

@@ -28,7 +28,7 @@ use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::{BoxError, Kind};
 use crate::protocol::frontend::{
-    Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, PassthroughFault, UnreadRequest,
+    Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, PassthroughFault, Streaming, UnreadRequest,
 };
 use crate::server::access_log::REQUEST_ID;
 use crate::server::admission::{Admission, refusing_service};
@@ -437,9 +437,11 @@ impl Gateway {
         let response = match memory {
             None => span.in_scope(|| serve(frontend, service, request, streamed.as_deref())),
             Some(memory) => {
-                let serving = Box::pin(self.serve_large(frontend, service, request, &span, (bytes.clone(), memory)));
+                let read = (bytes.clone(), streamed.clone(), memory);
+                let serving = Box::pin(self.serve_large(frontend, service, request, &span, read));
                 let (response, memory) = serving.await;
-                held = memory;
+                // What is passed on needs no memory once it has been checked.
+                held = memory.filter(|_| streamed.is_none());
                 response
             }
         };
@@ -484,9 +486,14 @@ impl Gateway {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        if claim.streams(group, group_head) {
-            let streamed = StreamedRequest::begin(head, body.get_mut(), group, &self.arrival_limits)?;
-            return Ok((ReadBody::default(), Some(streamed)));
+        if let Some(Streaming { read_first }) = claim.streams(group, group_head) {
+            let mut streamed = StreamedRequest::begin(head, body.get_mut(), group, &self.arrival_limits)?;
+            let mut memory = None;
+            if read_first > 0 {
+                // Boxed, because it is rare: otherwise the future of each request would be larger.
+                memory = Box::pin(streamed.read_first(read_first, client, &self.body_reader.memory)).await?;
+            }
+            return Ok((ReadBody { bytes: Bytes::new(), memory }, Some(streamed)));
         }
         let limits = (group.body_limit, self.arrival_limits.as_ref());
         Ok((self.body_reader.read(client, head, body, limits).await?, None))
@@ -511,21 +518,21 @@ impl Gateway {
         GatewayResponse { response: grant.preflight_response(), outcome, metered }
     }
 
-    /// Serves a request with a large body on a blocking thread. `body` are the bytes of the request and their memory, which
-    /// is returned with the response.
+    /// Serves a request with a large body on a blocking thread. `read` are the bytes of the request, or what is passed on of it, and
+    /// their memory, which is returned with the response.
     async fn serve_large(
         &self,
         frontend: &Arc<dyn Frontend>,
         service: &Arc<dyn RpcService>,
         request: GroupRequest<'_>,
         span: &tracing::Span,
-        (bytes, memory): (Bytes, BodyMemory),
+        (bytes, streamed, memory): (Bytes, Option<Box<StreamedRequest>>, BodyMemory),
     ) -> (FrontendFuture, Option<BodyMemory>) {
         let (service, frontend, span) = (service.clone(), frontend.clone(), span.clone());
         let (head, tail, context) = (request.head.clone(), request.tail.to_owned(), request.context.clone());
         let serve = move || {
             let request = GroupRequest { head: &head, tail: &tail, body: &bytes, context: &context };
-            (span.in_scope(|| frontend.serve(&service, request)), Some(memory))
+            (span.in_scope(|| serve(&frontend, &service, request, streamed.as_deref())), Some(memory))
         };
         self.body_reader.memory.long_work.clone().run(serve).await
     }
@@ -566,8 +573,8 @@ fn serve(
 ) -> FrontendFuture {
     match streamed {
         None => frontend.serve(service, request),
-        Some(StreamedRequest { body, credentials, .. }) => {
-            frontend.serve_unread(service, UnreadRequest { request, body, credentials })
+        Some(StreamedRequest { body, whole, credentials, .. }) => {
+            frontend.serve_unread(service, UnreadRequest { request, body, whole: whole.as_deref(), credentials })
         }
     }
 }

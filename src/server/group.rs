@@ -12,7 +12,7 @@ use crate::http::rejection::HttpRejection;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
 use crate::protocol::Protocol;
-use crate::protocol::frontend::{Claim, Frontend, GroupHead};
+use crate::protocol::frontend::{Claim, Frontend, GroupHead, Streaming};
 use crate::server::admission::{GroupLoad, refusing_service};
 use crate::server::auth::GroupAuth;
 use crate::service::limiter::LimiterState;
@@ -142,9 +142,9 @@ pub(super) struct ClaimedRequest<'g> {
 }
 
 impl<'g> ClaimedRequest<'g> {
-    /// Whether the frontend passes the body of the request on while it arrives.
-    pub(super) fn streams(&self, group: &Group, head: &GroupHead<'_>) -> bool {
-        self.claim == Claim::Yes && self.frontend.streams(group.service.as_ref(), head)
+    /// How the frontend passes the body of the request on while it arrives, if it does.
+    pub(super) fn streams(&self, group: &Group, head: &GroupHead<'_>) -> Option<Streaming> {
+        (self.claim == Claim::Yes).then(|| self.frontend.streams(group.service.as_ref(), head)).flatten()
     }
 
     /// The frontend that serves the request, now that its body is known. If no frontend recognises the body, the first one

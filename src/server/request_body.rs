@@ -163,7 +163,7 @@ impl MemoryBudget {
     }
 
     /// Extends `memory` until it is enough for a body of this many bytes.
-    async fn reserve(
+    pub(super) async fn reserve(
         &self,
         client: &Arc<ClientAccount>,
         memory: &mut Option<BodyMemory>,

@@ -1,6 +1,7 @@
 //! The body of a request that is passed on while it arrives: its size and its pace are checked meanwhile, and nothing of it is
 //! kept.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,13 +13,17 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::BoxError;
+use crate::server::clients::ClientAccount;
 use crate::server::group::Group;
 use crate::server::pace::Pace;
-use crate::server::request_body::{ArrivalLimits, PACE_WINDOW, STEP, check_length, too_large};
+use crate::server::request_body::{
+    ArrivalLimits, BodyMemory, MemoryBudget, PACE_WINDOW, STEP, check_length, too_large,
+};
 use crate::service::lock::lock;
 use crate::service::unread_body::UnreadBody;
 
@@ -52,8 +57,11 @@ impl<B: Body + Unpin> Body for ArrivingBody<B> {
 }
 
 /// A request whose body is passed on, seen from the gateway.
+#[derive(Clone)]
 pub(super) struct StreamedRequest {
     pub(super) body: UnreadBody,
+    /// The bytes of the body, if all of it has been read to be checked.
+    pub(super) whole: Option<Bytes>,
     /// The headers with the credentials of the client.
     pub(super) credentials: Vec<HeaderName>,
     received: Arc<AtomicU64>,
@@ -95,7 +103,43 @@ impl StreamedRequest {
             }),
             _ => UnreadBody::empty(),
         };
-        Ok(Box::new(StreamedRequest { body, credentials, received, refusal }))
+        Ok(Box::new(StreamedRequest { body, whole: None, credentials, received, refusal }))
+    }
+
+    /// Reads the body if it has at most `most` bytes. A longer one is passed on with what has been read of it. Returns the memory
+    /// for what is kept of the body.
+    ///
+    /// # Errors
+    /// Why the body is refused; 503 if there is no memory for it.
+    pub(super) async fn read_first(
+        &mut self,
+        most: usize,
+        client: &Arc<ClientAccount>,
+        budget: &MemoryBudget,
+    ) -> Result<Option<BodyMemory>, HttpRejection> {
+        let mut arriving = self.body.clone();
+        let (mut read, mut length, mut memory) = (VecDeque::new(), 0, None);
+        while let Some(frame) = arriving.frame().await {
+            let Ok(frame) = frame else {
+                let broken = || HttpRejection::new(StatusCode::BAD_REQUEST, "the request broke off");
+                return Err(self.refusal().unwrap_or_else(broken));
+            };
+            let data = frame.into_data().unwrap_or_default();
+            length += data.len();
+            read.push_back(data);
+            if length > most {
+                self.body = UnreadBody::new(BegunBody { read, rest: arriving });
+                return Ok(None);
+            }
+            budget.reserve(client, &mut memory, length).await?;
+        }
+        let whole = match read.len() {
+            1 => read.pop_front().unwrap_or_default(),
+            _ => Bytes::from(read.into_iter().flatten().collect::<Vec<u8>>()),
+        };
+        self.body = UnreadBody::new(Full::new(whole.clone()).map_err(|never| match never {}));
+        self.whole = Some(whole);
+        Ok(memory)
     }
 
     /// How many bytes have been received so far.
@@ -106,6 +150,39 @@ impl StreamedRequest {
     /// Why the body was refused, if it was.
     pub(super) fn refusal(&self) -> Option<HttpRejection> {
         lock(&self.refusal).clone()
+    }
+}
+
+/// A body of which a part has been read.
+struct BegunBody {
+    read: VecDeque<Bytes>,
+    rest: UnreadBody,
+}
+
+impl Body for BegunBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.read.pop_front() {
+            Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.read.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let read: u64 = self.read.iter().map(|data| data.len() as u64).sum();
+        let rest = self.rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(read.saturating_add(rest.lower()));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(read.saturating_add(upper));
+        }
+        hint
     }
 }
 

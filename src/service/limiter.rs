@@ -482,6 +482,7 @@ mod tests {
             verb: &verb,
             path_values: &[],
             query: "",
+            version: http::Version::HTTP_11,
             headers: &headers,
             credentials: &[],
             body: &body,

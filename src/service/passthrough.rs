@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 
 use crate::model::fault::{BoxError, Kind};
 use crate::service::permit::ResponsePermit;
@@ -56,6 +56,8 @@ pub struct HttpCall<'a> {
     pub path_values: &'a [&'a str],
     /// The query, without its question mark.
     pub query: &'a str,
+    /// The version of HTTP in which the client has sent it.
+    pub version: Version,
     /// The headers of the request.
     pub headers: &'a HeaderMap,
     /// The headers with the credentials of the client for croupier itself. They must not be passed on.

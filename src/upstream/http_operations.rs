@@ -2,17 +2,22 @@
 
 use std::collections::HashSet;
 
+use http::StatusCode;
+
 use crate::codec::rest::text::{Style, TextStyle};
-use crate::codec::rest::{ParamPlace, PathPart, RestBinding, RestOperation};
+use crate::codec::rest::{BodyContent, ParamPlace, PathPart, RestBinding, RestOperation};
 use crate::model::http_operations::{HttpBody, HttpOperation, HttpOperations, HttpParam, HttpPlace, PathPiece};
 use crate::model::interface::Interface;
 
 /// The requests of the methods in the form of the OpenAPI document. A request whose path has a query in the document is not among
-/// them: its path alone does not say which operation is meant.
-pub(super) fn operations(binding: &RestBinding, interface: &Interface) -> HttpOperations {
+/// them: its path alone does not say which operation is meant. JSON bodies of at most `check_bodies` bytes are checked.
+pub(super) fn operations(binding: &RestBinding, interface: &Interface, check_bodies: usize) -> HttpOperations {
     let methods: HashSet<&str> = interface.methods.iter().map(|method| method.name.as_str()).collect();
     let listed = binding.operations.iter().filter(|operation| methods.contains(operation.method.as_str()));
-    HttpOperations::new(listed.filter(|operation| operation.query.is_empty()).map(operation).collect())
+    let mut operations =
+        HttpOperations::new(listed.filter(|operation| operation.query.is_empty()).map(operation).collect());
+    operations.check_bodies = check_bodies;
+    operations
 }
 
 fn operation(operation: &RestOperation) -> HttpOperation {
@@ -30,6 +35,7 @@ fn operation(operation: &RestOperation) -> HttpOperation {
     let members = in_body(|place| matches!(place, ParamPlace::Member(_)));
     let body = operation.body.as_ref().map(|form| HttpBody {
         media: form.media.clone(),
+        is_json: form.content == BodyContent::Json,
         required: form.required,
         is_whole: !whole.is_empty(),
         params: whole.into_iter().chain(members).collect(),
@@ -40,6 +46,10 @@ fn operation(operation: &RestOperation) -> HttpOperation {
         path: operation.path.iter().map(piece).collect(),
         params: params(operation),
         body,
+        invalid_status: match operation.refuses_as_unprocessable {
+            true => StatusCode::UNPROCESSABLE_ENTITY,
+            false => StatusCode::BAD_REQUEST,
+        },
     }
 }
 

@@ -12,11 +12,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Version, header};
 use url::Url;
 
 use super::Upstream;
 use super::incoming_rows::CalledMethod;
+use super::return_links::rewrite_links;
 use super::version::Description;
 use crate::codec::rest::{PathPart, RestOperation};
 use crate::http::media_type;
@@ -97,6 +98,7 @@ impl Upstream {
             target.parse().map_err(|error| Fault::bad_params(format!("the path cannot be passed on: {error}")))?;
         let configured = self.inner.transport.header_names();
         *request.headers_mut() = self.inner.options.forwarding.end_to_end(http.headers, http.credentials, configured);
+        request.headers_mut().append(header::VIA, via(http.version));
         if http.body.is_empty() && http.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length == "0") {
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(0));
         }
@@ -134,6 +136,8 @@ impl Upstream {
                 addresses.rewrite(&mut headers, name);
             }
         }
+        rewrite_links(&mut headers, |target| addresses.returned(target));
+        headers.append(header::VIA, via(head.version));
         let is_stream = media_type::media_type(&headers).eq_ignore_ascii_case("text/event-stream");
         // From here on, the client sets the pace.
         let body = body.with_deadline(None);
@@ -158,6 +162,17 @@ impl Upstream {
         let secrets = self.inner.transport.secret_query().clone();
         ReturnAddresses { servers: servers.collect(), group: group_url, secrets }
     }
+}
+
+/// The value of `Via` for a message that was received in this version (RFC 9110, section 7.6.3).
+fn via(version: Version) -> HeaderValue {
+    HeaderValue::from_static(match version {
+        Version::HTTP_09 => "0.9 croupier",
+        Version::HTTP_10 => "1.0 croupier",
+        Version::HTTP_2 => "2 croupier",
+        Version::HTTP_3 => "3 croupier",
+        _ => "1.1 croupier",
+    })
 }
 
 /// The path of a request below that of the server, with its query.
@@ -186,38 +201,35 @@ impl ReturnAddresses {
     /// learn where a server is. All others stay, without the secrets of the configuration.
     fn rewrite(&self, headers: &mut HeaderMap, name: &HeaderName) {
         let Some(text) = headers.get(name).and_then(|value| value.to_str().ok()) else { return };
-        let text = self.secrets.remove_from(text);
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            headers.insert(name.clone(), value);
+        match self.returned(text).and_then(|address| HeaderValue::from_str(&address).ok()) {
+            Some(address) => drop(headers.insert(name.clone(), address)),
+            None => drop(headers.remove(name)),
         }
-        self.move_to_group(&text, headers, name);
     }
 
-    fn move_to_group(&self, text: &str, headers: &mut HeaderMap, name: &HeaderName) {
-        let is_absolute = text.starts_with('/') || Url::parse(text).is_ok();
+    /// The address that clients get in place of this one; `None` if they get none.
+    fn returned(&self, text: &str) -> Option<String> {
+        let text = self.secrets.remove_from(text);
+        let is_absolute = text.starts_with('/') || Url::parse(&text).is_ok();
         if !is_absolute {
-            return;
+            return Some(text);
         }
         let resolved: Vec<(&Url, Url)> =
-            self.servers.iter().filter_map(|server| Some((server, server.join(text).ok()?))).collect();
+            self.servers.iter().filter_map(|server| Some((server, server.join(&text).ok()?))).collect();
         let is_of = |(server, url): &&(&Url, Url)| {
             (server.scheme(), server.host_str(), server.port_or_known_default())
                 == (url.scheme(), url.host_str(), url.port_or_known_default())
         };
         let own: Vec<&(&Url, Url)> = resolved.iter().filter(is_of).collect();
         if own.is_empty() {
-            return;
+            return Some(text);
         }
-        let below = own.iter().find_map(|(server, url)| {
+        own.iter().find_map(|(server, url)| {
             let rest = url.path().strip_prefix(server.path().trim_end_matches('/'))?;
             let is_below = rest.is_empty() || rest.starts_with('/');
             let behind = url.as_str().get(url[..url::Position::AfterPath].len()..)?;
             is_below.then(|| format!("{}{rest}{behind}", self.group))
-        });
-        match below.and_then(|address| HeaderValue::from_str(&address).ok()) {
-            Some(address) => drop(headers.insert(name.clone(), address)),
-            None => drop(headers.remove(name)),
-        }
+        })
     }
 }
 

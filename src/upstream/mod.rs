@@ -61,6 +61,8 @@ mod refresh;
 #[cfg(feature = "server")]
 mod remote;
 #[cfg(feature = "server")]
+mod return_links;
+#[cfg(feature = "server")]
 pub(crate) mod state;
 pub mod transport;
 #[cfg(feature = "server")]

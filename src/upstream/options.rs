@@ -127,6 +127,9 @@ pub struct UpstreamOptions {
     /// Whether calls in the protocol of the upstream are sent in their original bytes, and responses passed on in theirs (`true`
     /// by default).
     pub passthrough: bool,
+    /// JSON bodies of at most this many bytes are checked against the document of a REST upstream before they are passed on in their
+    /// original bytes (0 by default: none is).
+    pub check_bodies: usize,
     /// Whether JSON-RPC calls pass parameters by position or by name.
     pub param_structure: ParamStructure,
     /// Whether several calls are sent in one request.
@@ -179,6 +182,7 @@ impl UpstreamOptions {
             params: BTreeMap::new(),
             token: None,
             passthrough: true,
+            check_bodies: 0,
             param_structure: ParamStructure::default(),
             batching: Batching::default(),
             invalid_characters: InvalidCharacters::default(),

@@ -41,7 +41,7 @@ impl Description {
             interface.messages = messages(soap.binding());
         }
         if let ClientCodec::Rest(rest) = &codec {
-            interface.operations = Arc::new(operations(&rest.binding, &interface));
+            interface.operations = Arc::new(operations(&rest.binding, &interface, options.check_bodies));
         }
         Description {
             shapes: Shapes::of(&with_named_methods(&interface, options)),

@@ -33,6 +33,8 @@ pub struct RestOperation {
     pub accept: String,
     /// What the result is.
     pub result: ResultForm,
+    /// Whether the document has a response with status 422 and none with 400: the server refuses with 422 what is not valid.
+    pub refuses_as_unprocessable: bool,
 }
 
 /// A part of a path.

@@ -182,6 +182,12 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "bool")]
     #[serde(default = "passed_through")]
     passthrough: Spanned<bool>,
+    /// JSON bodies of at most this size are checked against the OpenAPI document of a REST upstream before they are passed on in
+    /// their original bytes. What does not fit is refused, and the upstream gets nothing of it. Longer bodies are passed on unchecked.
+    /// Without this key, none is checked.
+    #[schemars(with = "Option<Size>", extend("minimum" = 1, "maximum" = LARGEST_CHECKED))]
+    #[serde(default)]
+    check_bodies: Option<Spanned<Size>>,
     /// The headers of the calls to a SOAP upstream.
     #[schemars(with = "SoapUpstreamFile")]
     #[serde(default = "no_soap")]
@@ -278,6 +284,9 @@ impl Default for UpstreamTimeoutsFile {
     }
 }
 
+/// The largest body that can be checked, in bytes: 1 MiB. It is read into memory.
+const LARGEST_CHECKED: usize = 1 << 20;
+
 /// The longest configurable time, in milliseconds: 30 days.
 const LONGEST: u64 = 30 * 24 * 60 * 60 * 1000;
 
@@ -328,6 +337,7 @@ impl UpstreamFile {
             query: BTreeMap::new(),
             cookies: BTreeMap::new(),
             passthrough: passed_through(),
+            check_bodies: None,
             soap: no_soap(),
             param_structure: by_default_structure(),
             batching: no_batching(),

@@ -142,6 +142,7 @@ pub(in crate::config) fn resolve(
         params: file.params.into_iter().map(|(name, params)| (name.into_inner(), params)).collect(),
         token,
         passthrough: *file.passthrough.get_ref(),
+        check_bodies: file.check_bodies.as_ref().map_or(0, |size| size.get_ref().0),
         param_structure: *file.param_structure.get_ref(),
         batching: *file.batching.get_ref(),
         invalid_characters: *file.invalid_characters.get_ref(),
@@ -352,6 +353,12 @@ impl SettingReader<'_> {
                 problem.hint("members are passed on in the original bytes only: leave one of the two keys out"),
             );
         }
+        if !*file.passthrough.get_ref() && file.check_bodies.is_some() {
+            let problem = Problem::at(file.passthrough.span(), "`check-bodies` needs `passthrough`");
+            self.problem(
+                problem.hint("only bodies that are passed on are checked by it: leave one of the two keys out"),
+            );
+        }
     }
 
     /// The header blocks of SOAP calls, and the secrets in them.
@@ -546,6 +553,7 @@ impl SettingReader<'_> {
             ("param-structure", by_name.then(|| file.param_structure.span()), &[Protocol::JsonRpc], None),
             ("methods", methods.map(Spanned::span), &[Protocol::Rest], None),
             ("fault-kinds", kinds.map(Spanned::span), &[Protocol::Rest], None),
+            ("check-bodies", file.check_bodies.as_ref().map(Spanned::span), &[Protocol::Rest], None),
             ("redirects", redirects.map(Spanned::span), &[Protocol::Rest], None),
             ("idempotency-key", idempotency_key, &[Protocol::Rest], None),
         ];

@@ -1,6 +1,6 @@
 //! The forms of the values of an interface, as compact data for the script of the page.
 //!
-//! A member that has its usual value is left out: an element with the name of its field, `required` and `safe` that are
+//! A member that has its usual value is left out: an element or a path with the name of its field, `required` and `safe` that are
 //! false, and a default that does not exist.
 
 use std::collections::HashSet;
@@ -29,7 +29,7 @@ pub(super) fn forms(interface: &Interface) -> Forms {
     let shapes = Shapes::of(interface);
     let safe = |name: &str| interface.method(name).is_some_and(|method| method.safe);
     let (found, is_cut) = definitions_of_params(&shapes);
-    let writer = FormWriter { shapes: &shapes, known: found.iter().copied().collect() };
+    let writer = FormWriter { interface, shapes: &shapes, known: found.iter().copied().collect() };
     let methods = shapes.methods().iter().map(|shape| writer.method(shape, safe(&shape.name))).collect();
     let definitions = found.iter().filter_map(|index| shapes.definitions().get(*index));
     let definitions = definitions.map(|definition| (definition.name.clone(), writer.form(&definition.shape))).collect();
@@ -76,6 +76,7 @@ fn add_named(shape: &Shape, found: &mut Vec<usize>, seen: &mut HashSet<usize>) -
 }
 
 struct FormWriter<'s> {
+    interface: &'s Interface,
     shapes: &'s Shapes,
     /// The definitions that are among the data.
     known: HashSet<usize>,
@@ -86,6 +87,10 @@ impl FormWriter<'_> {
         let mut form = Map::from_iter([("name".to_owned(), json!(method.name))]);
         if method.element != method.name {
             form.insert("element".to_owned(), json!(method.element));
+        }
+        let path = self.interface.method_path(&method.name);
+        if path != method.name.as_str() {
+            form.insert("path".to_owned(), json!(path));
         }
         if safe {
             form.insert("safe".to_owned(), json!(true));

@@ -406,6 +406,7 @@ mod tests {
             body: None,
             accept: "application/json, text/csv, */*;q=0.1".into(),
             result,
+            refuses_as_unprocessable: false,
         }
     }
 

@@ -76,7 +76,9 @@ impl RestUpstream {
 pub(crate) fn document() -> Value {
     let number = json!({ "name": "number", "in": "path", "required": true,
         "schema": { "type": "integer", "minimum": 1, "maximum": 1000 } });
-    let pet = json!({ "type": "object", "required": ["name"], "properties": { "name": { "type": "string" } } });
+    let tags = json!({ "type": "array", "items": { "type": "string", "maxLength": 5 } });
+    let pet =
+        json!({ "type": "object", "required": ["name"], "properties": { "name": { "type": "string" }, "tags": tags } });
     let body = json!({ "required": true, "content": { "application/json": { "schema": pet } } });
     let returns = json!({ "200": { "description": "", "content": { "application/json": { "schema": {} } } } });
     let operation = |id: &str| json!({ "operationId": id, "responses": returns });
@@ -104,6 +106,20 @@ pub(crate) fn document() -> Value {
             },
             "/pets/mine": { "get": operation("readMine") },
             "/pets": { "post": with_body("addPet") },
+            "/toys/{number}": {
+                "parameters": [number],
+                "post": {
+                    "operationId": "addToy",
+                    "requestBody": body,
+                    "responses": { "200": { "description": "" }, "422": { "description": "not valid" } },
+                },
+                "put": {
+                    "operationId": "writeToy",
+                    "requestBody": body,
+                    "responses": { "200": { "description": "" }, "400": { "description": "" }, "422": { "description": "" } },
+                },
+            },
+            "/linked": { "get": operation("linked") },
             "/needed": { "get": {
                 "operationId": "readNeeded",
                 "parameters": [{ "name": "page", "in": "query", "required": true, "schema": { "type": "integer" } }],
@@ -180,6 +196,15 @@ async fn respond(shared: &Arc<Shared>, address: SocketAddr, request: Request<Inc
             .unwrap(),
         "/v1/moved" => response(302)
             .header("location", format!("http://{address}/v1/pets/8?a=1"))
+            .body(full(String::new()))
+            .unwrap(),
+        "/v1/linked" => response(200)
+            .header(
+                "link",
+                format!("<http://{address}/v1/pets?page=2>; rel=\"next\"; title=\"a, b; c\", </admin>; rel=up"),
+            )
+            .header("link", "<https://elsewhere.example/>; rel=help")
+            .header("via", "1.0 inner")
             .body(full(String::new()))
             .unwrap(),
         _ => echo(request).await,

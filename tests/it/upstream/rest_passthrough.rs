@@ -114,19 +114,44 @@ async fn are_passed_on(running: &Running, address: &str, http2: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn methods_stay_at_their_names() {
+async fn methods_stay_at_their_names_unless_the_document_has_the_path() {
     let server = RestUpstream::start().await;
     let running = serving(&server, options()).await;
     let json = "Content-Type: application/json";
     let (head, body) = exchange(&running, &format!("POST /shop/readPet\r\n{json}"), r#"{"number":7}"#).await;
     assert!(head.starts_with("http/1.1 200 ") && body.contains("/v1/pets/7"), "{head}\n{body}");
-    // A name is found before a path that is a variable, and after a path that is a text.
+    // A name is found before a path that is a variable.
     let (head, _) = exchange(&running, "GET /shop/readPet?number=7", "").await;
     assert!(head.starts_with("http/1.1 200 "), "{head}");
-    let told = told(&running, &format!("POST /shop/login\r\n{json}"), "not read").await;
-    assert_eq!(told["body"], "not read");
+    let passed_on = told(&running, &format!("POST /shop/login\r\n{json}"), "not read").await;
+    assert_eq!(passed_on["body"], "not read");
     let (head, body) = exchange(&running, "GET /shop/login", "").await;
     assert!(head.starts_with("http/1.1 202 ") && body.contains("/v1/login"), "{head}\n{body}");
+    // A path of the document has the verbs of the document only; the method is at its name with a slash, and over all protocols.
+    for (verb, status, allow) in [
+        ("POST", 405, "get, head, options, patch"),
+        ("PUT", 405, "get, head, options, patch"),
+        ("OPTIONS", 204, "get, head, options, patch"),
+    ] {
+        let (head, _) = exchange(&running, &format!("{verb} /shop/error\r\n{json}"), "{}").await;
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{verb}: {head}");
+        assert!(head.contains(&format!("\r\nallow: {allow}\r\n")), "{verb}: {head}");
+    }
+    let (head, body) = exchange(&running, &format!("POST /shop/login/\r\n{json}"), r#"{"name":"Rex"}"#).await;
+    assert!(head.starts_with("http/1.1 200 ") && body.contains("/v1/login"), "{head}\n{body}");
+    let call = r#"{"jsonrpc":"2.0","id":7,"method":"login","params":{"name":"Rex"}}"#;
+    let (head, body) = exchange(&running, &format!("POST /shop\r\n{json}"), call).await;
+    assert!(head.starts_with("http/1.1 200 ") && body.contains("/v1/login"), "{head}\n{body}");
+    let (_, document) = exchange(&running, "GET /shop/openapi.json", "").await;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let verbs = |path: &str| document["paths"][path].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!((verbs("/login"), verbs("/login/")), (vec!["post".to_owned()], vec!["post".to_owned()]));
+    assert_eq!(
+        (verbs("/error"), verbs("/error/")),
+        (vec!["get".to_owned()], vec!["get".to_owned(), "post".to_owned()])
+    );
+    let (_, page) = exchange(&running, "GET /shop\r\nAccept: text/html", "").await;
+    assert!(page.contains("login/") && !page.contains("readPet/"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -137,7 +162,7 @@ async fn what_the_document_does_not_have_is_refused() {
         ("GET /shop/pets/7/more", 404, None),
         ("GET /shop/secret", 202, None),
         ("POST /shop/pets/7", 405, Some("delete, get, head, options, put")),
-        ("DELETE /shop/stream", 405, Some("get, head, options, patch, post")),
+        ("DELETE /shop/stream", 405, Some("get, head, options, patch")),
         ("GET /shop/pets/..%2fsecret", 400, None),
         ("GET /shop/pets/%2e%2e", 400, None),
         ("GET /shop/pets/../secret", 400, None),
@@ -171,6 +196,143 @@ async fn responses_come_back_as_they_are() {
     let (head, _) = exchange(&running, "GET /shop/moved", "").await;
     assert!(head.starts_with("http/1.1 302 "), "{head}");
     assert!(head.contains("\r\nlocation: http://localhost/shop/pets/8?a=1"), "{head}");
+    let (head, _) = exchange(&running, "GET /shop/linked", "").await;
+    let values = |name: &str| head.lines().filter_map(|line| line.strip_prefix(name)).collect::<Vec<_>>();
+    let own = "<http://localhost/shop/pets?page=2>; rel=\"next\"; title=\"a, b; c\"";
+    assert_eq!(values("link: "), [own, "<https://elsewhere.example/>; rel=help"]);
+    assert_eq!(values("via: "), ["1.0 inner", "1.1 croupier"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_sides_learn_that_there_is_a_gateway() {
+    let server = RestUpstream::start().await;
+    let running = serving(&server, options()).await;
+    let told = told(&running, "GET /shop/pets/7\r\nVia: 1.0 first", "").await;
+    assert_eq!(values(&told, "via"), ["1.0 first", "1.1 croupier"]);
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(b"GET /shop/pets/7 HTTP/1.0\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    assert!(head.to_ascii_lowercase().contains("\r\nvia: 1.1 croupier"), "{head}");
+    let told: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(values(&told, "via"), ["1.0 croupier"]);
+}
+
+/// A group whose JSON bodies of at most 64 bytes are checked.
+async fn checking(server: &RestUpstream) -> Running {
+    serving(server, UpstreamOptions { check_bodies: 64, ..options() }).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_are_checked_before_they_are_passed_on() {
+    let server = RestUpstream::start().await;
+    let running = checking(&server).await;
+    let json = "Content-Type: application/json";
+    for (head, body, status, path) in [
+        ("POST /shop/pets", r#"{"tags":[]}"#, 400, "/name"),
+        ("POST /shop/pets", r#"{"name":7}"#, 400, "/name"),
+        ("PUT /shop/pets/7", r#"{"name":"Rex","tags":["long tag"]}"#, 400, "/tags/0"),
+        ("POST /shop/toys/7", r#"[]"#, 422, ""),
+        ("PUT /shop/toys/7", r#"{"name":null}"#, 400, "/name"),
+    ] {
+        let (response, text) = exchange(&running, &format!("{head}\r\n{json}; charset=utf-8"), body).await;
+        assert!(response.starts_with(&format!("http/1.1 {status} ")), "{head}: {response}\n{text}");
+        let problem: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&problem["status"], &problem["in"], &problem["data"]["path"]),
+            (&json!(status), &json!("body"), &json!(path))
+        );
+        let detail = problem["detail"].as_str().unwrap();
+        for key in ["expected", "got"] {
+            assert!(detail.contains(problem["data"][key].as_str().unwrap()), "{problem}");
+        }
+    }
+    for body in ["{\"name\":", r#"{"name":"a","name":"b"}"#, r#"{"name":"a"}{}"#, ""] {
+        for (target, status) in [("/shop/pets", 400), ("/shop/toys/7", 422)] {
+            let (head, text) = exchange(&running, &format!("POST {target}\r\n{json}"), body).await;
+            assert!(head.starts_with(&format!("http/1.1 {status} ")), "{body}: {head}\n{text}");
+        }
+    }
+    // Of values that are not in the body, too.
+    for (head, status) in [("POST /shop/toys/x", 422), ("PUT /shop/toys/x", 400), ("DELETE /shop/pets/x", 400)] {
+        let (response, _) = exchange(&running, head, "").await;
+        assert!(response.starts_with(&format!("http/1.1 {status} ")), "{head}: {response}");
+    }
+    assert_eq!(server.shared.requests.load(SeqCst), 0);
+}
+
+/// Sends a body in these chunks.
+async fn exchange_chunks(running: &Running, head: &str, chunks: &[&str]) -> String {
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    let (line, headers) = head.split_once("\r\n").unwrap();
+    let head = format!(
+        "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for chunk in chunks {
+        stream.write_all(format!("{:x}\r\n{chunk}\r\n", chunk.len()).as_bytes()).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_are_checked_stay_as_they_are() {
+    let server = RestUpstream::start().await;
+    let running = checking(&server).await;
+    let json = "Content-Type: application/json";
+    let long = format!(r#"{{"name": 7, "more": "{}"}}"#, "x".repeat(64));
+    let exact = format!(r#"{{"name": "{}"}}"#, "x".repeat(52));
+    assert_eq!(exact.len(), 64);
+    for (head, body) in [
+        (json, r#" {"name": "Rex",  "tags":["\u0061"], "more": {"a": 1.50}} "#),
+        ("Content-Type: Application/JSON;charset=UTF-8", r#"{"name":"Rex"}"#),
+        (json, exact.as_str()),
+        // Longer ones, other types and compressed ones are not checked.
+        (json, long.as_str()),
+        ("Content-Type: text/plain", "{}"),
+        ("Content-Type: application/merge-patch+json", "{}"),
+        ("Content-Type: application/json\r\nContent-Encoding: gzip", "{}"),
+        ("X-Without-Type: 1", "{}"),
+    ] {
+        let whole = told(&running, &format!("POST /shop/pets\r\n{head}"), body).await;
+        assert_eq!(
+            (&whole["body"], values(&whole, "content-length")),
+            (&json!(body), vec![body.len().to_string().as_str()])
+        );
+        let (begin, end) = body.split_at(body.len() / 2);
+        let response = exchange_chunks(&running, &format!("POST /shop/pets\r\n{head}"), &[begin, end]).await;
+        let (_, text) = response.split_once("\r\n\r\n").unwrap();
+        let chunked: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(chunked["body"], *body, "{head}");
+    }
+    let response = exchange_chunks(&running, &format!("POST /shop/toys/7\r\n{json}"), &["{\"name\"", ":", "7}"]).await;
+    assert!(response.starts_with("HTTP/1.1 422 "), "{response}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_are_checked_within_the_memory_for_bodies() {
+    let server = RestUpstream::start().await;
+    let running = serving(&server, UpstreamOptions { check_bodies: 1 << 20, ..options() }).await;
+    let tags = vec!["\"a\""; 60_000].join(",");
+    for (last, status) in [("\"b\"", 202), ("7", 400)] {
+        let body = format!(r#"{{"name":"Rex","tags":[{tags},{last}]}}"#);
+        let (head, text) = exchange(&running, "POST /shop/pets\r\nContent-Type: application/json", &body).await;
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
+        match status {
+            202 => assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["body"], body),
+            _ => assert!(text.contains("/tags/60000"), "{text}"),
+        }
+    }
+    // As much memory is free again.
+    let body = format!(r#"{{"name":"Rex","tags":[{tags}]}}"#);
+    for _ in 0..40 {
+        told(&running, "POST /shop/pets\r\nContent-Type: application/json", &body).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

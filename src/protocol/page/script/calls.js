@@ -63,7 +63,7 @@ const requests = {
   'json-rpc': (method, params) =>
     post('application/json', jsonText({ jsonrpc: '2.0', id: 1, method: method.name, params: given(method, params) })),
   rest: (method, params) => {
-    const tail = `/${method.name.split('/').map(encodeURIComponent).join('/')}`;
+    const tail = `/${(method.path || method.name).split('/').map(encodeURIComponent).join('/')}`;
     const search = method.safe && !positional(method) ? query(params) : null;
     if (search === null) return post('application/json', jsonText(given(method, params)), tail);
     return { verb: 'GET', tail: tail + search, headers: { Accept: 'application/json' } };

@@ -8,8 +8,7 @@ use super::{GroupWriter, describe, set};
 use crate::model::http_operations::{HttpBody, HttpOperation, HttpParam, HttpPlace, PathPiece};
 use crate::model::interface::Method;
 
-/// Adds the operations to the paths. One without variables in its path precedes the method and the routes that are there already,
-/// and all others follow them, as requests are found.
+/// Adds the operations to the paths. The methods and routes that are there already precede them, as requests are found.
 pub(super) fn add(group: &GroupWriter<'_>, paths: &mut Map<String, Value>) {
     let operations = group.names.interface().operations.all();
     if operations.is_empty() {
@@ -26,10 +25,9 @@ pub(super) fn add(group: &GroupWriter<'_>, paths: &mut Map<String, Value>) {
         if !VERBS.contains(&verb.as_str()) {
             continue;
         }
-        let is_literal = operation.path.iter().all(|piece| matches!(piece, PathPiece::Literal(_)));
         let described = DescribedOperation { group, method, operation }.operation((&path, &template), &verb);
         let item = paths.entry(path).or_insert_with(|| json!({}));
-        if is_literal || item.get(&verb).is_none() {
+        if item.get(&verb).is_none() {
             set(item, &verb, described);
         }
     }

@@ -123,7 +123,7 @@ impl GroupWriter<'_> {
 
     /// The path of a method and its operations.
     fn path_item(&self, method: &Method) -> (String, Value) {
-        let path = format!("{}/{}", self.path, method.name);
+        let path = format!("{}/{}", self.path, self.names.interface().method_path(&method.name));
         let mut item = json!({});
         if method.safe {
             set(&mut item, "get", self.get(method, &path));

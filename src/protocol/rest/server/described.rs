@@ -1,14 +1,15 @@
 //! Requests in the form of the OpenAPI document of an upstream, which are passed on to it as they are.
 //!
 //! Of several things at one path, a path of the document without variables comes first, so that clients of the upstream need
-//! nothing but the new address; then the path of a method of this name; then the routes of the operator; then the paths of the
-//! document with variables. A route of the operator without variables precedes all paths of the document. Each verb is looked for
-//! by itself.
+//! nothing but the new address: no method of this name is there. Then comes the path of a method, then the routes of the operator,
+//! then the paths of the document with variables. A route of the operator without variables precedes all paths of the document.
+//! Each verb is looked for by itself.
 
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, StatusCode, header};
 
+use super::body_check::check_body;
 use super::described_check::check_params;
 use super::problem::RestProblem;
 use super::{PathTarget, Rest, decoded};
@@ -56,7 +57,7 @@ impl<'a> PathTarget<'a> {
 impl Rest {
     /// Passes a request on to the upstream.
     pub(super) fn pass_on(&self, service: &Arc<dyn RpcService>, unread: UnreadRequest<'_>) -> FrontendFuture {
-        let UnreadRequest { request, body, credentials } = unread;
+        let UnreadRequest { request, body, whole, credentials } = unread;
         let interface = service.interface();
         let verb = &request.head.method;
         let only_head = *verb == Method::HEAD;
@@ -77,15 +78,21 @@ impl Rest {
             verb,
             path_values,
             query: request.query(),
+            version: request.head.version,
             headers: &request.head.headers,
             credentials,
             body,
             group_url: &group_url,
         };
-        if let Some(method) = interface.method(&operation.method)
-            && let Err(problem) = check_params(&interface, method, operation, &http)
-        {
-            return refuse(&operation.method, problem, only_head);
+        if let Some(method) = interface.method(&operation.method) {
+            let of_params = check_params(&interface, method, operation, &http);
+            let checked = of_params.and_then(|()| match (operation.body.as_ref(), whole) {
+                (Some(body), Some(whole)) => check_body(&interface, method, body, (whole, self.limits)),
+                _ => Ok(()),
+            });
+            if let Err(problem) = checked {
+                return refuse(&operation.method, problem.with_invalid_status(operation.invalid_status), only_head);
+            }
         }
         let call = Call {
             method: &operation.method,

@@ -174,13 +174,8 @@ impl ParamCheck<'_> {
             let unmet: Vec<_> = choices.iter().map(|inner| self.unmet(scalar, text, inner, steps)).collect();
             return if unmet.iter().any(Option::is_none) { None } else { unmet.into_iter().flatten().next() };
         }
-        let listed = member(schema, "enum").and_then(Value::as_array).map(Vec::as_slice);
-        let listed = listed.or_else(|| member(schema, "const").map(std::slice::from_ref));
-        if let Some(listed) = listed.filter(|listed| !listed.iter().any(|value| is_text_of(value, text))) {
-            let words: Vec<String> =
-                listed.iter().take(10).map(|value| format!("`{}`", abridge(&plain(value)))).collect();
-            let more = if listed.len() > words.len() { " and others" } else { "" };
-            return Some(format!("one of {}{more}", words.join(", ")));
+        if let Some(expected) = listed_values(schema, |listed| is_text_of(listed, text)) {
+            return Some(expected);
         }
         match scalar {
             Scalar::Integer | Scalar::Number => unmet_bound(schema, text.parse().ok()?),
@@ -223,7 +218,19 @@ fn plain(value: &Value) -> Cow<'_, str> {
     value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed)
 }
 
-fn unmet_bound(schema: &Value, number: f64) -> Option<String> {
+/// The values that a schema lists, in words, if `is_same` is true for none of them.
+pub(super) fn listed_values(schema: &Value, is_same: impl Fn(&Value) -> bool) -> Option<String> {
+    let listed = member(schema, "enum").and_then(Value::as_array).map(Vec::as_slice);
+    let listed = listed.or_else(|| member(schema, "const").map(std::slice::from_ref))?;
+    if listed.iter().any(is_same) {
+        return None;
+    }
+    let words: Vec<String> = listed.iter().take(10).map(|value| format!("`{}`", abridge(&plain(value)))).collect();
+    let more = if listed.len() > words.len() { " and others" } else { "" };
+    Some(format!("one of {}{more}", words.join(", ")))
+}
+
+pub(super) fn unmet_bound(schema: &Value, number: f64) -> Option<String> {
     let bound = |key: &str| member(schema, key)?.as_f64().map(|bound| (bound, member(schema, key)));
     let told = |words: &str, bound: Option<&Value>| format!("{words} {}", bound.map(plain).unwrap_or_default());
     let checks = [
@@ -239,7 +246,7 @@ fn unmet_bound(schema: &Value, number: f64) -> Option<String> {
     })
 }
 
-fn unmet_length(schema: &Value, text: &str) -> Option<String> {
+pub(super) fn unmet_length(schema: &Value, text: &str) -> Option<String> {
     let bound = |key: &str| member(schema, key)?.as_u64();
     let length = text.chars().count() as u64;
     if let Some(least) = bound("minLength").filter(|least| length < *least) {

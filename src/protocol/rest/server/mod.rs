@@ -2,6 +2,7 @@
 //! of the OpenAPI document of a REST upstream.
 
 mod accept;
+mod body_check;
 mod csv;
 mod described;
 mod described_check;
@@ -35,7 +36,7 @@ use crate::model::text::abridge;
 use crate::protocol::Protocol;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{
-    Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, UnreadRequest,
+    Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, Streaming, UnreadRequest,
 };
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
@@ -108,11 +109,15 @@ impl Frontend for Rest {
     }
 
     /// A request of the document of an upstream is passed on to it.
-    fn streams(&self, service: &dyn RpcService, head: &GroupHead<'_>) -> bool {
+    fn streams(&self, service: &dyn RpcService, head: &GroupHead<'_>) -> Option<Streaming> {
         let interface = service.interface();
         // Most groups have no such upstream.
-        !interface.operations.all().is_empty()
-            && PathTarget::find(&interface, &self.routes, head.tail).described(&head.parts.method).is_some()
+        if interface.operations.all().is_empty() {
+            return None;
+        }
+        let target = PathTarget::find(&interface, &self.routes, head.tail);
+        let (operation, _) = target.described(&head.parts.method)?;
+        Some(Streaming { read_first: body_check::bytes_to_read(&interface, operation, &head.parts.headers) })
     }
 
     fn serve_unread(&self, service: &Arc<dyn RpcService>, request: UnreadRequest<'_>) -> FrontendFuture {
@@ -129,9 +134,10 @@ type RestResponse = MaybeReady<Result<Response<Body>, RestProblem>>;
 
 /// The method and the routes at a path.
 struct PathTarget<'a> {
-    /// The method that has this path as its own.
+    /// The method that has this path as its own, unless it is a path of the upstream's document without variables.
     own: Option<&'a interface::Method>,
-    /// The routes at the path. If it is also the path of a method, only routes without variables count.
+    /// The routes at the path. If it is also the path of a method, or one of the upstream's document without variables, only routes
+    /// without variables count.
     routes: Option<RouteMatch<'a, 'a>>,
     /// The operations of the upstream's document at the path, the most specific path first.
     described: Vec<OperationMatch<'a, 'a>>,
@@ -140,9 +146,16 @@ struct PathTarget<'a> {
 
 impl<'a> PathTarget<'a> {
     fn find(interface: &'a Interface, routes: &'a RouteTable, tail: &'a str) -> PathTarget<'a> {
-        let own = find_method(interface, tail);
-        let found = routes.find(tail).filter(|found| own.is_none() || found.values.is_empty());
-        PathTarget { own, routes: found, described: interface.operations.find(tail), interface }
+        let described = interface.operations.find(tail);
+        // A path of the document without variables is served by the verbs of the document only.
+        let is_of_document = || {
+            let mut literal = described.iter().filter(|found| found.values.is_empty());
+            literal.any(|found| found.operations().any(|operation| interface.method(&operation.method).is_some()))
+        };
+        let own = find_method(interface, tail).filter(|_| !is_of_document());
+        let found = routes.find(tail);
+        let found = found.filter(|found| found.values.is_empty() || own.is_none() && !is_of_document());
+        PathTarget { own, routes: found, described, interface }
     }
 
     /// The method, if its own path serves this verb.

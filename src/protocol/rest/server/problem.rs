@@ -22,6 +22,8 @@ pub(super) enum RestProblem {
         fault: Fault,
         /// The word for the location of the parameter in the request, if there are several places.
         location: Option<&'static str>,
+        /// The status, if it is not that of the fault.
+        status: Option<StatusCode>,
     },
     /// The request was rejected before a call started.
     HttpRejection(HttpRejection),
@@ -60,15 +62,25 @@ impl RestProblem {
 
     /// A fault in one location of a request, such as `query`.
     pub(super) fn at_location(location: &'static str, fault: Fault) -> RestProblem {
-        RestProblem::Fault { fault, location: Some(location) }
+        RestProblem::Fault { fault, location: Some(location), status: None }
+    }
+
+    /// The same problem, with this status in place of 400.
+    pub(super) fn with_invalid_status(self, invalid: StatusCode) -> RestProblem {
+        match self {
+            RestProblem::Fault { fault, location, .. } if fault.kind.http_status() == StatusCode::BAD_REQUEST => {
+                RestProblem::Fault { fault, location, status: Some(invalid) }
+            }
+            other => other,
+        }
     }
 
     /// Adds the location of the wrong parameter in the route, unless the problem has one.
     pub(super) fn with_location(self, route: &RestRoute) -> RestProblem {
         match self {
-            RestProblem::Fault { fault, location: None } => {
+            RestProblem::Fault { fault, location: None, status } => {
                 let location = fault.parameter.as_deref().map(|name| route.location(name).word());
-                RestProblem::Fault { fault, location }
+                RestProblem::Fault { fault, location, status }
             }
             other => other,
         }
@@ -85,7 +97,9 @@ impl RestProblem {
     /// The response with the problem document.
     pub(super) fn into_response(self) -> Response<Body> {
         let (status, allow, retry_after) = match &self {
-            RestProblem::Fault { fault, .. } => (fault.kind.http_status(), Cow::Borrowed(""), 1),
+            RestProblem::Fault { fault, status, .. } => {
+                (status.unwrap_or_else(|| fault.kind.http_status()), Cow::Borrowed(""), 1)
+            }
             RestProblem::HttpRejection(rejection) => {
                 (rejection.status, Cow::Owned(list(&rejection.allow)), rejection.retry_after)
             }
@@ -132,7 +146,7 @@ impl RestProblem {
                 RestProblem::HttpRejection(_) => None,
             },
             r#in: match self {
-                RestProblem::Fault { fault, location } => location.filter(|_| fault.parameter.is_some()),
+                RestProblem::Fault { fault, location, .. } => location.filter(|_| fault.parameter.is_some()),
                 RestProblem::HttpRejection(_) => None,
             },
             data: match self {
@@ -147,7 +161,7 @@ impl RestProblem {
 
 impl From<Fault> for RestProblem {
     fn from(fault: Fault) -> RestProblem {
-        RestProblem::Fault { fault, location: None }
+        RestProblem::Fault { fault, location: None, status: None }
     }
 }
 

@@ -196,6 +196,7 @@ fn operation<'d>(
         body,
         accept: responses.accept,
         result: responses.form,
+        refuses_as_unprocessable: responses.refuses_as_unprocessable,
     };
     Ok((method, request))
 }

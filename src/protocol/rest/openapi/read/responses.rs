@@ -22,6 +22,8 @@ pub(super) struct ReadResponses {
     pub(super) accept: String,
     /// The declared faults as a sentence; may be empty.
     pub(super) faults: String,
+    /// Whether there is one with status 422 and none with 400.
+    pub(super) refuses_as_unprocessable: bool,
 }
 
 /// One success as the document has it: its media types with their schemas.
@@ -41,6 +43,7 @@ pub(super) fn read<'d>(
 ) -> ReadResponses {
     let all: Vec<(&str, Node<'d>)> =
         operation.members("responses").filter(|(status, _)| !status.starts_with("x-")).collect();
+    let has = |wanted: &str| all.iter().any(|(status, _)| *status == wanted);
     let is_success = |status: &str| status.starts_with('2');
     let has_outcome = all.iter().any(|(status, _)| status.starts_with(['2', '3']));
     let successes: Vec<Success<'d>> = all
@@ -59,6 +62,7 @@ pub(super) fn read<'d>(
         form,
         accept: accept(&types),
         faults: faults(schemas, &all, has_outcome),
+        refuses_as_unprocessable: has("422") && !has("400"),
     }
 }
 
