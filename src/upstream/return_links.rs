@@ -132,7 +132,7 @@ mod tests {
                 vec!["<https://casino.example/pets/a>; anchor=\"https://casino.example/pets/b\\\"\"; rel=x"],
             ),
             ("</v1/a>; anchor=\"/admin\"; rel=x, <b>", vec!["<b>"]),
-            (", ,<b> ; ; rel = next ;", vec!["<b> ; rel = next"]),
+            (", ,<b> ; ; rel = next ;", vec!["<b>; rel = next"]),
             ("</admin>; rel=up", vec![]),
             ("</v1/a", vec![]),
             ("</v1/a>; title=\"open", vec![]),

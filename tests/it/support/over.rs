@@ -103,7 +103,9 @@ async fn over_json_rpc(behind: &Behind, method: &str, args: &[Value]) -> Result<
 
 async fn over_rest(behind: &Behind, method: &str, args: &[Value]) -> Result<Value, Code> {
     let body = json_of(args);
-    let (status, text) = post_to(&behind.service, &behind.frontends, method, "application/json", body.as_bytes()).await;
+    let interface = behind.service.interface();
+    let path = interface.method_path(method);
+    let (status, text) = post_to(&behind.service, &behind.frontends, &path, "application/json", body.as_bytes()).await;
     if status == StatusCode::OK {
         return Ok(value_of_json(&text));
     }
