@@ -44,7 +44,7 @@ const NOT_RETURNED: [HeaderName; 7] = [
 ];
 
 /// The headers of a response with an address.
-const WITH_ADDRESSES: [HeaderName; 2] = [header::CONTENT_LOCATION, header::LOCATION];
+const WITH_ADDRESSES: [HeaderName; 3] = [header::LOCATION, header::CONTENT_LOCATION, header::LINK];
 
 /// Where the addresses in a response lead.
 struct ReturnAddresses {
@@ -132,11 +132,11 @@ impl Upstream {
         }
         if WITH_ADDRESSES.iter().any(|name| headers.contains_key(name)) {
             let addresses = self.return_addresses(description, group_url);
-            for name in &WITH_ADDRESSES {
-                addresses.rewrite(&mut headers, name);
+            for name in [header::LOCATION, header::CONTENT_LOCATION] {
+                addresses.rewrite(&mut headers, &name);
             }
+            rewrite_links(&mut headers, |target| addresses.returned(target));
         }
-        rewrite_links(&mut headers, |target| addresses.returned(target));
         headers.append(header::VIA, via(head.version));
         let is_stream = media_type::media_type(&headers).eq_ignore_ascii_case("text/event-stream");
         // From here on, the client sets the pace.
