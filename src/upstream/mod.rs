@@ -25,6 +25,8 @@
 #[cfg(feature = "server")]
 mod batch;
 #[cfg(feature = "server")]
+mod breaker;
+#[cfg(feature = "server")]
 mod call_scope;
 #[cfg(feature = "server")]
 pub(crate) mod credentials;

@@ -34,19 +34,24 @@
 //! # }
 //! ```
 
+mod adaptive_limit;
 mod address;
+mod backoff;
 mod balancer;
+pub(crate) mod balancing;
 mod body;
 mod connect;
 mod error;
 mod http1;
 mod http2;
+mod latency_quantile;
 mod layer;
 mod oauth2;
 mod outgoing;
 pub(crate) mod pem;
 mod pool;
 pub(crate) mod redirects;
+mod retry_budget;
 mod scgi;
 mod secret_params;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone is not observed"))]
