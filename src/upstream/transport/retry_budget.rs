@@ -25,6 +25,7 @@ pub(crate) struct RetryBudget {
     requests: [AtomicU64; SLOTS],
     /// The seconds in which retries were made, and how many.
     retries: Mutex<VecDeque<(u64, u64)>>,
+    made: AtomicU64,
     refused: AtomicU64,
 }
 
@@ -35,6 +36,7 @@ impl RetryBudget {
             floor: f64::from(floor),
             requests: Default::default(),
             retries: Mutex::default(),
+            made: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
     }
@@ -69,6 +71,7 @@ impl RetryBudget {
             self.refused.fetch_add(1, Relaxed);
             return false;
         }
+        self.made.fetch_add(1, Relaxed);
         match retries.back_mut() {
             Some((last, count)) if *last == second => *count += 1,
             _ => retries.push_back((second, 1)),
@@ -83,6 +86,11 @@ impl RetryBudget {
 
     fn slot(&self, second: u64) -> Option<&AtomicU64> {
         self.requests.get(usize::try_from(second).unwrap_or_default() & (SLOTS - 1))
+    }
+
+    /// How many retries were made.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Relaxed)
     }
 
     /// How many retries there was no budget for.

@@ -5,6 +5,12 @@
 
 use super::random::{fraction, mix};
 
+/// The key of some bytes: the same in every process, so that several gateways choose the same host (FNV-1a, mixed).
+pub(crate) fn key_of(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
+}
+
 /// The score of a host for a key. The shares of keys are as the weights (weighted rendezvous hashing).
 pub(crate) fn score(key: u64, host: u64, weight: u32) -> f64 {
     // Above 0, whose logarithm is not finite.
@@ -19,6 +25,13 @@ mod tests {
     fn host_of(key: u64, hosts: &[(u64, u32)]) -> u64 {
         let best = hosts.iter().max_by(|a, b| score(key, a.0, a.1).total_cmp(&score(key, b.0, b.1)));
         best.unwrap().0
+    }
+
+    #[test]
+    fn keys_of_like_texts_differ() {
+        let keys: std::collections::BTreeSet<u64> = (0..1000).map(|n| key_of(format!("user-{n}").as_bytes())).collect();
+        assert_eq!(keys.len(), 1000);
+        assert_eq!(key_of(b"user-7"), key_of(b"user-7"));
     }
 
     #[test]

@@ -246,13 +246,17 @@ impl Hosts {
         }
     }
 
-    /// Notes that a request is sent to a host.
-    pub(crate) fn begin(&self, index: usize, now: Duration) {
-        let Some(host) = self.hosts.get(index) else { return };
-        let before = host.in_flight.fetch_add(1, Relaxed);
+    /// Notes that a request is sent to a host. Returns whether it had room for it: another thread may have taken the last.
+    #[must_use]
+    pub(crate) fn begin(&self, index: usize, now: Duration) -> bool {
+        let Some(host) = self.hosts.get(index) else { return false };
+        let limit = host.limit.load(Relaxed);
+        let begun = host.in_flight.fetch_update(Relaxed, Relaxed, |count| (count < limit).then_some(count + 1));
+        let Ok(before) = begun else { return false };
         if self.measures() {
             lock(&host.latency).begin(before, now);
         }
+        true
     }
 
     /// Notes how long a response took to begin, or a failure to show.
@@ -260,6 +264,12 @@ impl Hosts {
         let Some(host) = self.hosts.get(index).filter(|_| self.measures()) else { return };
         let left = host.in_flight.load(Relaxed).saturating_sub(1);
         lock(&host.latency).end(measured, left, now);
+    }
+
+    /// Notes that the response to a request, whose latency was measured, is a failure.
+    pub(crate) fn penalise(&self, index: usize, took: Duration, now: Duration) {
+        let Some(host) = self.hosts.get(index).filter(|_| self.measures()) else { return };
+        lock(&host.latency).end(Some(Measured::Failure(took)), host.in_flight.load(Relaxed), now);
     }
 
     /// Notes that a request to a host is over, with its response.
@@ -425,7 +435,7 @@ mod tests {
             let drawn = counts(&hosts, 4000, Duration::ZERO, &random);
             assert!(drawn[0] > drawn[1] + 300, "{drawn:?}");
             for _ in 0..20 {
-                hosts.begin(1, Duration::ZERO);
+                assert!(hosts.begin(1, Duration::ZERO));
             }
             assert!(counts(&hosts, 4000, Duration::ZERO, &random)[1] < 50, "{balance:?}");
         }
@@ -456,9 +466,9 @@ mod tests {
         assert_eq!(pick(&[0, 1]), Err(NoHost::AllTried));
         for host in 0..2 {
             hosts.set_limit(host, 2);
-            hosts.begin(host, Duration::ZERO);
+            assert!(hosts.begin(host, Duration::ZERO));
             assert!(pick(&[]).is_ok());
-            hosts.begin(host, Duration::ZERO);
+            assert!(hosts.begin(host, Duration::ZERO));
         }
         assert_eq!(pick(&[]), Err(NoHost::Full));
         assert_eq!(pick(&[0]), Err(NoHost::Full));

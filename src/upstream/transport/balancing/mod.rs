@@ -23,6 +23,7 @@ mod random;
 mod simulation;
 mod slow_start;
 
+pub(crate) use hash::key_of;
 pub(crate) use hosts::{HostState, Hosts, NewHost, NoHost};
 pub(crate) use latency::Measured;
 pub use outlier::OutlierOptions;

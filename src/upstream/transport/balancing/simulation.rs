@@ -97,7 +97,7 @@ impl Model {
                 assert!(open(self, host), "seed {}: {host} is tried or full", self.seed);
                 let better = (0..self.hosts.len()).any(|host| open(self, host) && self.is_available(host));
                 assert!(self.is_available(host) || !better, "seed {}: {host} is ejected", self.seed);
-                self.hosts.begin(host, self.now);
+                assert!(self.hosts.begin(host, self.now), "seed {}", self.seed);
                 self.running.push((host, self.now));
             }
             Err(reason) => {
@@ -249,7 +249,7 @@ impl Fleet {
             let changes = self.hosts.advance(now);
             self.note(&changes, now, &mut first_ejection, &mut report);
             let Ok(host) = self.hosts.pick(None, &[], now, &self.random) else { continue };
-            self.hosts.begin(host, now);
+            assert!(self.hosts.begin(host, now));
             let (took, outcome) = self.serve(host, time);
             let outcome = [Outcome::Answered, Outcome::Failed, Outcome::Unreached].iter().position(|o| *o == outcome);
             let at = now + Duration::from_secs_f64(took);
