@@ -19,7 +19,7 @@ use crate::service::batch::{Batch, BatchCall};
 use crate::service::future::MaybeReady;
 use crate::service::result_memory::ReservedMemory;
 use crate::service::{Call, CallFuture, Encode, reserved};
-use crate::upstream::transport::Repeat;
+use crate::upstream::transport::{BalanceKey, Repeat};
 
 type BatchResults = Vec<Result<Box<dyn Encode>, Fault>>;
 
@@ -45,6 +45,10 @@ impl Upstream {
         if let Some(forwarded) = &scope.forwarded {
             let hash = forwarded.hash_headers(&self.inner.hasher);
             sender = sender.wrapping_add(usize::try_from(hash & usize::MAX as u64).unwrap_or_default());
+        }
+        // Calls with different keys go to different hosts.
+        if let Some(BalanceKey(key)) = scope.balance_key {
+            sender = sender.wrapping_add(usize::try_from(key & usize::MAX as u64).unwrap_or_default());
         }
         let call = BatchCall { method: call.method.to_owned(), arguments, deadline: call.context.deadline };
         batch.join(sender, call, move |calls| {
@@ -146,6 +150,9 @@ impl Upstream {
             Some(codec) => codec.decode_batch_results(&targets, response),
             None => Ok(Vec::new()),
         };
+        if matches!(decoded, Ok(_) | Err(ResponseError::Fault(_))) {
+            self.note_answer(response.status(), response.extensions());
+        }
         match decoded {
             Ok(results) => {
                 let mut results = results.into_iter();

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
 
 use super::forwarding::ForwardedRequest;
+use super::transport::BalanceKey;
 use crate::service::Context;
 use crate::service::request_record::RequestRecord;
 use crate::service::response_headers::ResponseHeaders;
@@ -32,6 +33,8 @@ pub(super) struct CallScope {
     pub(super) forwarded: Option<Arc<ForwardedRequest>>,
     /// Where headers of the response are noted for the client.
     pub(super) response_headers: Option<ResponseHeaders>,
+    /// The key by which a host is chosen.
+    pub(super) balance_key: Option<BalanceKey>,
     /// Where the result takes its memory from.
     pub(super) result_memory: Option<ResultMemory>,
 }
@@ -46,6 +49,7 @@ impl CallScope {
             record: context.record.clone(),
             forwarded: None,
             response_headers: None,
+            balance_key: None,
             result_memory: context.result_memory.clone(),
         }
     }
@@ -68,6 +72,9 @@ impl CallScope {
         }
         if let Some(record) = &self.record {
             request.extensions_mut().insert(record.clone());
+        }
+        if let Some(key) = self.balance_key {
+            request.extensions_mut().insert(key);
         }
     }
 

@@ -14,6 +14,9 @@ pub(super) fn from_transport(error: &TransportError) -> Fault {
         return fault.clone();
     }
     let reason = error.reason();
+    if error.is_busy() {
+        return Fault::new(Kind::Busy, format!("the upstream server is busy: {reason}; the call was not sent"));
+    }
     if error.is_late() {
         return Fault::new(Kind::Late, format!("the upstream server did not respond in time: {reason}"));
     }

@@ -23,7 +23,13 @@
 //! the group and the server.
 
 #[cfg(feature = "server")]
+mod balance_key;
+#[cfg(feature = "server")]
 mod batch;
+#[cfg(feature = "server")]
+mod breaker;
+#[cfg(feature = "server")]
+pub(crate) mod breakers;
 #[cfg(feature = "server")]
 mod call_scope;
 #[cfg(feature = "server")]
@@ -68,6 +74,10 @@ pub mod transport;
 #[cfg(feature = "server")]
 mod version;
 
+#[cfg(feature = "server")]
+pub use balance_key::KeySource;
+#[cfg(feature = "server")]
+pub use breaker::BreakerOptions;
 #[cfg(feature = "server")]
 #[cfg(feature = "config")]
 pub(crate) use options::UnmatchedName;

@@ -8,6 +8,8 @@ use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::balance_key::KeySource;
+use super::breaker::BreakerOptions;
 use super::forwarding::Forwarding;
 use crate::codec::xml::InvalidCharacters;
 use crate::codec::xmlrpc::XmlRpcDialect;
@@ -165,6 +167,10 @@ pub struct UpstreamOptions {
     pub group: String,
     /// The time between two discoveries (5 min by default).
     pub refresh: Duration,
+    /// When calls are refused because too many have failed (never by default).
+    pub breaker: Option<BreakerOptions>,
+    /// What the key of a call is made of, for [`Balance::Hash`](super::transport::Balance::Hash).
+    pub balance_key: Option<KeySource>,
 }
 
 impl UpstreamOptions {
@@ -198,6 +204,8 @@ impl UpstreamOptions {
             title: None,
             group: String::new(),
             refresh: Duration::from_secs(300),
+            breaker: None,
+            balance_key: None,
         }
     }
 
@@ -220,6 +228,16 @@ impl UpstreamOptions {
                 meant: nearest(name, methods()).map(str::to_owned),
             })
             .collect()
+    }
+
+    /// Declares what is needed of each request and its response.
+    pub(super) fn declare_in(&self, interface: &mut Interface) {
+        self.forwarding.declare_in(interface);
+        if let Some(KeySource::Header(name)) = &self.balance_key
+            && !interface.request_headers.contains(name)
+        {
+            interface.request_headers.push(name.clone());
+        }
     }
 
     /// Whether the options allow calls of a method. `deny` ignores case, because the upstream may do so too.

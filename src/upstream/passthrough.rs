@@ -139,6 +139,7 @@ impl Upstream {
             let start = read_start(body).await.map_err(|error| self.transport_fault(&error, scope))?;
             if let Some(passable) = start.passable(protocol, &content_type, method.sent_id.as_deref()) {
                 let fault = start.fault_kind(&head, &method);
+                self.note_answer(head.status, &head.extensions);
                 let content_type = own_content_type(protocol, content_type);
                 let CalledMethod { name, sent_id, .. } = method;
                 let report = start.rest.is_some().then(|| self.report_on_rest(name, scope.clone()));

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 
+use super::breakers::Breakers;
 use super::call_scope::CallScope;
 use super::first_discovery::FirstDiscovery;
 use super::incoming_rows::{CalledMethod, IncomingRows, Report, RowsError, WHOLE_IF_SHORT};
@@ -41,7 +42,9 @@ use crate::upstream::UnsupportedProtocol;
 #[cfg(feature = "cli")]
 use crate::upstream::transport::TlsError;
 use crate::upstream::transport::redirects::FollowRedirects;
-use crate::upstream::transport::{CollectedBody, Incoming, Repeat, Transport, TransportError};
+use crate::upstream::transport::{
+    BalanceKey, CollectedBody, Incoming, Repeat, Transport, TransportError, Verdict, arriving,
+};
 
 /// How many bytes of a response may be read until its first row is complete.
 const MAX_BEGINNING: usize = 2 << 20;
@@ -77,6 +80,8 @@ pub(super) struct UpstreamInner {
     pub(super) discovery_error: LastDiscoveryError,
     /// Whether the upstream is down.
     pub(super) outages: OutageMonitor,
+    /// Refuses calls while too many fail.
+    breakers: Option<Arc<Breakers>>,
     /// For the log lines of calls that have no response from an upstream that is not down.
     failed_calls: LogThrottle,
     /// For the log lines of responses that cannot be read.
@@ -99,9 +104,11 @@ impl Upstream {
     fn with(transport: Transport, options: UpstreamOptions) -> Upstream {
         let title = options.title.clone().unwrap_or_else(|| options.group.clone());
         let description = CurrentDescription::new(Description::unknown(title, initial_codec(&options), &options));
+        let breakers = options.breaker.clone().map(|breaker| Arc::new(Breakers::new(breaker, options.group.clone())));
         let inner = UpstreamInner {
             transport,
             options,
+            breakers,
             description,
             hasher: RandomState::new(),
             share: SourceShare::default(),
@@ -150,6 +157,9 @@ impl Upstream {
             discovery_error: self.inner.discovery_error.get(),
             gaps: description.gaps.clone(),
             servers: self.inner.transport.stats().collect(),
+            hosts: self.inner.transport.hosts(),
+            sending: self.inner.transport.sending(),
+            breakers: self.inner.breakers.as_ref().map(|breakers| breakers.reports()).unwrap_or_default(),
         }
     }
 
@@ -233,7 +243,17 @@ impl Upstream {
         scope: &CallScope,
     ) -> Result<(Parts, Incoming), Fault> {
         scope.apply_to(&mut request);
-        let sent = self.inner.transport.send(request, repeat, scope.deadline).await;
+        let admitted = match &self.inner.breakers {
+            Some(breakers) => Some((breakers.admit(scope.method.as_ref())?, arriving(&request))),
+            None => None,
+        };
+        let mut sent = self.inner.transport.send(request, repeat, scope.deadline).await;
+        if let Some((admitted, body)) = admitted
+            // What the client breaks off says nothing of the upstream.
+            && !body.is_some_and(|body| body.has_failed())
+        {
+            admitted.note(sent.as_mut().map_err(|error| &*error));
+        }
         let (head, body) = sent.map_err(|error| self.transport_fault(&error, scope))?.into_parts();
         if let Some(to) = &scope.response_headers {
             self.inner.options.forwarding.return_headers_of(&head.headers, to);
@@ -321,6 +341,10 @@ impl Upstream {
             return fault.clone();
         }
         let fault = fault::from_transport(error);
+        if error.is_busy() {
+            // There may be very many of them, and each is counted.
+            return fault;
+        }
         let call = FailedCall { method: scope.method.clone(), request_id: scope.id().map(str::to_owned) };
         if !error.connected() && !error.is_late() {
             let reason = fault.message.to_string();
@@ -338,8 +362,11 @@ impl Upstream {
 
     /// The scope of a call; of several calls in one request if there is no method.
     pub(super) fn scope(&self, call: &Call<'_>, method: Option<&Arc<str>>) -> CallScope {
-        let UpstreamOptions { forwarding, group, .. } = &self.inner.options;
-        let scope = CallScope { method: method.cloned(), ..CallScope::new(call.context) };
+        let UpstreamOptions { forwarding, group, balance_key, .. } = &self.inner.options;
+        let mut scope = CallScope { method: method.cloned(), ..CallScope::new(call.context) };
+        if let Some(source) = balance_key {
+            scope.balance_key = source.key(call, &self.description()).map(BalanceKey);
+        }
         if forwarding.is_empty() {
             return scope;
         }
@@ -446,7 +473,11 @@ impl Upstream {
     ) -> Result<Box<dyn Encode>, Fault> {
         let codec =
             method.description.codec.as_ref().ok_or_else(|| undescribed(self.outage().map(|outage| outage.reason)))?;
-        match codec.decode_result(method.target(), response) {
+        let decoded = codec.decode_result(method.target(), response);
+        if matches!(decoded, Ok(_) | Err(ResponseError::Fault(_))) {
+            self.note_answer(response.status(), response.extensions());
+        }
+        match decoded {
             Ok(result) => Ok(encodable(result)),
             Err(error) => Err(self.whole_response_fault(&method.name, error, response, scope)),
         }
@@ -484,6 +515,14 @@ impl Upstream {
             Some(path) => Some(format!("it redirects to {}", shorten(&path, MAX_REDIRECT))),
             None if *return_error_text => Some(format!("it redirects to {}", redirect_target(response.headers())?)),
             None => Some("it redirects to another server".to_owned()),
+        }
+    }
+
+    /// Notes that a response is an answer of the protocol, although its status says that the server has failed. In REST, the status
+    /// is the answer.
+    pub(super) fn note_answer(&self, status: StatusCode, extensions: &Extensions) {
+        if self.inner.options.protocol != Protocol::Rest {
+            Verdict::note_answer(status, extensions);
         }
     }
 
@@ -568,7 +607,7 @@ impl RpcService for Upstream {
     }
 
     fn outage(&self) -> Option<Outage> {
-        self.inner.outages.outage()
+        self.inner.outages.outage().or_else(|| self.inner.breakers.as_ref()?.outage())
     }
 
     fn call(&self, call: Call<'_>) -> CallFuture {

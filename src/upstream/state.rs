@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use super::breakers::BreakerReport;
 use super::gaps::DescriptionGaps;
 use super::transport::stats::{LastError, ServerHealth, ServerStats};
+use super::transport::{HostReport, SendingReport};
 use crate::protocol::Protocol;
 
 /// What is known of an upstream at one moment.
@@ -21,6 +23,10 @@ pub(crate) struct UpstreamState {
     pub(crate) gaps: Arc<DescriptionGaps>,
     /// The servers, with what is known of each from the requests to it.
     pub(crate) servers: Vec<(String, Arc<ServerStats>)>,
+    /// Whether the servers get requests, in the same order; empty if there is only one, which always does.
+    pub(crate) hosts: Vec<HostReport>,
+    pub(crate) sending: SendingReport,
+    pub(crate) breakers: Vec<BreakerReport>,
 }
 
 impl UpstreamState {

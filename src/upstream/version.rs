@@ -56,7 +56,7 @@ impl Description {
     /// The description before the upstream has described itself.
     pub(super) fn unknown(title: String, codec: Option<ClientCodec>, options: &UpstreamOptions) -> Description {
         let mut interface = Interface { title, incomplete: true, ..Interface::default() };
-        options.forwarding.declare_in(&mut interface);
+        options.declare_in(&mut interface);
         Description {
             shapes: Shapes::of(&with_named_methods(&interface, options)),
             interface: Arc::new(interface),

@@ -21,16 +21,18 @@ use crate::protocol::jsonrpc::server::FurtherMembers;
 use crate::upstream::forwarding::ForwardedForm;
 use crate::upstream::transport;
 use crate::upstream::{Batching, Redirects, UpstreamOptions};
+use steering::{BalanceFile, BreakerFile, HostLimitsFile, OutliersFile, RetriesFile};
 
 pub(super) mod resolve;
+mod steering;
 
 /// An upstream server that serves the calls of a group.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct UpstreamFile {
     /// The URLs of the upstream: `"http://host:port/path"`, `"https://…"`, `"unix:/path/of.sock:/path"`,
-    /// `"scgi://host:port/path"` or `"scgi:/path/of.sock"`. Several URLs are equal servers that take turns; one that cannot
-    /// be reached is skipped for five seconds.
+    /// `"scgi://host:port/path"` or `"scgi:/path/of.sock"`. Several URLs are hosts that are equal: `balance` says which of them gets a
+    /// call, and `outliers` which get none for a time.
     #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = "^([a-zA-Z]+://.|(unix|scgi):/)")))]
     urls: Vec<Spanned<String>>,
     /// The protocol of the upstream: `"xml-rpc"` (written by the rules of the group's `xml-rpc`), `"json-rpc"` (2.0),
@@ -227,6 +229,41 @@ pub(super) struct UpstreamFile {
     /// The trusted roots and the client certificate for `https` URLs.
     #[serde(default)]
     tls: TlsFile,
+    /// How one of several `urls` is chosen for a call.
+    #[schemars(with = "BalanceFile")]
+    #[serde(default = "usual_balance")]
+    balance: Spanned<BalanceFile>,
+    /// What the key of a call is for `balance = "hash"`: `"identity"` (the name of the authenticated caller), `"client"` (the address
+    /// of the client), `"header:NAME"` or `"param:NAME"`. A call without a key goes to any host.
+    #[schemars(with = "Option<String>")]
+    #[serde(default)]
+    hash_by: Option<Spanned<String>>,
+    /// The shares of the `urls` in calls, one for each, from 1 to 1000. Without it, all have the same.
+    #[schemars(with = "Vec<u32>")]
+    #[serde(default = "no_weights")]
+    weights: Spanned<Vec<u32>>,
+    /// The time in which a host that comes back gets more and more calls: a tenth of its share at first.
+    #[schemars(extend("maximum" = LONGEST))]
+    #[serde(default = "slow_start")]
+    slow_start: Period,
+    /// Which of several hosts get no calls for a time because they fail.
+    #[serde(default)]
+    outliers: OutliersFile,
+    /// When a call is sent again.
+    #[serde(default)]
+    retries: RetriesFile,
+    /// After which time a call of a safe or idempotent method is sent to a second host, although the first may still respond: a time, or
+    /// `"p95"` for the time within which 95 % of the calls of the last minute had responses. The first response counts. The
+    /// second call is one of the budget of `retries`. Without it, never.
+    #[schemars(with = "Option<String>")]
+    #[serde(default)]
+    hedge: Option<Spanned<String>>,
+    /// How much each host gets at a time.
+    #[serde(default)]
+    limits: HostLimitsFile,
+    /// When calls are refused because too many have failed. Without this table, they never are.
+    #[serde(default)]
+    breaker: Option<BreakerFile>,
 }
 
 /// A header of each call: a text with placeholders, or a secret without.
@@ -348,8 +385,29 @@ impl UpstreamFile {
             refresh: refresh(),
             http2: false,
             tls: TlsFile::default(),
+            balance: usual_balance(),
+            hash_by: None,
+            weights: no_weights(),
+            slow_start: slow_start(),
+            outliers: OutliersFile::default(),
+            retries: RetriesFile::default(),
+            hedge: None,
+            limits: HostLimitsFile::default(),
+            breaker: None,
         }
     }
+}
+
+fn usual_balance() -> Spanned<BalanceFile> {
+    Spanned::new(0..0, BalanceFile::default())
+}
+
+fn no_weights() -> Spanned<Vec<u32>> {
+    Spanned::new(0..0, Vec::new())
+}
+
+fn slow_start() -> Period {
+    Period(transport::TransportOptions::default().slow_start)
 }
 
 fn all() -> Vec<Spanned<String>> {

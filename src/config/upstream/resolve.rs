@@ -44,6 +44,7 @@ use crate::upstream::{
     UpstreamOptions,
 };
 
+use super::steering::BreakerFile;
 use super::{OAuth2File, SetHeader, UpstreamFile, patterns};
 /// The prefix of a `description` that is the name of a file.
 const FILE_PREFIX: &str = "file:";
@@ -96,6 +97,8 @@ pub(in crate::config) fn resolve(
     let (soap_headers, soap_secrets) = reader.soap_headers(&file);
     let tls = reader.tls(&file.tls, path.span());
     reader.check_tls_is_used(&file);
+    let steered = reader.steering(&file, transport::TransportOptions::default());
+    let balance_key = reader.balance_key(&file);
     if count_errors(problems) > before {
         return None;
     }
@@ -123,7 +126,8 @@ pub(in crate::config) fn resolve(
         query,
         cookies,
         timeout_header: forwarding.timeout_header.clone(),
-        ..transport::TransportOptions::default()
+        group: path.get_ref().clone(),
+        ..steered
     };
     let transport = Transport::new(addresses, transport_options);
     let transport = transport.and_then(|transport| match oauth2 {
@@ -158,6 +162,8 @@ pub(in crate::config) fn resolve(
         title: file.title,
         group: path.get_ref().clone(),
         refresh: file.refresh.0,
+        breaker: file.breaker.as_ref().map(BreakerFile::options),
+        balance_key,
         ..UpstreamOptions::new(protocol)
     };
     let unsupported = |error: UnsupportedProtocol| problems.push(Problem::at(file.protocol.span(), error.to_string()));

@@ -8,8 +8,11 @@ use super::Admin;
 use crate::server::connection_count::ListenerCount;
 use crate::server::mount::GroupMount;
 use crate::server::tls::ServedCertificate;
+use crate::upstream::breakers::BreakerReport;
 use crate::upstream::gaps::DescriptionGaps;
 use crate::upstream::state::UpstreamState;
+use crate::upstream::transport::HostReport;
+use crate::upstream::transport::balancing::HostState;
 use crate::upstream::transport::stats::{LastError, ServerStats};
 
 /// How many operations that are left out, and imports that cannot be read, are listed of each upstream.
@@ -104,7 +107,8 @@ fn upstream(state: &UpstreamState) -> Value {
         "description-error": state.discovery_error.as_ref().map(error),
         "left-out": left_out(&state.gaps),
         "unread-imports": unread_imports(&state.gaps),
-        "servers": state.servers.iter().map(|(name, stats)| server(name, stats)).collect::<Vec<_>>(),
+        "servers": servers(state),
+        "breakers": state.breakers.iter().map(breaker).collect::<Vec<_>>(),
     })
 }
 
@@ -119,8 +123,28 @@ fn unread_imports(gaps: &DescriptionGaps) -> Vec<Value> {
     imports.map(|import| json!({ "location": import.location, "reason": import.reason })).collect()
 }
 
-fn server(name: &str, stats: &ServerStats) -> Value {
-    json!({ "name": name, "state": stats.state().word(), "last-error": stats.last_error().as_ref().map(error) })
+fn servers(state: &UpstreamState) -> Vec<Value> {
+    let hosts = state.hosts.iter().map(Some).chain(std::iter::repeat(None));
+    state.servers.iter().zip(hosts).map(|((name, stats), host)| server(name, stats, host)).collect()
+}
+
+fn server(name: &str, stats: &ServerStats, host: Option<&HostReport>) -> Value {
+    let ejected_for = match host.map(|host| host.state) {
+        Some(HostState::Ejected(time)) => Some(time.as_secs()),
+        _ => None,
+    };
+    json!({
+        "name": name,
+        "state": stats.state().word(),
+        "last-error": stats.last_error().as_ref().map(error),
+        "availability": host.map(|host| host.state.word()),
+        "ejected-for": ejected_for,
+        "running": host.map(|host| host.running),
+    })
+}
+
+fn breaker(breaker: &BreakerReport) -> Value {
+    json!({ "method": breaker.method.as_deref(), "state": breaker.state.word(), "opened": breaker.opened, "refused": breaker.refused })
 }
 
 fn error(error: &LastError) -> Value {

@@ -13,8 +13,14 @@ use crate::server::quotas::SaveFailures;
 use crate::service::counters::{BOUNDS, DurationCounts, GroupCounters, Meter, OTHER};
 use crate::service::memory_pool::MemoryPool;
 use crate::service::spans::SpanCounts;
+use crate::upstream::breakers::{BreakerReport, BreakerState};
 use crate::upstream::state::UpstreamState;
+use crate::upstream::transport::SendingReport;
+use crate::upstream::transport::balancing::HostState;
 use crate::upstream::transport::stats::{ServerHealth, ServerStats};
+
+/// Stands for all methods of an upstream together.
+const ALL_METHODS: &str = "_all";
 
 /// A name and a value.
 type Label<'l> = (&'static str, &'l str);
@@ -313,7 +319,100 @@ pub(super) fn encode_upstreams(mounts: &Mounts, to: &mut DescriptorEncoder<'_>) 
     for (labels, stats) in servers() {
         family.value(labels, stats.in_flight())?;
     }
-    encode_upstream_requests(servers, to)
+    encode_upstream_requests(servers, to)?;
+    encode_hosts(&states, to)?;
+    encode_sending(&states, to)
+}
+
+/// Whether the hosts of upstreams with several of them get requests.
+fn encode_hosts(states: &[(&str, UpstreamState)], to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let hosts = || {
+        states.iter().flat_map(|(group, state)| {
+            let named = state.servers.iter().zip(&state.hosts);
+            named.map(move |((name, _), host)| (("group", *group), ("upstream", name.as_str()), host))
+        })
+    };
+    if hosts().next().is_none() {
+        return Ok(());
+    }
+    let mut family = MetricFamily::gauge(
+        to,
+        "croupier_upstream_available",
+        "1 if the host gets requests, 0 if it is ejected or fails its probes, by group and upstream",
+    )?;
+    for (group, upstream, host) in hosts() {
+        let is_available = matches!(host.state, HostState::Available | HostState::Warming(_));
+        family.value([group, upstream], i64::from(is_available))?;
+    }
+    let mut family = MetricFamily::counter(
+        to,
+        "croupier_upstream_ejections",
+        "How often a host got no more requests for a time, by group, upstream and reason",
+    )?;
+    for (group, upstream, host) in hosts() {
+        for (reason, count) in &host.ejections {
+            family.count([group, upstream, ("reason", reason)], *count)?;
+        }
+    }
+    Ok(())
+}
+
+/// Requests that are sent again or not at all, and breakers.
+fn encode_sending(states: &[(&str, UpstreamState)], to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    type Count = fn(&SendingReport) -> u64;
+    let counts: [(&str, &str, Count); 4] = [
+        ("croupier_upstream_retries", "Requests that were sent once more, by group", |report| report.retries),
+        (
+            "croupier_upstream_retries_refused",
+            "Requests that were not sent again because the budget for that was spent, by group",
+            |report| report.refused_retries,
+        ),
+        (
+            "croupier_upstream_hedged",
+            "Requests that were sent to a second host before the first had responded, by group",
+            |report| report.hedged,
+        ),
+        (
+            "croupier_upstream_busy",
+            "Requests that were refused because as many were running as may run, by group",
+            |report| report.busy,
+        ),
+    ];
+    for (name, help, count) in counts {
+        let mut family = MetricFamily::counter(to, name, help)?;
+        for (group, state) in states {
+            family.count([("group", group)], count(&state.sending))?;
+        }
+    }
+    let breakers = || {
+        states.iter().flat_map(|(group, state)| {
+            let named = |breaker: &BreakerReport| breaker.method.as_deref().unwrap_or(ALL_METHODS).to_owned();
+            state.breakers.iter().map(move |breaker| (*group, named(breaker), breaker))
+        })
+    };
+    if breakers().next().is_none() {
+        return Ok(());
+    }
+    let mut family = MetricFamily::gauge(
+        to,
+        "croupier_breaker_closed",
+        "1 if calls are let through, 0 if they are refused or only a few are let through, by group and method",
+    )?;
+    for (group, method, breaker) in breakers() {
+        let is_closed = breaker.state == BreakerState::Closed;
+        family.value([("group", group), ("method", &method)], i64::from(is_closed))?;
+    }
+    let mut family =
+        MetricFamily::counter(to, "croupier_breaker_opened", "How often a breaker has opened, by group and method")?;
+    for (group, method, breaker) in breakers() {
+        family.count([("group", group), ("method", &method)], breaker.opened)?;
+    }
+    let mut family =
+        MetricFamily::counter(to, "croupier_breaker_refused", "Calls that a breaker has refused, by group and method")?;
+    for (group, method, breaker) in breakers() {
+        family.count([("group", group), ("method", &method)], breaker.refused)?;
+    }
+    Ok(())
 }
 
 /// Without quotas, and without a store for their counts, there are no series.

@@ -220,7 +220,7 @@ impl Upstream {
 /// Applies the options, which take precedence over what the server says.
 fn amend(interface: &mut Interface, options: &UpstreamOptions) {
     interface.methods.retain(|method| options.allows(&method.name));
-    options.forwarding.declare_in(interface);
+    options.declare_in(interface);
     match &options.title {
         Some(title) => interface.title.clone_from(title),
         None if interface.title.is_empty() => interface.title.clone_from(&options.group),

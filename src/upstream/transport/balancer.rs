@@ -1,8 +1,6 @@
-//! Picks the server for each request, and tries the next one if a server cannot be reached.
+//! Sends requests to one server over pooled or new connections, and counts them. `steering.rs` chooses among several servers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -19,7 +17,9 @@ use super::http2::Http2Connection;
 use super::outgoing::{OutgoingRequest, arriving};
 use super::pool::{Pool, PooledConnection, ThreadPool};
 use super::redirects::{FollowRedirects, MAX_REDIRECTS};
+use super::retry_budget::RetryBudget;
 use super::stats::{BROKEN, ServerStats, failure_reason};
+use super::steering::Steering;
 use super::time_limit::TimeLimit;
 use super::tls::TlsError;
 use super::{Repeat, TransportOptions, redirects, scgi};
@@ -29,26 +29,23 @@ use crate::service::spans::{Attribute, AttributeValue, BegunSpan, SpanKind};
 
 /// The error of a request that was given up before its response began.
 const GIVEN_UP: &str = "cancelled";
-/// How long a server that could not be reached is tried only after the others.
-const PASSED_OVER: Duration = Duration::from_secs(5);
 
-/// The servers of a transport, which take turns.
+/// The servers of a transport.
 pub(super) struct Balancer {
     servers: Box<[BalancedServer]>,
-    /// The number of requests so far: the index of the next request's first server, modulo the number of servers.
-    turn: AtomicUsize,
-    /// The origin of the times in `passed_over`.
+    /// Chooses among several servers; `None` if there is nothing to decide.
+    steering: Option<Arc<Steering>>,
+    budget: RetryBudget,
+    /// The origin of the times of the budget.
     start: Instant,
     options: TransportOptions,
 }
 
 /// One server, and the connections to it.
-struct BalancedServer {
+pub(super) struct BalancedServer {
     address: Address,
     connector: Connector,
     pool: Pool,
-    /// Until when the server is tried after the others, in milliseconds since `Balancer::start`.
-    passed_over: AtomicU64,
     stats: ArcSwap<ServerStats>,
 }
 
@@ -60,7 +57,7 @@ enum Opened {
 }
 
 /// An error, with the request if nothing of it was sent: then another server may be tried.
-type Failed = (TransportError, Option<OutgoingRequest>);
+pub(super) type Failed = (TransportError, Option<OutgoingRequest>);
 
 impl Balancer {
     pub(super) fn new(addresses: Vec<Address>, options: TransportOptions) -> Result<Balancer, TlsError> {
@@ -68,11 +65,15 @@ impl Balancer {
         let servers = addresses.into_iter().map(|address| BalancedServer {
             connector: Connector::new(&address, tls.clone()),
             pool: Pool::new(options.idle, options.max_idle),
-            passed_over: AtomicU64::new(0),
             stats: ArcSwap::default(),
             address,
         });
-        Ok(Balancer { servers: servers.collect(), turn: AtomicUsize::new(0), start: Instant::now(), options })
+        let servers: Box<[BalancedServer]> = servers.collect();
+        let identities: Vec<String> =
+            servers.iter().map(|server| format!("{}{}", server.address, server.address.path())).collect();
+        let steering = Steering::new(names(&servers).collect(), &identities, &options);
+        let budget = RetryBudget::new(options.retries.budget, options.retries.floor);
+        Ok(Balancer { steering, servers, budget, start: Instant::now(), options })
     }
 
     pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
@@ -85,13 +86,16 @@ impl Balancer {
 
     /// The servers, with what is known of each from the requests to it.
     pub(super) fn stats(&self) -> impl Iterator<Item = (String, Arc<ServerStats>)> {
-        self.servers.iter().enumerate().map(|(index, server)| {
-            let name = server.address.to_string();
-            // Two addresses of one server differ in their paths, which a name does not have.
-            let same = self.servers.iter().take(index).filter(|other| other.address.to_string() == name).count();
-            let name = if same == 0 { name } else { format!("{name} #{}", same + 1) };
-            (name, server.stats.load_full())
-        })
+        names(&self.servers).zip(&self.servers).map(|(name, server)| (name, server.stats.load_full()))
+    }
+
+    /// What is known of the hosts, if it is decided among them.
+    pub(super) fn steering(&self) -> Option<&Arc<Steering>> {
+        self.steering.as_ref()
+    }
+
+    pub(super) fn budget(&self) -> &RetryBudget {
+        &self.budget
     }
 
     /// Goes on with the counts of another balancer to the same servers.
@@ -107,38 +111,45 @@ impl Balancer {
         repeat: Repeat,
         deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {
-        // Most upstreams are one server: no list of candidates is built for them.
-        if let [only] = &*self.servers {
-            return only.send_following(request, repeat, deadline, &self.options, 0).await.map_err(|(error, _)| error);
+        self.budget.deposit(self.start.elapsed());
+        match (&self.steering, &*self.servers) {
+            (None, [only]) => self.send_to(only, request, repeat, deadline, 0).await.map_err(|(error, _)| error),
+            // Boxed, because most upstreams are one server: the future of each of their requests would be as large.
+            (Some(steering), _) => Box::pin(self.send_steered(steering, request, repeat, deadline)).await,
+            (None, _) => Err(TransportError::no_server()),
         }
-        let mut unsent = request;
-        let mut last_error = None;
-        for (resent, server) in (0..).zip(self.candidates()) {
-            if last_error.is_some() {
-                count_retry(&unsent);
-            }
-            match server.send_following(unsent, repeat, deadline, &self.options, resent).await {
-                Ok(response) => return Ok(response),
-                Err((error, Some(request))) => {
-                    server.pass_over(self.start);
-                    (unsent, last_error) = (request, Some(error));
-                }
-                Err((error, None)) => return Err(error),
-            }
-        }
-        Err(last_error.unwrap_or_else(TransportError::no_server))
     }
 
-    /// The servers in the order in which they are tried: round robin, those that were not reached last.
-    fn candidates(&self) -> Vec<&BalancedServer> {
-        let count = self.servers.len();
-        let now = millis_since(self.start);
-        let first = self.turn.fetch_add(1, Relaxed) % count.max(1);
-        let mut servers: Vec<_> = self.servers.iter().cycle().skip(first).take(count).collect();
-        // The sort is stable: within both halves the turns remain.
-        servers.sort_by_key(|server| server.passed_over.load(Relaxed) > now);
-        servers
+    pub(super) fn server(&self, index: usize) -> Option<&BalancedServer> {
+        self.servers.get(index)
     }
+
+    /// Sends a request to one server. `resent` is how often it was sent before, to other servers.
+    pub(super) fn send_to<'b>(
+        &'b self,
+        server: &'b BalancedServer,
+        request: OutgoingRequest,
+        repeat: Repeat,
+        deadline: Option<Instant>,
+        resent: u32,
+    ) -> impl Future<Output = Result<Response<Incoming>, Failed>> + 'b {
+        server.send_following(request, repeat, deadline, self, resent)
+    }
+
+    /// Takes one retry from the budget. Returns whether there was one.
+    pub(super) fn withdraw_retry(&self) -> bool {
+        self.budget.withdraw(self.start.elapsed())
+    }
+}
+
+/// The servers, each by a name of its own.
+fn names(servers: &[BalancedServer]) -> impl Iterator<Item = String> {
+    servers.iter().enumerate().map(|(index, server)| {
+        let name = server.address.to_string();
+        // Two addresses of one server differ in their paths, which a name does not have.
+        let same = servers.iter().take(index).filter(|other| other.address.to_string() == name).count();
+        if same == 0 { name } else { format!("{name} #{}", same + 1) }
+    })
 }
 
 impl BalancedServer {
@@ -148,20 +159,20 @@ impl BalancedServer {
         request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
-        options: &TransportOptions,
+        balancer: &Balancer,
         resent: u32,
     ) -> Result<Response<Incoming>, Failed> {
         if request.extensions().get::<FollowRedirects>().is_none() {
-            return self.send_counted(request, repeat, deadline, options, resent).await;
+            return self.send_counted(request, repeat, deadline, balancer, resent).await;
         }
         let mut next = request.clone();
         // Boxed, because few requests are redirected.
-        let mut response = Box::pin(self.send_counted(request, repeat, deadline, options, resent)).await?;
+        let mut response = Box::pin(self.send_counted(request, repeat, deadline, balancer, resent)).await?;
         for _ in 0..MAX_REDIRECTS {
             let Some(path) = redirects::target(&self.address, &next, &response) else { break };
             redirects::discard(response, deadline).await;
             address::redirect(&mut next, path);
-            let sent = Box::pin(self.send_counted(next.clone(), repeat, deadline, options, 0)).await;
+            let sent = Box::pin(self.send_counted(next.clone(), repeat, deadline, balancer, 0)).await;
             // The path is one of this server, and not of another that could be tried.
             response = sent.map_err(|(error, _)| (error, None))?;
         }
@@ -174,14 +185,14 @@ impl BalancedServer {
         mut request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
-        options: &TransportOptions,
+        balancer: &Balancer,
         resent: u32,
     ) -> Result<Response<Incoming>, Failed> {
         let stats = self.stats.load_full();
         let begun = Instant::now();
         let mut noted = NotedRequest::begin(&mut request, &self.address, begun, resent);
         let sending = stats.begin();
-        let sent = self.send(request, repeat, deadline, options, &mut noted).await;
+        let sent = self.send(request, repeat, deadline, balancer, &mut noted).await;
         if let Some(noted) = &mut noted {
             noted.end_attempt(Some(&sent));
         }
@@ -196,9 +207,10 @@ impl BalancedServer {
         mut request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
-        options: &TransportOptions,
+        balancer: &Balancer,
         noted: &mut Option<NotedRequest<'_>>,
     ) -> Result<Response<Incoming>, Failed> {
+        let options = &balancer.options;
         let limit = TimeLimit { timeout: options.response, deadline };
         self.prepare(&mut request, options, deadline);
         if !self.connector.is_scgi() {
@@ -211,7 +223,7 @@ impl BalancedServer {
                 match (failure.unsent, copy) {
                     (Some(unsent), _) => request = unsent,
                     // Not over another pooled connection, which may be just as broken: a request is sent at most twice.
-                    (None, Some(copy)) if !failure.cause.is::<LateError>() => {
+                    (None, Some(copy)) if !failure.cause.is::<LateError>() && balancer.withdraw_retry() => {
                         count_retry(&copy);
                         request = copy;
                         if let Some(noted) = noted {
@@ -330,11 +342,6 @@ impl BalancedServer {
     fn broken(&self, cause: BoxError) -> TransportError {
         TransportError::broken(self.address.to_string(), cause)
     }
-
-    fn pass_over(&self, start: Instant) {
-        let duration = u64::try_from(PASSED_OVER.as_millis()).unwrap_or(u64::MAX);
-        self.passed_over.store(millis_since(start).saturating_add(duration), Relaxed);
-    }
 }
 
 /// The connection goes into `pool` once the body has been read.
@@ -449,14 +456,10 @@ impl Drop for NotedRequest<'_> {
 }
 
 /// Notes that a request is sent again, to this server or to another.
-fn count_retry(request: &Request<Bytes>) {
+pub(super) fn count_retry(request: &Request<Bytes>) {
     if let Some(record) = request.extensions().get::<Arc<RequestRecord>>() {
         record.count_retry();
     }
-}
-
-fn millis_since(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::error::{LateError, TransportError};
 use super::http1::Http1Connection;
 use super::pool::ThreadPool;
 use super::scgi;
+use super::steering::RunningRequest;
 use super::unpack::Unpacker;
 use crate::model::fault::BoxError;
 use crate::service::result_memory::{ReservedMemory, SMALL};
@@ -47,6 +48,8 @@ pub struct Incoming {
     request_body: Option<UnreadBody>,
     /// Unpacks the body if it is compressed.
     unpacker: Option<Box<Unpacker>>,
+    /// The request of which this is the response, if one of several hosts was chosen for it.
+    running: Option<Box<RunningRequest>>,
 }
 
 /// An extension of a response whose body the server has compressed.
@@ -123,7 +126,16 @@ impl Incoming {
             min_progress: MIN_PROGRESS,
             request_body: None,
             unpacker: None,
+            running: None,
         }
+    }
+
+    /// The same body, with which a request ends.
+    pub(super) fn running(mut self, running: RunningRequest) -> Incoming {
+        if !self.is_sent() {
+            self.running = Some(Box::new(running));
+        }
+        self
     }
 
     /// The response with its body unpacked, if it is compressed with gzip or deflate.
@@ -241,6 +253,13 @@ impl Incoming {
         }
     }
 
+    /// Notes that the rest of the body does not come.
+    fn note_failure(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.broke_off();
+        }
+    }
+
     /// Stops the clock, and sets it back if enough data has arrived.
     fn record_progress(&mut self, bytes: usize) {
         self.progress += bytes;
@@ -280,14 +299,21 @@ impl Incoming {
                 }
                 // A chunked body is complete only at the frame after its last data, which is `None`.
                 match &frame {
-                    Some(Err(_)) => self.drop_connection(),
+                    Some(Err(_)) => {
+                        self.drop_connection();
+                        self.note_failure();
+                    }
                     Some(Ok(_)) if !self.is_sent() => {}
-                    _ => self.return_connection(),
+                    _ => {
+                        self.return_connection();
+                        self.running = None;
+                    }
                 }
                 Poll::Ready(frame)
             }
             Poll::Pending => {
                 let late = ready!(self.poll_timer(cx));
+                self.note_failure();
                 Poll::Ready(Some(Err(late.into())))
             }
         }

@@ -35,6 +35,8 @@ enum FailureStage {
     NoMemory,
     /// There is no access token for the request, which was not sent.
     NoToken,
+    /// Every host has as many requests as it may have.
+    Busy,
 }
 
 /// Why a request over one connection has no response.
@@ -65,6 +67,12 @@ impl TransportError {
     /// The transport has no server.
     pub(super) fn no_server() -> TransportError {
         TransportError::unreached("the upstream".to_owned(), "it has no address".into())
+    }
+
+    /// Every host has as many requests as it may have: nothing was sent.
+    pub(super) fn busy() -> TransportError {
+        let cause = "as many requests are running as may run".into();
+        TransportError { server: String::new(), stage: FailureStage::Busy, cause }
     }
 
     /// A response ended before its end.
@@ -103,7 +111,12 @@ impl TransportError {
     /// Whether the server may have received the request, so that it may have carried out the call. If not, it is safe to
     /// repeat the call.
     pub fn connected(&self) -> bool {
-        self.stage != FailureStage::Unreached
+        !matches!(self.stage, FailureStage::Unreached | FailureStage::Busy)
+    }
+
+    /// Whether the request was not sent because every host has as many requests as it may have.
+    pub fn is_busy(&self) -> bool {
+        self.stage == FailureStage::Busy
     }
 
     /// Whether the response is larger than allowed.
@@ -166,6 +179,7 @@ impl fmt::Display for TransportError {
         match (self.stage, &self.server) {
             (FailureStage::TooLarge | FailureStage::NoMemory, _) => write!(f, "the response cannot be read: {cause}"),
             (FailureStage::NoToken, _) => write!(f, "there is no access token for the request: {cause}"),
+            (FailureStage::Busy, _) => write!(f, "no host takes the request: {cause}"),
             (FailureStage::Withheld, _) => write!(f, "a layer has stopped the request: {cause}"),
             (FailureStage::Broken, server) if server.is_empty() => write!(f, "the response broke off: {cause}"),
             (FailureStage::Broken, server) => write!(f, "the connection to {server} broke: {cause}"),

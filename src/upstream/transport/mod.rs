@@ -6,7 +6,9 @@
 //! Transport::send
 //!   oauth2.rs     adds an access token, if the upstream needs one
 //!   layer.rs      tower layers that the embedding program has put around the client, if any
-//!   balancer.rs   picks a server (round robin), passes over servers that could not be reached
+//!   balancer.rs   sends to the only server, or lets
+//!   steering.rs   choose one of several (`balancing`), and note what a response tells of it
+//!   journey.rs    sends again (`retry_budget.rs`, `backoff.rs`), to another server if there is one
 //!   redirects.rs  follows redirects of safe requests within that server, if the request says so
 //!   pool.rs       hands out an idle connection of this thread, or
 //!   connect.rs    opens one: TCP, TLS or a unix socket
@@ -34,26 +36,35 @@
 //! # }
 //! ```
 
+mod adaptive_limit;
 mod address;
+mod backoff;
 mod balancer;
+pub(crate) mod balancing;
 mod body;
 mod connect;
 mod error;
 mod http1;
 mod http2;
+mod journey;
+mod latency_quantile;
 mod layer;
 mod oauth2;
 mod outgoing;
 pub(crate) mod pem;
 mod pool;
 pub(crate) mod redirects;
+mod retry_budget;
 mod scgi;
 mod secret_params;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone is not observed"))]
 pub(crate) mod stats;
+mod steering;
+mod steering_options;
 mod time_limit;
 mod tls;
 mod unpack;
+mod verdict;
 
 use std::fmt;
 use std::sync::Arc;
@@ -69,6 +80,7 @@ use crate::model::fault::BoxError;
 pub(crate) use address::AppendedQuery;
 pub use address::{Address, InvalidAddress, basic};
 use balancer::Balancer;
+pub use balancing::{Balance, OutlierOptions};
 pub use body::Incoming;
 #[cfg(feature = "server")]
 pub(crate) use body::{CollectedBody, WasCompressed};
@@ -79,9 +91,18 @@ pub use oauth2::OAuth2Options;
 use oauth2::TokenSource;
 pub(crate) use outgoing::KeepCoding;
 use outgoing::OutgoingRequest;
+#[cfg(feature = "server")]
+pub(crate) use outgoing::arriving;
 pub use secret_params::SecretParams;
 use stats::ServerStats;
+#[cfg(feature = "server")]
+pub(crate) use steering::{HostReport, SendingReport};
+#[cfg(feature = "server")]
+pub(crate) use steering_options::BalanceKey;
+pub use steering_options::{Hedge, HostLimits, RetryOptions};
 pub use tls::{Tls, TlsError};
+#[cfg(feature = "server")]
+pub(crate) use verdict::{Verdict, is_failure};
 
 /// How the servers of a [`Transport`] are connected to.
 #[derive(Debug, Clone)]
@@ -108,6 +129,23 @@ pub struct TransportOptions {
     pub cookies: SecretParams,
     /// The header that says how much time each request has until its deadline, if it has one.
     pub timeout_header: Option<TimeoutHeader>,
+    /// The group whose calls are sent, for log lines (empty by default).
+    pub group: String,
+    /// How one of several servers is chosen for a request (by latency by default).
+    pub balance: Balance,
+    /// The shares of the servers, in the order of their addresses (1 for each by default).
+    pub weights: Vec<u32>,
+    /// The time in which a server that comes back gets more and more requests (10 s by default).
+    pub slow_start: Duration,
+    /// Which of several servers get no requests for a time.
+    pub outliers: OutlierOptions,
+    /// When requests are sent again.
+    pub retries: RetryOptions,
+    /// When a request that is harmless to repeat is sent to a second server, although the first may still respond (never by
+    /// default).
+    pub hedge: Option<Hedge>,
+    /// How much each server gets at a time.
+    pub limits: HostLimits,
 }
 
 impl Default for TransportOptions {
@@ -123,6 +161,14 @@ impl Default for TransportOptions {
             query: SecretParams::default(),
             cookies: SecretParams::default(),
             timeout_header: None,
+            group: String::new(),
+            balance: Balance::default(),
+            weights: Vec::new(),
+            slow_start: Duration::from_secs(10),
+            outliers: OutlierOptions::default(),
+            retries: RetryOptions::default(),
+            hedge: None,
+            limits: HostLimits::default(),
         }
     }
 }
@@ -211,6 +257,24 @@ impl Transport {
         self.balancer.stats()
     }
 
+    /// Whether the servers get requests, in their order; empty if nothing is decided among them.
+    #[cfg(feature = "server")]
+    pub(crate) fn hosts(&self) -> Vec<HostReport> {
+        self.balancer.steering().map(|steering| steering.reports()).unwrap_or_default()
+    }
+
+    /// What is known of requests that were sent again, or not at all.
+    #[cfg(feature = "server")]
+    pub(crate) fn sending(&self) -> SendingReport {
+        let (steering, budget) = (self.balancer.steering(), self.balancer.budget());
+        SendingReport {
+            retries: budget.made(),
+            refused_retries: budget.refused(),
+            hedged: steering.map_or(0, |steering| steering.hedged()),
+            busy: steering.map_or(0, |steering| steering.busy()),
+        }
+    }
+
     /// Goes on with the counts of another transport to the same servers.
     pub(crate) fn adopt_stats(&self, known: &Transport) {
         self.balancer.adopt_stats(&known.balancer);
@@ -221,7 +285,8 @@ impl Transport {
     pub(super) fn each_server(&self) -> Result<Vec<Transport>, TlsError> {
         let options = self.balancer.options();
         let transport = |address: &Address| {
-            let transport = Transport::new(vec![address.clone()], options.clone())?;
+            let options = TransportOptions { weights: Vec::new(), ..options.clone() };
+            let transport = Transport::new(vec![address.clone()], options)?;
             Ok(Transport { tokens: self.tokens.clone(), ..transport })
         };
         self.balancer.addresses().map(transport).collect()
@@ -237,6 +302,7 @@ impl Transport {
             headers: HeaderMap::new(),
             query: SecretParams::default(),
             cookies: SecretParams::default(),
+            weights: Vec::new(),
             ..self.balancer.options().clone()
         };
         Transport::new(vec![address], options).map(Some)

@@ -28,7 +28,7 @@ pub(super) enum OutgoingBody {
 }
 
 /// The body that arrives while a request is sent, if it has one.
-pub(super) fn arriving<B>(request: &Request<B>) -> Option<UnreadBody> {
+pub(crate) fn arriving<B>(request: &Request<B>) -> Option<UnreadBody> {
     request.extensions().get::<UnreadBody>().cloned()
 }
 

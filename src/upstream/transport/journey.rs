@@ -1,0 +1,207 @@
+//! The way of a request to one of several hosts: to another if nothing was sent, again if that is of use and does no harm, and to a
+//! second one beside the first if that takes long.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::Response;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::backoff;
+use super::balancer::{Balancer, Failed, count_retry};
+use super::balancing::NoHost;
+use super::body::Incoming;
+use super::error::TransportError;
+use super::outgoing::{OutgoingRequest, arriving};
+use super::steering::{RunningRequest, Steering};
+use super::steering_options::BalanceKey;
+use super::verdict::{Verdict, is_failure};
+use super::{Repeat, redirects};
+
+/// How many hosts are tried for one request of which nothing was sent.
+const MOST_HOSTS: usize = 8;
+
+/// What a request needs on its way, whatever host it goes to.
+struct Journey<'b> {
+    balancer: &'b Balancer,
+    steering: &'b Arc<Steering>,
+    key: Option<u64>,
+    repeat: Repeat,
+    deadline: Option<Instant>,
+    /// The hosts that it was sent to.
+    tried: Vec<usize>,
+    /// How often it was sent, or may have been.
+    sent: u32,
+    /// How often a host was tried for it.
+    tries: u32,
+}
+
+impl Balancer {
+    /// Sends a request to one of the hosts, and to another if that is of use and does no harm.
+    pub(super) async fn send_steered(
+        &self,
+        steering: &Arc<Steering>,
+        request: OutgoingRequest,
+        repeat: Repeat,
+        deadline: Option<Instant>,
+    ) -> Result<Response<Incoming>, TransportError> {
+        let key = request.extensions().get::<BalanceKey>().map(|BalanceKey(key)| *key);
+        // A body that arrives is there once only.
+        let repeat = if arriving(&request).is_some() { Repeat::Unsent } else { repeat };
+        let mut journey =
+            Journey { balancer: self, steering, key, repeat, deadline, tried: Vec::new(), sent: 0, tries: 0 };
+        journey.run(request).await
+    }
+}
+
+impl Journey<'_> {
+    async fn run(&mut self, request: OutgoingRequest) -> Result<Response<Incoming>, TransportError> {
+        let mut unsent = request;
+        let mut last_error = None;
+        loop {
+            let running = match self.steering.begin(self.key, &self.tried, self.until()).await {
+                Ok(running) => running,
+                Err(no_host) => {
+                    let error = last_error.take().unwrap_or_else(|| no_room(no_host));
+                    let again = no_host == NoHost::AllTried && self.tries < self.steering.attempts();
+                    if !again || !self.may_retry().await {
+                        return Err(error);
+                    }
+                    (self.tried, last_error) = (Vec::new(), Some(error));
+                    continue;
+                }
+            };
+            if last_error.is_some() {
+                count_retry(&unsent);
+            }
+            self.tried.push(running.host());
+            self.tries += 1;
+            let copy = self.may_be_sent_again().then(|| unsent.clone());
+            match self.send_hedged(running, unsent).await {
+                Ok(response) => {
+                    let statuses = &self.balancer.options().retries.statuses;
+                    let Some(copy) = copy.filter(|_| statuses.contains(&response.status())) else {
+                        return Ok(response);
+                    };
+                    if !self.may_retry().await {
+                        return Ok(response);
+                    }
+                    count_retry(&copy);
+                    redirects::discard(response, self.deadline).await;
+                    unsent = copy;
+                }
+                Err((error, Some(request))) if self.tried.len() < MOST_HOSTS => {
+                    self.sent -= 1;
+                    (unsent, last_error) = (request, Some(error));
+                }
+                Err((error, None)) if !error.is_late() => match copy {
+                    Some(copy) if self.may_retry().await => (unsent, last_error) = (copy, Some(error)),
+                    _ => return Err(error),
+                },
+                Err((error, _)) => return Err(error),
+            }
+        }
+    }
+
+    /// Until when room on a host is waited for.
+    fn until(&self) -> Instant {
+        let longest = Instant::now() + self.balancer.options().connect;
+        self.deadline.map_or(longest, |deadline| deadline.min(longest))
+    }
+
+    fn may_be_sent_again(&self) -> bool {
+        self.repeat == Repeat::Harmless && self.sent + 1 < self.steering.attempts()
+    }
+
+    /// Takes a retry from the budget and waits before it. Returns whether there is one, and time for it.
+    async fn may_retry(&self) -> bool {
+        let options = &self.balancer.options().retries;
+        let number = self.tries.saturating_sub(1);
+        let wait = backoff::wait(number, options.backoff, options.max_backoff, self.steering.random());
+        let is_in_time = self.deadline.is_none_or(|deadline| Instant::now() + wait < deadline);
+        if !is_in_time || !self.balancer.withdraw_retry() {
+            return false;
+        }
+        sleep(wait).await;
+        true
+    }
+
+    /// Sends a request to a host, and to a second one if the first takes long.
+    async fn send_hedged(
+        &mut self,
+        running: RunningRequest,
+        request: OutgoingRequest,
+    ) -> Result<Response<Incoming>, Failed> {
+        self.sent += 1;
+        let resent = self.tries - 1;
+        let hedge = self.balancer.options().hedge.filter(|_| self.repeat == Repeat::Harmless);
+        let (Some(delay), true) = (self.steering.hedge_delay(hedge), self.tried.len() < self.steering.hosts()) else {
+            return self.send_to(running, request, resent).await;
+        };
+        let copy = request.clone();
+        let first_host = running.host();
+        let mut first = pin!(self.send_to(running, request, resent));
+        if let Ok(sent) = timeout(delay, first.as_mut()).await {
+            return sent;
+        }
+        let tried = [self.tried.as_slice(), &[first_host]].concat();
+        let second = match self.steering.try_begin(self.key, &tried) {
+            Ok(second) if self.balancer.withdraw_retry() => second,
+            _ => return first.await,
+        };
+        count_retry(&copy);
+        self.steering.count_hedged();
+        let mut second = pin!(self.send_to(second, copy, resent + 1));
+        // The one that is not waited for any longer is dropped, which ends it.
+        let (other, failed) = tokio::select! {
+            sent = first.as_mut() => match sent {
+                Ok(response) => return Ok(response),
+                Err(failed) => (second.await, failed),
+            },
+            sent = second.as_mut() => match sent {
+                Ok(response) => return Ok(response),
+                Err(failed) => (first.await, failed),
+            },
+        };
+        // Both have failed: one of them may have been received.
+        other.map_err(|(error, unsent)| (error, unsent.filter(|_| failed.1.is_some())))
+    }
+
+    /// Sends a request to the host on which it has begun, and notes what its end tells of the host.
+    async fn send_to(
+        &self,
+        mut running: RunningRequest,
+        request: OutgoingRequest,
+        resent: u32,
+    ) -> Result<Response<Incoming>, Failed> {
+        let Some(server) = self.balancer.server(running.host()) else {
+            return Err((TransportError::no_server(), None));
+        };
+        let body = arriving(&request);
+        let sent = self.balancer.send_to(server, request, self.repeat, self.deadline, resent).await;
+        match sent {
+            Ok(mut response) => {
+                running.responded();
+                if is_failure(response.status()) {
+                    Verdict::tell(response.extensions_mut(), running.verdict());
+                } else {
+                    running.answered();
+                }
+                Ok(response.map(|body| body.running(running)))
+            }
+            // The client has broken off the request, and not the host.
+            Err(failed) if body.is_some_and(|body| body.has_failed()) => Err(failed),
+            Err((error, unsent)) => {
+                running.failed(error.connected());
+                Err((error, unsent))
+            }
+        }
+    }
+}
+
+fn no_room(no_host: NoHost) -> TransportError {
+    match no_host {
+        NoHost::AllTried => TransportError::no_server(),
+        NoHost::Full => TransportError::busy(),
+    }
+}

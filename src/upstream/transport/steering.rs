@@ -1,0 +1,334 @@
+//! Several hosts, or one with limits: which host gets a request, and what its response tells of it.
+//!
+//! The decisions are in `balancing`, `adaptive_limit.rs` and `latency_quantile.rs`. Here they meet the clock, the requests that wait,
+//! and the log. `journey.rs` sends the requests. An upstream with one host and no such options passes by all of this.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::TransportOptions;
+use super::adaptive_limit::AdaptiveLimit;
+use super::balancing::{
+    Ejection, HostState, Hosts, Measured, NewHost, NoHost, Outcome, ProbeThresholds, Random, key_of,
+};
+use super::latency_quantile::LatencyQuantile;
+use super::steering_options::Hedge;
+use crate::service::lock::lock;
+
+/// The first and the least adaptive limit.
+const ADAPTIVE: (u32, u32) = (20, 4);
+/// The largest adaptive limit, if the options give none.
+const MAX_ADAPTIVE: u32 = 1000;
+
+/// The hosts, and what else is known of the requests to them.
+pub(super) struct Steering {
+    hosts: Hosts,
+    random: Random,
+    start: Instant,
+    /// The host names, for log lines.
+    names: Vec<String>,
+    group: String,
+    attempts: u32,
+    adaptive: Vec<Mutex<AdaptiveLimit>>,
+    quantile: Option<LatencyQuantile>,
+    queue: Queue,
+    hedged: AtomicU64,
+    busy: AtomicU64,
+}
+
+/// What is known of a host.
+#[derive(Debug, Clone)]
+pub(crate) struct HostReport {
+    pub(crate) state: HostState,
+    /// How often it was ejected, by reason.
+    pub(crate) ejections: Vec<(&'static str, u64)>,
+    /// How many requests run on it, until their responses have been read.
+    pub(crate) running: u32,
+}
+
+/// What is known of the requests to all hosts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SendingReport {
+    /// How many requests were sent once more.
+    pub(crate) retries: u64,
+    /// How many were not sent again because the budget was spent.
+    pub(crate) refused_retries: u64,
+    /// How many were sent to a second host before the first had responded; they are among the retries.
+    pub(crate) hedged: u64,
+    /// How many were refused because all hosts were busy.
+    pub(crate) busy: u64,
+}
+
+/// Requests that wait for room on a host.
+struct Queue {
+    room: Notify,
+    waiting: AtomicU32,
+    /// How many may wait.
+    most: u32,
+}
+
+/// A place in the queue.
+struct Place<'q>(&'q Queue);
+
+impl Queue {
+    fn join(&self) -> Option<Place<'_>> {
+        let joined = self.waiting.fetch_update(Relaxed, Relaxed, |count| (count < self.most).then_some(count + 1));
+        joined.ok().map(|_| Place(self))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
+        // A notification that has reached a request that was given up is for the next one.
+        self.0.room.notify_one();
+    }
+}
+
+/// A request that runs on a host, until its response has been read or is dropped.
+pub(super) struct RunningRequest {
+    steering: Arc<Steering>,
+    host: usize,
+    begun: Instant,
+    measured: bool,
+}
+
+impl RunningRequest {
+    /// Notes that the response broke off, or paused for too long.
+    pub(super) fn broke_off(&self) {
+        self.steering.record(self.host, Outcome::Failed);
+    }
+
+    pub(super) fn host(&self) -> usize {
+        self.host
+    }
+
+    /// Notes that the response has begun. Whether it is an answer is not known yet.
+    pub(super) fn responded(&mut self) {
+        self.measure(Some(Measured::Response(self.begun.elapsed())));
+    }
+
+    /// Notes that the response is an answer.
+    pub(super) fn answered(&self) {
+        self.steering.record(self.host, Outcome::Answered);
+    }
+
+    /// What notes later whether the response is an answer.
+    pub(super) fn verdict(&self) -> impl FnOnce(bool) + Send + 'static {
+        let (steering, host, took) = (self.steering.clone(), self.host, self.begun.elapsed());
+        move |is_answer| {
+            if !is_answer {
+                steering.hosts.penalise(host, took, steering.now());
+            }
+            steering.record(host, if is_answer { Outcome::Answered } else { Outcome::Failed });
+        }
+    }
+
+    /// Notes that there is no response.
+    pub(super) fn failed(&mut self, was_reached: bool) {
+        self.measure(Some(Measured::Failure(self.begun.elapsed())));
+        self.steering.record(self.host, if was_reached { Outcome::Failed } else { Outcome::Unreached });
+    }
+
+    fn measure(&mut self, measured: Option<Measured>) {
+        self.measured = true;
+        let (steering, now) = (&self.steering, self.steering.now());
+        steering.hosts.measure(self.host, measured, now);
+        if let (Some(Measured::Response(latency)), Some(quantile)) = (measured, &steering.quantile) {
+            quantile.record(latency, now);
+        }
+        let Some(adaptive) = steering.adaptive.get(self.host) else { return };
+        let limit = match measured {
+            Some(Measured::Response(latency)) => lock(adaptive).measure(latency, steering.hosts.in_flight(self.host)),
+            Some(Measured::Failure(_)) => lock(adaptive).overloaded(),
+            None => return,
+        };
+        steering.hosts.set_limit(self.host, limit);
+    }
+}
+
+impl Drop for RunningRequest {
+    fn drop(&mut self) {
+        if !self.measured {
+            self.measure(None);
+        }
+        self.steering.hosts.end(self.host);
+        if self.steering.queue.waiting.load(Relaxed) > 0 {
+            self.steering.queue.room.notify_one();
+        }
+    }
+}
+
+impl Steering {
+    /// `None` if there is nothing to decide.
+    pub(super) fn new(names: Vec<String>, identities: &[String], options: &TransportOptions) -> Option<Arc<Steering>> {
+        let TransportOptions { limits, retries, .. } = options;
+        let several = names.len() > 1;
+        let attempts = retries.attempts.unwrap_or(if several { 2 } else { 1 }).max(1);
+        if !several && attempts == 1 && limits.requests.is_none() && !limits.adaptive {
+            return None;
+        }
+        let weights = options.weights.iter().copied().chain(std::iter::repeat(1));
+        let hosts: Vec<NewHost> = identities
+            .iter()
+            .zip(weights)
+            .map(|(identity, weight)| NewHost { identity: key_of(identity.as_bytes()), weight })
+            .collect();
+        let count = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        let (first, least) = ADAPTIVE;
+        let largest = limits.requests.unwrap_or(MAX_ADAPTIVE);
+        let adaptive = || Mutex::new(AdaptiveLimit::new(first, least.min(largest), largest));
+        let steering = Steering {
+            hosts: Hosts::new(&hosts, options.balance, options.slow_start, options.outliers.clone()),
+            random: Random::new(),
+            start: Instant::now(),
+            group: options.group.clone(),
+            attempts,
+            adaptive: if limits.adaptive { names.iter().map(|_| adaptive()).collect() } else { Vec::new() },
+            quantile: options.hedge.is_some().then(LatencyQuantile::default),
+            queue: Queue {
+                room: Notify::new(),
+                waiting: AtomicU32::new(0),
+                most: limits.waiting.saturating_mul(count),
+            },
+            hedged: AtomicU64::new(0),
+            busy: AtomicU64::new(0),
+            names,
+        };
+        let limit = if limits.adaptive { Some(first.min(largest)) } else { limits.requests };
+        if let Some(limit) = limit {
+            (0..steering.hosts.len()).for_each(|host| steering.hosts.set_limit(host, limit));
+        }
+        Some(Arc::new(steering))
+    }
+
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    pub(super) fn random(&self) -> &Random {
+        &self.random
+    }
+
+    /// How often a request is sent at most.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(super) fn hosts(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Notes that a request is sent to a second host before the first has responded.
+    pub(super) fn count_hedged(&self) {
+        self.hedged.fetch_add(1, Relaxed);
+    }
+
+    /// The hosts, for those who watch over them.
+    pub(super) fn reports(&self) -> Vec<HostReport> {
+        let now = self.now();
+        self.log(&self.hosts.advance(now));
+        let report = |host| HostReport {
+            state: self.hosts.state(host, now),
+            ejections: self.hosts.ejections(host).collect(),
+            running: self.hosts.in_flight(host),
+        };
+        (0..self.hosts.len()).map(report).collect()
+    }
+
+    /// How many requests were sent to a second host before the first had responded.
+    pub(super) fn hedged(&self) -> u64 {
+        self.hedged.load(Relaxed)
+    }
+
+    /// How many requests were refused because all hosts were busy.
+    pub(super) fn busy(&self) -> u64 {
+        self.busy.load(Relaxed)
+    }
+
+    /// Notes the result of a probe of a host.
+    pub(super) fn probed(&self, host: usize, error: Option<&str>, thresholds: ProbeThresholds) {
+        let changed = self.hosts.probed(host, error.is_none(), thresholds, self.now());
+        let (group, server) = (self.group.as_str(), self.name(host));
+        match changed {
+            Some(true) => tracing::info!(group, server, "a host of an upstream passes its probes again"),
+            Some(false) => tracing::warn!(group, server, error, "a host of an upstream fails its probes"),
+            None => {}
+        }
+    }
+
+    fn name(&self, host: usize) -> &str {
+        self.names.get(host).map_or("", String::as_str)
+    }
+
+    fn record(&self, host: usize, outcome: Outcome) {
+        let change = self.hosts.record(host, outcome, self.now());
+        self.log(change.as_slice());
+    }
+
+    fn log(&self, changes: &[Ejection]) {
+        let group = self.group.as_str();
+        for change in changes {
+            match change {
+                Ejection::Ejected { host, reason, time } => {
+                    let (server, reason) = (self.name(*host), reason.word());
+                    tracing::warn!(group, server, reason, "a host of an upstream gets no requests for {time:?}");
+                }
+                Ejection::Returned { host } => {
+                    tracing::info!(group, server = self.name(*host), "a host of an upstream gets requests again");
+                }
+            }
+        }
+    }
+
+    /// Chooses a host for a request and begins it there, once there is room. The room is waited for until `until`.
+    pub(super) async fn begin(
+        self: &Arc<Steering>,
+        key: Option<u64>,
+        tried: &[usize],
+        until: Instant,
+    ) -> Result<RunningRequest, NoHost> {
+        match self.try_begin(key, tried) {
+            Err(NoHost::Full) if tried.is_empty() => {}
+            begun => return begun,
+        }
+        let full = || {
+            self.busy.fetch_add(1, Relaxed);
+            NoHost::Full
+        };
+        let _place = self.queue.join().ok_or_else(full)?;
+        loop {
+            let mut room = pin!(self.queue.room.notified());
+            // Before the hosts are looked at: room that comes after that wakes this request.
+            room.as_mut().enable();
+            match self.try_begin(key, tried) {
+                Err(NoHost::Full) => timeout_at(until, room).await.map_err(|_| full())?,
+                begun => return begun,
+            }
+        }
+    }
+
+    pub(super) fn try_begin(self: &Arc<Steering>, key: Option<u64>, tried: &[usize]) -> Result<RunningRequest, NoHost> {
+        let now = self.now();
+        self.log(&self.hosts.advance(now));
+        loop {
+            let host = self.hosts.pick(key, tried, now, &self.random)?;
+            if self.hosts.begin(host, now) {
+                return Ok(RunningRequest { steering: self.clone(), host, begun: Instant::now(), measured: false });
+            }
+        }
+    }
+
+    /// After how long a request is sent to a second host.
+    pub(super) fn hedge_delay(&self, hedge: Option<Hedge>) -> Option<Duration> {
+        match hedge? {
+            Hedge::After(delay) => Some(delay),
+            Hedge::Quantile(part) => self.quantile.as_ref()?.quantile(part, self.now()),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Whether a response with the status of a server error is an answer: only the code that reads it can tell.
+//!
+//! Faults of XML-RPC, SOAP and JSON-RPC may come with status 500. A host that returns them is well.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use http::{Extensions, StatusCode};
+
+use crate::service::lock::lock;
+
+/// An extension of a response whose status says that the server has failed. If all of its clones are dropped and none was told
+/// otherwise, the server has failed.
+#[derive(Clone)]
+pub(crate) struct Verdict(Arc<Undecided>);
+
+type Tell = Box<dyn FnOnce(bool) + Send>;
+
+struct Undecided {
+    is_answer: AtomicBool,
+    told: Mutex<Vec<Tell>>,
+}
+
+/// Whether a status says that the server has failed, unless the response is an answer of the protocol.
+pub(crate) fn is_failure(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::INTERNAL_SERVER_ERROR
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+impl Verdict {
+    /// Tells, once it is known, whether a response with these extensions is an answer.
+    pub(crate) fn tell(extensions: &mut Extensions, tell: impl FnOnce(bool) + Send + 'static) {
+        let verdict = extensions.get_or_insert_with(|| {
+            Verdict(Arc::new(Undecided { is_answer: AtomicBool::new(false), told: Mutex::default() }))
+        });
+        lock(&verdict.0.told).push(Box::new(tell));
+    }
+
+    /// Notes that a response is an answer: a result or a fault of the protocol.
+    #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone does not watch over servers"))]
+    pub(crate) fn note_answer(status: StatusCode, extensions: &Extensions) {
+        if is_failure(status)
+            && let Some(verdict) = extensions.get::<Verdict>()
+        {
+            verdict.0.is_answer.store(true, Relaxed);
+        }
+    }
+}
+
+impl Drop for Undecided {
+    fn drop(&mut self) {
+        let is_answer = self.is_answer.load(Relaxed);
+        for tell in std::mem::take(&mut *lock(&self.told)) {
+            tell(is_answer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use http::Response;
+
+    use super::*;
+
+    #[test]
+    fn a_response_is_a_failure_unless_someone_knows_better() {
+        for is_answer in [false, true] {
+            let (told, verdicts) = channel();
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            for _ in 0..2 {
+                let told = told.clone();
+                Verdict::tell(response.extensions_mut(), move |verdict| told.send(verdict).unwrap());
+            }
+            let copy = response.clone();
+            drop(response);
+            assert!(verdicts.try_recv().is_err(), "not known yet");
+            if is_answer {
+                Verdict::note_answer(copy.status(), copy.extensions());
+            }
+            drop(copy);
+            assert_eq!(verdicts.try_iter().collect::<Vec<_>>(), [is_answer; 2]);
+        }
+    }
+}
