@@ -32,6 +32,7 @@ use crate::protocol::soap::server::SoapOptions;
 use crate::server::mount::CallerRules;
 use crate::server::settings::{AdminSettings, GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
 use crate::service::access::{AccessRule, AccessRules, VisibleMethods};
+use crate::service::cache::CacheOptions;
 
 /// The whole file.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -125,6 +126,8 @@ pub(super) struct GroupFile {
     pub(super) cors: CorsOptions,
     /// The limits on each request and call. Keys that are not given are inherited.
     pub(super) limits: GroupLimits,
+    /// Answers of safe methods that are kept, and returned to equal calls. Without `ttl` and `methods` there are none.
+    pub(super) cache: CacheOptions,
     /// The protocols over which the group is reached. Without it, all of them.
     #[schemars(length(min = 1))]
     pub(super) protocols: Vec<Protocol>,
@@ -225,6 +228,7 @@ impl Default for GroupFile {
             visible_methods: VisibleMethods::default(),
             cors: CorsOptions::default(),
             limits: GroupLimits::default(),
+            cache: CacheOptions::default(),
             protocols: Protocol::ALL.to_vec(),
             xml_rpc: XmlRpcDialect::default(),
             json: json::JsonDialect::default(),
@@ -244,7 +248,7 @@ impl GroupFile {
             rules.push(AccessRule { authenticated: true, ..AccessRule::default() });
         }
         let access = (!rules.is_empty()).then(|| AccessRules::new(rules).showing(self.visible_methods));
-        CallerRules::new(path, access, &self.limits)
+        CallerRules::new(path, access, &self.limits).caching(self.cache.clone())
     }
 
     /// The protocols of the group and their options, without its routes.

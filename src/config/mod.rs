@@ -24,6 +24,7 @@
 mod access;
 mod aggregate;
 mod auth;
+mod cache;
 mod check;
 mod cors;
 mod file;

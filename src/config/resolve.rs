@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 use super::access;
 use super::aggregate;
 use super::auth::{self, Definitions};
+use super::cache;
 use super::check::Check;
 use super::cors::{CORS, CorsPlaces};
 use super::file::{File, GroupFile};
@@ -127,6 +128,9 @@ pub(super) fn read_config(
     for (group, (routes, rules)) in resolved.iter_mut().zip(routes) {
         let interface = group.interface();
         problems.extend(access::check(&rules, group.auth.is_some(), interface.as_deref()));
+        if let (Some(kept), Some(interface)) = (group.rules.cache(), &interface) {
+            problems.extend(cache::check(&group.path, kept.options(), interface));
+        }
         group.protocols.routes = routes.finish(&group.protocols, interface.as_deref(), problems);
     }
     let quotas_file = quotas::resolve(&file.quotas, &resolved, sources, problems);

@@ -39,6 +39,8 @@ pub struct Interface {
     /// Whether the service reads under which URL the client has sent its request. Without it, that is not in the context of a
     /// call.
     pub reads_request_target: bool,
+    /// Whether results may depend on the address of the client: the service passes it on, or decides by it who may call.
+    pub reads_client_address: bool,
     /// Whether calls may add headers to the response of their request. Without it, the context of a call has no place for
     /// them.
     pub sets_response_headers: bool,
@@ -151,11 +153,12 @@ impl Interface {
     /// Whether two descriptions are equal, apart from the order of their methods.
     pub fn is_same_in_any_order(&self, other: &Interface) -> bool {
         let Interface { title, doc, methods, defs, page_section, incomplete, messages, .. } = self;
-        let Interface { request_headers, reads_request_target, sets_response_headers, .. } = self;
+        let Interface { request_headers, reads_request_target, reads_client_address, sets_response_headers, .. } = self;
         (title, doc, defs) == (&other.title, &other.doc, &other.defs)
             && (page_section, incomplete) == (&other.page_section, &other.incomplete)
             && (messages, request_headers) == (&other.messages, &other.request_headers)
             && *reads_request_target == other.reads_request_target
+            && *reads_client_address == other.reads_client_address
             && *sets_response_headers == other.sets_response_headers
             && methods.len() == other.methods.len()
             && methods.iter().zip(&other.methods).all(|(own, at_same_index)| {
@@ -183,6 +186,7 @@ impl Interface {
             operations: self.operations.clone(),
             request_headers: self.request_headers.clone(),
             reads_request_target: self.reads_request_target,
+            reads_client_address: self.reads_client_address,
             sets_response_headers: self.sets_response_headers,
         }
     }

@@ -388,6 +388,7 @@ impl AccessLine {
             sent = self.sent,
             micros = micros(self.took),
             queued_micros = Some(record.queued()).filter(|queued| *queued > 0),
+            cache = record.lookup(),
             upstream = upstream.as_ref().map(|upstream| upstream.servers.join(", ")),
             upstream_micros = upstream.as_ref().map(|upstream| micros(upstream.time)),
             retries = upstream.as_ref().map(|upstream| upstream.retries).filter(|retries| *retries > 0),

@@ -21,6 +21,7 @@ use crate::server::group::Group;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::settings::GroupLimits;
 use crate::service::access::AccessRules;
+use crate::service::cache::{CacheOptions, CachedService, ResponseCache};
 use crate::service::future::MaybeReady;
 use crate::service::layer::{GroupLayer, layered, layered_unguarded};
 use crate::service::limiter::{Limiter, LimiterState, SetDeadline};
@@ -91,7 +92,7 @@ impl LimitedService {
     }
 }
 
-/// The rules of a group about its callers: who may call what, and how often.
+/// The rules of a group about its callers: who may call what, how often, and what is answered from a cache.
 #[derive(Clone, Default)]
 pub(crate) struct CallerRules {
     /// `None` if everyone may call everything.
@@ -100,6 +101,8 @@ pub(crate) struct CallerRules {
     rate: Option<Arc<RateLimit>>,
     /// `None` if any number of calls may be made in a day and a month.
     quota: Option<Arc<QuotaLimit>>,
+    /// `None` if no answers are cached.
+    cache: Option<Arc<ResponseCache>>,
 }
 
 impl CallerRules {
@@ -117,6 +120,25 @@ impl CallerRules {
     fn within(self, path: &str, limits: &GroupLimits) -> CallerRules {
         let rate = RateLimit::new(limits.rate.clone()).map(Arc::new);
         CallerRules { rate, quota: QuotaLimit::new(path, limits.quota.clone()).map(Arc::new), ..self }
+    }
+
+    /// The same rules, with a cache inside of them.
+    pub(crate) fn caching(self, options: CacheOptions) -> CallerRules {
+        CallerRules { cache: ResponseCache::new(options).map(Arc::new), ..self }
+    }
+
+    /// The same rules, with the answers of `served` if its cache is the same. Both are around the same service.
+    fn with_answers_of(self, served: &CallerRules) -> CallerRules {
+        if self.has_cache_of(served) { CallerRules { cache: served.cache.clone(), ..self } } else { self }
+    }
+
+    fn has_cache_of(&self, other: &CallerRules) -> bool {
+        self.cache.as_ref().map(|cache| cache.options()) == other.cache.as_ref().map(|cache| cache.options())
+    }
+
+    /// The answers that are kept, if there are any.
+    pub(crate) fn cache(&self) -> Option<&Arc<ResponseCache>> {
+        self.cache.as_ref()
     }
 
     /// The same rules, with the counts of `served` if its rate is the same, and if its quota counts the same.
@@ -142,11 +164,19 @@ impl CallerRules {
     /// Whether other rules decide as these do.
     fn are_those_of(&self, other: &CallerRules) -> bool {
         let quota = |rules: &CallerRules| rules.quota.as_ref().map(Arc::as_ptr);
-        self.access == other.access && self.has_rate_of(other) && quota(self) == quota(other)
+        self.access == other.access
+            && self.has_rate_of(other)
+            && quota(self) == quota(other)
+            && self.has_cache_of(other)
     }
 
-    /// The service within the rules. A call that may not be made does not count.
+    /// The service within the rules. A call that may not be made does not count, and one that is answered from the cache
+    /// does.
     fn around(&self, service: Arc<dyn RpcService>) -> Arc<dyn RpcService> {
+        let service: Arc<dyn RpcService> = match &self.cache {
+            Some(cache) => Arc::new(CachedService::new(service, cache.clone())),
+            None => service,
+        };
         let service = match &self.quota {
             Some(quota) => layered_unguarded(service, quota.clone()),
             None => service,
@@ -336,6 +366,31 @@ impl GroupMount {
         GroupMount { limits, service, limiter, rules, protocols, ..self }
     }
 
+    /// Caches the answers of safe methods, in place of the cache that the group has. An aggregate or a page with the service
+    /// of this group has to be made after this.
+    ///
+    /// Calls count as equal whatever they have in [`Context::extensions`](crate::service::Context::extensions). A handler or
+    /// a layer whose results depend on these belongs to a method that is not cached.
+    ///
+    /// ```
+    /// use croupier::model::units::Period;
+    /// use croupier::server::mount::GroupMount;
+    /// use croupier::service::cache::CacheOptions;
+    /// use croupier::service::local::{Local, named};
+    ///
+    /// let service = Local::new("Greeter", ()).method(named("hello").safe(), |_: &(), (): ()| "world").build()?;
+    /// let ttl = Some("30s".parse::<Period>()?);
+    /// let group = GroupMount::new("/hello", service).with_cache(CacheOptions { ttl, ..CacheOptions::default() });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_cache(self, options: CacheOptions) -> GroupMount {
+        let rules = self.rules.clone().caching(options);
+        let LimitedService { limited: service, limiter, .. } =
+            LimitedService::new(self.unlimited.clone(), &self.limits, rules.clone());
+        GroupMount { service, limiter, rules, ..self }
+    }
+
     /// Adds a layer inside those that the group has. A call goes through the layer that was added first, then through the
     /// others in their order, then through the limits of the group, to the service.
     ///
@@ -410,6 +465,7 @@ impl GroupMount {
             return None;
         }
         let unlimited = self.unlimited.clone();
+        let rules = &rules.clone().with_answers_of(&self.rules);
         let service = if !self.limits.limit_calls_as(limits) {
             LimitedService::new(unlimited, limits, rules.clone())
         } else if rules.are_those_of(&self.rules) {

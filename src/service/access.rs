@@ -210,6 +210,10 @@ impl GroupLayer for AccessRules {
         }
     }
 
+    fn reads_client_address(&self) -> bool {
+        self.rules.iter().any(|compiled| !compiled.rule.networks.is_empty())
+    }
+
     fn shown_to(&self, caller: &Context, interface: Arc<Interface>) -> Arc<Interface> {
         let callable = |method: &Method| self.allow(&method.name, || method.safe, caller);
         if !self.hide_methods() || interface.methods.iter().all(callable) {

@@ -88,6 +88,12 @@ pub trait GroupLayer: Send + Sync + 'static {
         false
     }
 
+    /// Whether the layer decides by the address of the client. A cache around the group then keeps callers with different
+    /// addresses apart.
+    fn reads_client_address(&self) -> bool {
+        false
+    }
+
     /// What this caller may read of the description of the service inside the layer: all of it, unless the layer hides the
     /// methods that it would refuse. Calls are not affected.
     fn shown_to(&self, _caller: &Context, interface: Arc<Interface>) -> Arc<Interface> {
@@ -108,6 +114,10 @@ impl<L: GroupLayer + ?Sized> GroupLayer for Arc<L> {
         (**self).sets_response_headers()
     }
 
+    fn reads_client_address(&self) -> bool {
+        (**self).reads_client_address()
+    }
+
     fn shown_to(&self, caller: &Context, interface: Arc<Interface>) -> Arc<Interface> {
         (**self).shown_to(caller, interface)
     }
@@ -119,6 +129,7 @@ struct Layered<L> {
     inner: Arc<dyn RpcService>,
     request_headers: Vec<HeaderName>,
     sets_response_headers: bool,
+    reads_client_address: bool,
     /// The description of `inner`, with what the layer asks for.
     latest: Latest,
 }
@@ -144,6 +155,10 @@ impl<L: GroupLayer> GroupLayer for CatchPanics<L> {
         self.0.sets_response_headers()
     }
 
+    fn reads_client_address(&self) -> bool {
+        self.0.reads_client_address()
+    }
+
     fn shown_to(&self, caller: &Context, interface: Arc<Interface>) -> Arc<Interface> {
         self.0.shown_to(caller, interface)
     }
@@ -158,7 +173,9 @@ pub fn layered(inner: Arc<dyn RpcService>, layer: impl GroupLayer) -> Arc<dyn Rp
 /// is waited for.
 pub(crate) fn layered_unguarded(inner: Arc<dyn RpcService>, layer: impl GroupLayer) -> Arc<dyn RpcService> {
     let (request_headers, sets_response_headers) = (layer.request_headers(), layer.sets_response_headers());
-    Arc::new(Layered { layer, inner, request_headers, sets_response_headers, latest: Latest::default() })
+    let reads_client_address = layer.reads_client_address();
+    let latest = Latest::default();
+    Arc::new(Layered { layer, inner, request_headers, sets_response_headers, reads_client_address, latest })
 }
 
 impl<L: GroupLayer> RpcService for Layered<L> {
@@ -166,6 +183,7 @@ impl<L: GroupLayer> RpcService for Layered<L> {
         let inner = self.inner.interface();
         if self.request_headers.iter().all(|header| inner.request_headers.contains(header))
             && (inner.sets_response_headers || !self.sets_response_headers)
+            && (inner.reads_client_address || !self.reads_client_address)
         {
             return inner;
         }
@@ -175,6 +193,7 @@ impl<L: GroupLayer> RpcService for Layered<L> {
             let missing: Vec<_> = missing.cloned().collect();
             interface.request_headers.extend(missing);
             interface.sets_response_headers |= self.sets_response_headers;
+            interface.reads_client_address |= self.reads_client_address;
             interface
         })
     }

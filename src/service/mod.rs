@@ -39,6 +39,8 @@ pub(crate) mod already_hashed;
 pub mod args;
 pub mod batch;
 #[cfg(feature = "server")]
+pub mod cache;
+#[cfg(feature = "server")]
 pub mod caller_key;
 mod collect;
 mod context;

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
+#[cfg(feature = "server")]
+use crate::service::cache::Lookup;
 use crate::service::counters::{OTHER_PROTOCOL, PROTOCOLS, protocol_index};
 use crate::service::lock::lock;
 use crate::service::spans::RecordedTrace;
@@ -65,6 +67,8 @@ pub struct RequestRecord {
     trace: Option<Arc<RecordedTrace>>,
     /// Whether the group has the method that was called. Only requests with a span know it.
     has_method: AtomicBool,
+    /// What its calls have found in a cache: a bit for each [`Lookup`].
+    lookups: AtomicU8,
     /// Whether an upstream that is down was the reason for a refusal.
     upstream_is_down: AtomicBool,
 }
@@ -107,6 +111,7 @@ impl RequestRecord {
             batch: each_call.then(Mutex::default),
             trace,
             has_method: AtomicBool::new(false),
+            lookups: AtomicU8::new(0),
             upstream_is_down: AtomicBool::new(false),
         }
     }
@@ -118,6 +123,22 @@ impl RequestRecord {
 
     pub(crate) fn is_upstream_down(&self) -> bool {
         self.upstream_is_down.load(Relaxed)
+    }
+
+    /// Notes what a call has found in a cache.
+    #[cfg(feature = "server")]
+    pub(crate) fn note_lookup(&self, lookup: Lookup) {
+        self.lookups.fetch_or(1 << lookup as u8, Relaxed);
+    }
+
+    /// What the calls have found in caches: the word for it, `mixed` if they have found different things, or `None` if they
+    /// are not cached.
+    #[cfg(feature = "server")]
+    pub(crate) fn lookup(&self) -> Option<&'static str> {
+        let lookups = self.lookups.load(Relaxed);
+        let mut found = Lookup::ALL.into_iter().filter(|lookup| lookups & (1 << *lookup as u8) != 0);
+        let first = found.next()?;
+        Some(if found.next().is_some() { "mixed" } else { first.word() })
     }
 
     /// Notes that the group has the method that was called.

@@ -279,8 +279,8 @@ impl HeaderTemplate {
         Some(value)
     }
 
-    fn names_method(&self) -> bool {
-        self.0.contains(&Piece::Value(Placeholder::Method))
+    fn names(&self, placeholder: Placeholder) -> bool {
+        self.0.contains(&Piece::Value(placeholder))
     }
 }
 
@@ -332,7 +332,7 @@ impl Forwarding {
 
     /// Whether a header depends on the method that is called.
     pub(super) fn names_method(&self) -> bool {
-        self.set_headers.iter().any(|(_, template)| template.names_method())
+        self.set_headers.iter().any(|(_, template)| template.names(Placeholder::Method))
     }
 
     /// Declares what is needed of each request and its response.
@@ -347,6 +347,8 @@ impl Forwarding {
         needed.retain(|header| !interface.request_headers.contains(header));
         interface.request_headers.extend(needed);
         interface.reads_request_target |= self.pass_query || self.forwarded != ForwardedForm::Off;
+        let names_address = self.set_headers.iter().any(|(_, template)| template.names(Placeholder::ClientAddress));
+        interface.reads_client_address |= names_address || self.forwarded != ForwardedForm::Off;
         interface.sets_response_headers |= has_cookies || !self.return_headers.is_empty();
     }
 

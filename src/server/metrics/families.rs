@@ -10,6 +10,7 @@ use super::lifecycle::Lifecycle;
 use crate::server::connection_count::ListenerCounts;
 use crate::server::mount::{GroupMount, Mounts};
 use crate::server::quotas::SaveFailures;
+use crate::service::cache::CacheState;
 use crate::service::counters::{BOUNDS, DurationCounts, GroupCounters, Meter, OTHER};
 use crate::service::memory_pool::MemoryPool;
 use crate::service::spans::SpanCounts;
@@ -413,6 +414,37 @@ fn encode_sending(states: &[(&str, UpstreamState)], to: &mut DescriptorEncoder<'
         family.count([("group", group), ("method", &method)], breaker.refused)?;
     }
     Ok(())
+}
+
+/// Without caches there are no series.
+pub(super) fn encode_caches(mounts: &Mounts, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let cached = mounts.groups.iter().filter_map(|group| Some((group.path.as_str(), group.rules.cache()?.state())));
+    let caches: Vec<(&str, CacheState)> = cached.collect();
+    if caches.is_empty() {
+        return Ok(());
+    }
+    let mut family = MetricFamily::counter(
+        to,
+        "croupier_cache_lookups",
+        "Calls of cached methods, by group and what they have found in the cache",
+    )?;
+    for (group, cache) in &caches {
+        for (lookup, count) in &cache.lookups {
+            family.count([("group", group), ("result", lookup.word())], *count)?;
+        }
+    }
+    let mut family = MetricFamily::gauge(to, "croupier_cache_answers", "Answers in the cache, by group")?;
+    caches.iter().try_for_each(|(group, cache)| family.value([("group", group)], number(cache.entries)))?;
+    let mut family =
+        MetricFamily::gauge(to, "croupier_cache_bytes", "Memory that the answers in the cache take, by group")?;
+    let bytes = |cache: &CacheState| i64::try_from(cache.bytes).unwrap_or(i64::MAX);
+    caches.iter().try_for_each(|(group, cache)| family.value([("group", group)], bytes(cache)))?;
+    let mut family = MetricFamily::gauge(
+        to,
+        "croupier_cache_limit_bytes",
+        "Memory that the answers in the cache may take (`cache.size`), by group",
+    )?;
+    caches.iter().try_for_each(|(group, cache)| family.value([("group", group)], number(cache.limit)))
 }
 
 /// Without quotas, and without a store for their counts, there are no series.

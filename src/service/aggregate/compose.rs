@@ -23,6 +23,7 @@ pub(super) fn interface(title: &str, doc: &str, methods: &[Arc<Composed>], of_pa
         }
     }
     let reads_request_target = of_parts.iter().any(|part| part.reads_request_target);
+    let reads_client_address = of_parts.iter().any(|part| part.reads_client_address);
     let mut of_parts = of_parts.iter();
     let mut defs = Map::new();
     if methods.iter().any(|method| method.on_error == OnError::Partial) {
@@ -30,7 +31,16 @@ pub(super) fn interface(title: &str, doc: &str, methods: &[Arc<Composed>], of_pa
     }
     let methods = methods.iter().map(|composed| method(composed, &mut of_parts, &mut defs)).collect();
     let (title, doc) = (title.to_owned(), doc.to_owned());
-    Interface { title, doc, methods, defs, request_headers, reads_request_target, ..Interface::default() }
+    Interface {
+        title,
+        doc,
+        methods,
+        defs,
+        request_headers,
+        reads_request_target,
+        reads_client_address,
+        ..Interface::default()
+    }
 }
 
 /// A call, and what its service's interface says about it.

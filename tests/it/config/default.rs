@@ -130,6 +130,7 @@ fn no_key_is_left_out() {
                 // The files would have to be there.
                 "`[listen.tls]`" | "Each of the `certificates` in `[listen.tls]`" => None,
                 "`[group.\"/path\".soap]`" => house["soap"].as_table(),
+                "`[group.\"/path\".cache]`" => house["cache"].as_table(),
                 "Each of the `routes` in `[group.\"/path\"]`" => Some(&routes),
                 "Each of the `access` in `[group.\"/path\"]`" => Some(&access),
                 "`[group.\"/path\".aggregate]`" => Some(both),

@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod args;
+mod cache;
 mod context;
 pub(crate) mod layers;
 mod rules;

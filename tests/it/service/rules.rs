@@ -26,16 +26,17 @@ use crate::support::running::Running;
 use crate::support::scripted::{answered, http};
 
 /// A way to call `hello`.
-struct Way {
-    name: &'static str,
-    request: String,
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) name: &'static str,
+    pub(super) request: String,
     /// How many calls the request has.
-    calls: usize,
+    pub(super) calls: usize,
     /// How many of its calls begin, if none ever ends.
     begin: usize,
 }
 
-fn ways() -> Vec<Way> {
+pub(super) fn ways() -> Vec<Way> {
     let one = r#"{"jsonrpc":"2.0","method":"hello","id":1}"#;
     let way = |name, head: &str, media: &str, body: &str, calls, begin| {
         let length = body.len();
@@ -75,7 +76,7 @@ fn ways() -> Vec<Way> {
 }
 
 /// The ways to a REST upstream: those to every group, and the paths of its own document.
-fn rest_ways() -> Vec<Way> {
+pub(super) fn rest_ways() -> Vec<Way> {
     let own = |name, request: &str| Way { name, request: request.to_owned(), calls: 1, begin: 1 };
     let mut ways = ways();
     ways.extend([
@@ -112,7 +113,7 @@ impl Look {
 
 /// What a call tells of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+pub(super) enum Told {
     Begun,
     Ended,
 }
@@ -145,7 +146,7 @@ fn hanging() -> (GroupMount, Receiver<Told>) {
 }
 
 /// A group before an upstream of XML-RPC that answers each request with `answer`, or never if there is none.
-fn upstream(answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) {
+pub(super) fn upstream(answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) {
     upstream_in(Protocol::XmlRpc, answer, deny)
 }
 
@@ -158,7 +159,7 @@ fn json_upstream(deny: &str) -> (GroupMount, Receiver<Told>) {
 }
 
 /// The same before an upstream of REST, whose document has a path of its own for the method.
-fn rest_upstream(answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) {
+pub(super) fn rest_upstream(answer: Option<String>, deny: &str) -> (GroupMount, Receiver<Told>) {
     let returns = r#"{"200":{"description":"","content":{"application/json":{"schema":{"type":"string"}}}}}"#;
     let text = format!(
         r#"{{"openapi":"3.1.0","paths":{{"/say/hello":{{"get":{{"operationId":"hello","responses":{returns}}}}}}}}}"#
@@ -222,13 +223,13 @@ fn serve(mut stream: TcpStream, tell: &Sender<Told>, answer: Option<String>) {
     }
 }
 
-fn start(group: GroupMount, limits: GroupLimits, response_memory: usize) -> Running {
+pub(super) fn start(group: GroupMount, limits: GroupLimits, response_memory: usize) -> Running {
     let mounts = mounts(group.with_limits(limits));
     Running::router(mounts.router().unwrap(), ServerSettings { response_memory, ..ServerSettings::default() })
 }
 
-const ENOUGH: usize = 64 << 20;
-const SOON: Duration = Duration::from_secs(10);
+pub(super) const ENOUGH: usize = 64 << 20;
+pub(super) const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_call_beyond_the_limit_of_its_group_is_refused_as_busy_on_every_way() {
@@ -321,11 +322,11 @@ fn never_reaches(group: GroupMount, told: &Receiver<Told>, ways_to_it: Vec<Way>)
     assert!(told.try_recv().is_err(), "no call has reached the upstream");
 }
 
-fn spoken() -> Option<String> {
+pub(super) fn spoken() -> Option<String> {
     Some(http("200 OK", "Content-Type: text/xml\r\n", &answered("world")))
 }
 
-fn rest_spoken() -> Option<String> {
+pub(super) fn rest_spoken() -> Option<String> {
     Some(http("200 OK", "Content-Type: application/json\r\n", "\"world\""))
 }
 

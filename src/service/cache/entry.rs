@@ -1,0 +1,142 @@
+//! Answers that are kept.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant as Moment;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use quick_cache::Weighter;
+use serde::{Serialize, Serializer};
+use tokio::time::Instant;
+
+use super::key::CallKey;
+use super::policy::{Freshness, Lifetime};
+use crate::model::fault::Fault;
+use crate::model::value::Value;
+use crate::service::Output;
+use crate::service::passthrough::{RawBody, RawResponse};
+use crate::service::result_memory::{ReservedMemory, ResultMemory, SMALL};
+
+/// What an entry takes besides its key and its content, in bytes.
+const OVERHEAD: usize = 256;
+/// How many copies of a large value are counted while it is sent: what is written of it.
+const COPIES: usize = 2;
+
+/// An answer that is kept.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) content: Content,
+    /// How many bytes the content takes.
+    pub(super) bytes: usize,
+    stored: Instant,
+    lifetime: Lifetime,
+}
+
+/// What is kept of an answer.
+pub(super) enum Content {
+    /// The result; `is_void` if it is that of a method that returns nothing.
+    Value { value: Value, is_void: bool },
+    /// The response of an upstream in its original bytes.
+    Raw { status: StatusCode, headers: HeaderMap, body: Bytes },
+    /// The results are too large to be kept: equal calls go their own way.
+    Passed,
+}
+
+impl fmt::Debug for Content {
+    /// Omits what callers have got.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Content::Value { .. } => "Value",
+            Content::Raw { .. } => "Raw",
+            Content::Passed => "Passed",
+        })
+    }
+}
+
+impl Entry {
+    pub(super) fn new(content: Content, bytes: usize, lifetime: Lifetime) -> Entry {
+        Entry { content, bytes, stored: Instant::now(), lifetime }
+    }
+
+    /// What the entry is good for now.
+    pub(super) fn freshness(&self) -> Freshness {
+        self.lifetime.at(self.stored.elapsed())
+    }
+
+    /// For how many seconds it is still fresh.
+    pub(super) fn seconds_left(&self) -> i64 {
+        self.lifetime.seconds_left(self.stored.elapsed())
+    }
+
+    /// Whether the result is that of no other call.
+    pub(super) fn is_passed(&self) -> bool {
+        matches!(self.content, Content::Passed)
+    }
+
+    /// Whether sending the answer needs memory to be reserved.
+    pub(super) fn is_large(&self) -> bool {
+        self.bytes > SMALL
+    }
+
+    /// The answer as a result, with the memory that is reserved for it.
+    fn output(self: &Arc<Entry>, memory: ReservedMemory) -> Output {
+        match &self.content {
+            Content::Raw { status, headers, body } => {
+                Output::Raw(RawResponse::with_headers(*status, headers.clone(), RawBody::Whole(body.clone())))
+            }
+            Content::Value { .. } | Content::Passed => Output::reserved(Box::new(CachedValue(self.clone())), memory),
+        }
+    }
+
+    /// The answer as a result that is sent without a reservation.
+    pub(super) fn small_output(self: &Arc<Entry>) -> Output {
+        self.output(ReservedMemory::default())
+    }
+
+    /// The answer as a result, which takes memory from that of the call.
+    ///
+    /// # Errors
+    /// `Busy` if there is none in time.
+    pub(super) async fn large_output(
+        self: &Arc<Entry>,
+        memory: Option<&ResultMemory>,
+        deadline: Option<Moment>,
+    ) -> Result<Output, Fault> {
+        let mut reserved = ReservedMemory::of(memory);
+        if !matches!(self.content, Content::Raw { .. }) {
+            reserved.extend_to(self.bytes.saturating_mul(COPIES), deadline).await?;
+        }
+        Ok(self.output(reserved))
+    }
+
+    /// The answer as a result that has its memory already.
+    pub(super) fn output_with(self: &Arc<Entry>, memory: ReservedMemory) -> Output {
+        self.output(memory)
+    }
+}
+
+/// The result in an entry, without a copy of it.
+struct CachedValue(Arc<Entry>);
+
+impl Serialize for CachedValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0.content {
+            // Protocols write nothing at all in another way than nil.
+            Content::Value { value: Value::Nil, is_void: true } => serializer.serialize_unit(),
+            Content::Value { value, .. } => value.serialize(serializer),
+            Content::Raw { .. } | Content::Passed => serializer.serialize_unit(),
+        }
+    }
+}
+
+/// The weight of an entry: about its memory in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EntryWeight;
+
+impl Weighter<CallKey, Arc<Entry>> for EntryWeight {
+    fn weight(&self, key: &CallKey, entry: &Arc<Entry>) -> u64 {
+        // The key is shared by the map and the flights.
+        (key.0.len() + entry.bytes + OVERHEAD) as u64
+    }
+}

@@ -1,0 +1,246 @@
+//! Answers of safe methods, kept for equal calls.
+//!
+//! ```text
+//! key.rs      what makes calls equal: method, arguments in no wire form, and what of the caller matters
+//! policy.rs   how long an answer is fresh, stale, expired: pure decisions
+//! entry.rs    an answer that is kept, and the result made of it
+//! flight.rs   one call for all who make it at the same time
+//! rows.rs     rows are collected up to the largest answer that is kept; more of them are passed on
+//! serve.rs    a call that waits for an answer
+//! ```
+//!
+//! The cache is inside of the rules about callers: what they refuse does not get here, and what is answered from the cache
+//! counts for rates and quotas as any call. Such a call has a result at once, so it takes no permit.
+
+mod counts;
+mod entry;
+mod flight;
+mod key;
+mod options;
+mod policy;
+mod rows;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use arc_swap::ArcSwapOption;
+use http::{HeaderName, HeaderValue};
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder};
+
+pub(crate) use counts::Lookup;
+pub use options::CacheOptions;
+
+use crate::model::interface::Interface;
+use crate::service::latest::Latest;
+use crate::service::outage::Outage;
+use crate::service::{Call, CallFuture, Context, RpcService};
+use counts::LookupCounts;
+use entry::{Content, Entry, EntryWeight};
+use flight::Flights;
+use key::{CallKey, KnownMethods};
+use options::Lifetimes;
+use policy::Lifetime;
+
+/// The header that says how a cache has handled a request (RFC 9211).
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// How many answers are fetched in the background at a time.
+const MAX_REFRESHES: usize = 16;
+/// The part of the memory that one answer may take.
+const SHARE: usize = 8;
+/// The parts of the memory, each with a lock of its own. One part holds several of the largest answers.
+const SHARDS: usize = 2;
+/// The size of a usual entry, in bytes.
+const USUAL: usize = 1024;
+
+/// The answers of one group, and the calls that fetch them.
+pub struct ResponseCache {
+    options: CacheOptions,
+    lifetimes: Lifetimes,
+    entries: Cache<CallKey, Arc<Entry>, EntryWeight>,
+    flights: Arc<Flights>,
+    known: ArcSwapOption<KnownMethods>,
+    counts: LookupCounts,
+    refreshes: AtomicUsize,
+}
+
+/// What is known of the cache at one moment.
+#[derive(Debug)]
+pub(crate) struct CacheState {
+    /// What calls have found, and how often.
+    pub(crate) lookups: Vec<(Lookup, u64)>,
+    /// How many answers there are.
+    pub(crate) entries: usize,
+    /// How much memory they take, in bytes.
+    pub(crate) bytes: u64,
+    /// How much they may take.
+    pub(crate) limit: usize,
+}
+
+/// A place for the answer of a call.
+#[derive(Clone)]
+struct Slot {
+    key: CallKey,
+    lifetime: Lifetime,
+    is_void: bool,
+    known: Arc<KnownMethods>,
+}
+
+impl ResponseCache {
+    /// A cache with these options; `None` if they cache nothing.
+    pub fn new(options: CacheOptions) -> Option<ResponseCache> {
+        if !options.is_on() {
+            return None;
+        }
+        let size = options.size;
+        let layout = OptionsBuilder::new()
+            .estimated_items_capacity((size / USUAL).max(64))
+            .weight_capacity(size as u64)
+            .shards(SHARDS)
+            .build()
+            .ok()?;
+        let entries =
+            Cache::with_options(layout, EntryWeight, DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Some(ResponseCache {
+            lifetimes: options.lifetimes(),
+            options,
+            entries,
+            flights: Arc::default(),
+            known: ArcSwapOption::empty(),
+            counts: LookupCounts::default(),
+            refreshes: AtomicUsize::new(0),
+        })
+    }
+
+    /// The options.
+    pub fn options(&self) -> &CacheOptions {
+        &self.options
+    }
+
+    /// What is known of the cache now.
+    pub(crate) fn state(&self) -> CacheState {
+        let lookups = self.counts.all().collect();
+        let (entries, bytes) = (self.entries.len(), self.entries.weight());
+        CacheState { lookups, entries, bytes, limit: self.options.size }
+    }
+
+    /// How many bytes one answer may take.
+    fn most(&self) -> usize {
+        self.options.size / SHARE
+    }
+
+    /// The methods of a service with this description. If it is another than before, the answers are forgotten: they may be
+    /// those of other methods.
+    fn known(&self, interface: Arc<Interface>) -> Arc<KnownMethods> {
+        let before = self.known.load_full();
+        if let Some(known) = before.as_ref().filter(|known| Arc::ptr_eq(&known.interface, &interface)) {
+            return known.clone();
+        }
+        let is_same = before.as_ref().is_some_and(|known| known.interface == interface);
+        let known = Arc::new(KnownMethods::new(interface));
+        self.known.store(Some(known.clone()));
+        if !is_same {
+            self.entries.clear();
+        }
+        known
+    }
+
+    /// The place for the answer of a call; `None` if it is not cached.
+    fn slot(&self, call: &Call<'_>, interface: impl FnOnce() -> Arc<Interface>) -> Option<Slot> {
+        let lifetime = self.lifetimes.of_method(call.method)?;
+        if serve::has_to_be_passed_on(call) {
+            return None;
+        }
+        let known = self.known(interface());
+        if !known.is_safe(call.method) {
+            return None;
+        }
+        let key = known.key(call, self.options.per_identity)?;
+        let is_void = known.is_void(call.method);
+        Some(Slot { key, lifetime, is_void, known })
+    }
+
+    /// Keeps an answer, unless the service has another description meanwhile.
+    fn store(&self, slot: &Slot, content: Content, bytes: usize) -> Arc<Entry> {
+        let entry = Arc::new(Entry::new(content, bytes, slot.lifetime));
+        let is_current = self.known.load().as_ref().is_some_and(|known| known.interface == slot.known.interface);
+        if is_current {
+            self.entries.insert(slot.key.clone(), entry.clone());
+        }
+        entry
+    }
+
+    /// Notes what a call has found: in the counts, in the access log, and, if it is alone, in the response.
+    fn note(&self, lookup: Lookup, context: &Context, is_alone: bool, status: impl FnOnce() -> String) {
+        self.counts.count(lookup);
+        if let Some(record) = &context.record {
+            record.note_lookup(lookup);
+        }
+        let headers = context.response_headers.as_ref().filter(|_| is_alone);
+        if let Some(headers) = headers
+            && let Ok(value) = HeaderValue::try_from(status())
+        {
+            headers.append(CACHE_STATUS, value);
+        }
+    }
+
+    /// The right to fetch an answer in the background; `None` if that is done for many already.
+    fn begin_refresh(self: &Arc<ResponseCache>) -> Option<Refresh> {
+        let refresh = Refresh(self.clone());
+        (self.refreshes.fetch_add(1, Relaxed) < MAX_REFRESHES).then_some(refresh)
+    }
+}
+
+/// An answer is being fetched in the background.
+struct Refresh(Arc<ResponseCache>);
+
+impl Drop for Refresh {
+    fn drop(&mut self) {
+        self.0.refreshes.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A service whose answers are cached.
+pub(crate) struct CachedService {
+    inner: Arc<dyn RpcService>,
+    cache: Arc<ResponseCache>,
+    /// The description of `inner`, which says that headers are added to responses.
+    latest: Latest,
+}
+
+impl CachedService {
+    pub(crate) fn new(inner: Arc<dyn RpcService>, cache: Arc<ResponseCache>) -> CachedService {
+        CachedService { inner, cache, latest: Latest::default() }
+    }
+}
+
+impl RpcService for CachedService {
+    fn interface(&self) -> Arc<Interface> {
+        let inner = self.inner.interface();
+        if inner.sets_response_headers {
+            return inner;
+        }
+        self.latest.get(std::iter::once(inner), |inner| {
+            let inner = inner.iter().map(|inner| Interface::clone(inner)).next().unwrap_or_default();
+            Interface { sets_response_headers: true, ..inner }
+        })
+    }
+
+    fn interface_for(&self, caller: &Context) -> Arc<Interface> {
+        self.inner.interface_for(caller)
+    }
+
+    fn outage(&self) -> Option<Outage> {
+        self.inner.outage()
+    }
+
+    fn call(&self, call: Call<'_>) -> CallFuture {
+        match self.cache.slot(&call, || self.inner.interface()) {
+            Some(slot) => self.serve(slot, call),
+            None => self.inner.call(call),
+        }
+    }
+}
