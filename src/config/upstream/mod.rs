@@ -309,7 +309,8 @@ pub(super) struct UpstreamTimeoutsFile {
     /// How long the upstream may take until its response begins, and how long the response may then pause.
     #[schemars(extend("minimum" = 1, "maximum" = LONGEST))]
     response: Period,
-    /// How long an unused connection is kept. It should be shorter than the time that the upstream keeps one.
+    /// How long an unused connection is kept. It should be shorter than the time that the upstream keeps one. A call that must not be
+    /// sent twice takes no connection that has been unused for four fifths of this time: the upstream may be closing it.
     #[schemars(extend("maximum" = LONGEST))]
     idle: Period,
 }

@@ -214,7 +214,7 @@ impl BalancedServer {
         let limit = TimeLimit { timeout: options.response, deadline };
         self.prepare(&mut request, options, deadline);
         if !self.connector.is_scgi() {
-            while let Some(connection) = self.pool.take().await {
+            while let Some(connection) = self.pool.take(repeat).await {
                 let copy = (repeat == Repeat::Harmless).then(|| request.clone());
                 let failure = match self.send_over_pooled(connection, request, limit).await {
                     Ok(response) => return Ok(response),

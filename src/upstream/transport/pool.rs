@@ -12,13 +12,19 @@ use std::time::Duration;
 use thread_local::ThreadLocal;
 use tokio::time::Instant;
 
+use super::Repeat;
 use super::http1::Http1Connection;
 use super::http2::Http2Connection;
+
+/// The part of its time after which a connection is not taken for a request that must not be sent again.
+const SAFE_PART: f32 = 0.8;
 
 /// The connections to one server, of all threads.
 pub(super) struct Pool {
     threads: ThreadLocal<ThreadPool>,
     idle: Duration,
+    /// How long a connection may have been idle that is taken for a request which must not be sent again.
+    safe_idle: Duration,
     max_idle: usize,
     /// Whether the server has negotiated HTTP/1.1 on the last new connection: then calls need not wait for each other's
     /// connections.
@@ -55,7 +61,8 @@ pub(super) enum PooledConnection {
 
 impl Pool {
     pub(super) fn new(idle: Duration, max_idle: usize) -> Pool {
-        Pool { threads: ThreadLocal::new(), idle, max_idle, negotiated_http1: AtomicBool::new(false) }
+        let safe_idle = idle.mul_f32(SAFE_PART);
+        Pool { threads: ThreadLocal::new(), idle, safe_idle, max_idle, negotiated_http1: AtomicBool::new(false) }
     }
 
     /// The connections of this thread.
@@ -64,12 +71,15 @@ impl Pool {
     }
 
     /// Takes an idle connection that is still ready, the most recently used first.
-    pub(super) async fn take(&self) -> Option<PooledConnection> {
+    ///
+    /// A server may close a connection just when a request is sent over it, and nobody knows then whether it has received that.
+    /// A request that must not be sent again therefore gets no connection that has almost reached its time.
+    pub(super) async fn take(&self, repeat: Repeat) -> Option<PooledConnection> {
         if let Some(shared) = self.own().shared() {
             return Some(PooledConnection::Http2(shared));
         }
         loop {
-            let (since, mut connection) = self.own().lock().http1.pop_back()?;
+            let (since, mut connection) = self.own().lock().take(repeat, self.safe_idle)?;
             if since.elapsed() < self.idle && connection.is_ready().await {
                 return Some(PooledConnection::Http1(connection));
             }
@@ -162,6 +172,15 @@ async fn reap(connections: Weak<ThreadConnections>, interval: Duration) {
 }
 
 impl IdleConnections {
+    /// The connection that was used last. It stays if it has been idle for too long for such a request.
+    fn take(&mut self, repeat: Repeat, safe_idle: Duration) -> Option<(Instant, Http1Connection)> {
+        let is_too_old = |(since, _): &(Instant, _)| since.elapsed() >= safe_idle;
+        if repeat == Repeat::Unsent && self.http1.back().is_some_and(is_too_old) {
+            return None;
+        }
+        self.http1.pop_back()
+    }
+
     fn remove_expired(&mut self) -> (Vec<Http1Connection>, Option<Http2Connection>) {
         let idle = self.idle;
         let count = self.http1.iter().take_while(|(since, _)| since.elapsed() >= idle).count();

@@ -18,15 +18,15 @@ use tokio::time::Instant;
 
 use crate::support::upstream::{Act, ScriptedUpstream};
 
-/// An HTTP/2 server without TLS that counts its connections. It ends when it is dropped.
-struct Http2Server {
+/// A server of HTTP/2 or HTTP/1.1, without TLS, that counts its connections. It ends when it is dropped.
+struct CountingServer {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
     _serving: JoinSet<()>,
 }
 
-impl Http2Server {
-    async fn start() -> Http2Server {
+impl CountingServer {
+    async fn start(http2: bool) -> CountingServer {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -39,11 +39,12 @@ impl Http2Server {
                 counter.fetch_add(1, SeqCst);
                 let respond =
                     service_fn(async |_| Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::from("it"))));
-                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                let server = if http2 { server.http2_only() } else { server.http1_only() };
                 tasks.spawn(async move { drop(server.serve_connection(TokioIo::new(stream), respond).await) });
             }
         });
-        Http2Server { address, connections, _serving: serving }
+        CountingServer { address, connections, _serving: serving }
     }
 }
 
@@ -59,7 +60,7 @@ async fn get(transport: &Transport, deadline: Option<Duration>) -> Result<Bytes,
 
 #[tokio::test]
 async fn simultaneous_first_requests_share_one_http2_connection() {
-    let server = Http2Server::start().await;
+    let server = CountingServer::start(true).await;
     let transport =
         Arc::new(transport(server.address, TransportOptions { http2: true, ..TransportOptions::default() }));
     let mut requests = JoinSet::new();
@@ -73,9 +74,31 @@ async fn simultaneous_first_requests_share_one_http2_connection() {
     assert_eq!(server.connections.load(SeqCst), 1);
 }
 
+/// The server may be closing a connection that has been idle for long. Then nobody knows whether it has received the request.
+#[tokio::test]
+async fn a_request_that_must_not_be_sent_twice_takes_no_connection_that_is_about_to_expire() {
+    let server = CountingServer::start(false).await;
+    let transport =
+        transport(server.address, TransportOptions { idle: Duration::from_secs(100), ..Default::default() });
+    for (repeat, idle, connections) in [
+        (Repeat::Unsent, 0, 1),
+        (Repeat::Unsent, 79, 1),
+        (Repeat::Harmless, 81, 1),
+        (Repeat::Unsent, 81, 2),
+        (Repeat::Harmless, 101, 3),
+    ] {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(idle)).await;
+        tokio::time::resume();
+        let request = Request::get("/").body(Bytes::new()).unwrap();
+        transport.exchange(request, repeat, 1000, None).await.unwrap();
+        assert_eq!(server.connections.load(SeqCst), connections, "{repeat:?} after {idle} s");
+    }
+}
+
 #[tokio::test]
 async fn a_cancelled_request_does_not_delay_others_while_it_connects() {
-    let server = Http2Server::start().await;
+    let server = CountingServer::start(true).await;
     let transport =
         Arc::new(transport(server.address, TransportOptions { http2: true, ..TransportOptions::default() }));
     let mut first = Box::pin(get(&transport, None));
