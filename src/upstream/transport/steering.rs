@@ -167,10 +167,13 @@ impl Drop for RunningRequest {
 impl Steering {
     /// `None` if there is nothing to decide.
     pub(super) fn new(names: Vec<String>, identities: &[String], options: &TransportOptions) -> Option<Arc<Steering>> {
-        let TransportOptions { limits, retries, .. } = options;
+        let TransportOptions { limits, retries, http2, .. } = options;
+        // Over HTTP/1.1 and SCGI, each request has a connection: further ones would only wait for one, and fail.
+        let of_connections = limits.connections.filter(|_| !http2);
+        let most = [limits.requests, of_connections].into_iter().flatten().min();
         let several = names.len() > 1;
         let attempts = retries.attempts.unwrap_or(if several { 2 } else { 1 }).max(1);
-        if !several && attempts == 1 && limits.requests.is_none() && !limits.adaptive {
+        if !several && attempts == 1 && most.is_none() && !limits.adaptive {
             return None;
         }
         let weights = options.weights.iter().copied().chain(std::iter::repeat(1));
@@ -181,7 +184,7 @@ impl Steering {
             .collect();
         let count = u32::try_from(names.len()).unwrap_or(u32::MAX);
         let (first, least) = ADAPTIVE;
-        let largest = limits.requests.unwrap_or(MAX_ADAPTIVE);
+        let largest = most.unwrap_or(MAX_ADAPTIVE);
         let adaptive = || Mutex::new(AdaptiveLimit::new(first, least.min(largest), largest));
         let steering = Steering {
             hosts: Hosts::new(&hosts, options.balance, options.slow_start, options.outliers.clone()),
@@ -200,7 +203,7 @@ impl Steering {
             busy: AtomicU64::new(0),
             names,
         };
-        let limit = if limits.adaptive { Some(first.min(largest)) } else { limits.requests };
+        let limit = if limits.adaptive { Some(first.min(largest)) } else { most };
         if let Some(limit) = limit {
             (0..steering.hosts.len()).for_each(|host| steering.hosts.set_limit(host, limit));
         }
