@@ -485,6 +485,7 @@ mod tests {
     use super::*;
     use crate::service::spans::{RecordedTrace, Span, SpanQueue};
     use crate::service::trace_context::TraceContext;
+    use crate::upstream::transport::Balance;
 
     #[tokio::test]
     async fn a_request_notes_the_servers_that_were_tried() {
@@ -497,7 +498,8 @@ mod tests {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
         });
         let addresses = [closed, open].map(|address| format!("http://{address}/").parse().unwrap());
-        let balancer = Balancer::new(addresses.to_vec(), TransportOptions::default()).unwrap();
+        let in_turn = TransportOptions { balance: Balance::RoundRobin, ..TransportOptions::default() };
+        let balancer = Balancer::new(addresses.to_vec(), in_turn).unwrap();
         let record = Arc::new(RequestRecord::new(false, None));
         let mut request = OutgoingRequest::new(Request::new(Bytes::new()));
         request.extensions_mut().insert(record.clone());
@@ -542,7 +544,8 @@ mod tests {
             }
         });
         let addresses = [closed, open].map(|address| format!("http://{address}/").parse().unwrap());
-        let balancer = Balancer::new(addresses.to_vec(), TransportOptions::default()).unwrap();
+        let in_turn = TransportOptions { balance: Balance::RoundRobin, ..TransportOptions::default() };
+        let balancer = Balancer::new(addresses.to_vec(), in_turn).unwrap();
         let (queue, waiting) = SpanQueue::new();
         let trace = Arc::new(RecordedTrace::new(Arc::new(TraceContext::begin(7, true)), 9, queue));
         let record = Arc::new(RequestRecord::new(false, Some(trace)));

@@ -10,7 +10,9 @@ use tokio::time::timeout;
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A place among the connections to a server, until the connection is closed; `None` if their number is not limited.
-pub(super) type ConnectionPlace = Option<OwnedSemaphorePermit>;
+///
+/// Boxed, because most numbers are not limited, and each connection and body has a place.
+pub(super) type ConnectionPlace = Option<Box<OwnedSemaphorePermit>>;
 
 /// The limit on the connections of all threads to one server.
 pub(super) struct ConnectionLimit(Option<Arc<Semaphore>>);
@@ -28,14 +30,14 @@ impl ConnectionLimit {
         let places = self.0.as_ref()?;
         loop {
             if let Ok(place) = places.clone().try_acquire_owned() {
-                return Some(place);
+                return Some(Box::new(place));
             }
             if close_idle() {
                 continue;
             }
             // It is never closed, so there is no error but that of the time.
             if let Ok(Ok(place)) = timeout(LOOK_AGAIN, places.clone().acquire_owned()).await {
-                return Some(place);
+                return Some(Box::new(place));
             }
         }
     }

@@ -110,7 +110,7 @@ impl RunningRequest {
 
     /// Notes that the response has begun. Whether it is an answer is not known yet.
     pub(super) fn responded(&mut self) {
-        self.measure(Some(Measured::Response(self.begun.elapsed())));
+        self.measure(Measured::Response(self.begun.elapsed()));
     }
 
     /// Notes that the response is an answer.
@@ -131,22 +131,32 @@ impl RunningRequest {
 
     /// Notes that there is no response.
     pub(super) fn failed(&mut self, was_reached: bool) {
-        self.measure(Some(Measured::Failure(self.begun.elapsed())));
+        self.measure(Measured::Failure(self.begun.elapsed()));
         self.steering.record(self.host, if was_reached { Outcome::Failed } else { Outcome::Unreached });
     }
 
-    fn measure(&mut self, measured: Option<Measured>) {
+    /// Notes that the time of the call was over. That says something of the host only if it was `long`: clients choose how long they
+    /// wait.
+    pub(super) fn gave_up(&mut self, long: Duration) {
+        let took = self.begun.elapsed();
+        self.measure(Measured::AtLeast(took));
+        if took >= long {
+            self.steering.record(self.host, Outcome::Failed);
+        }
+    }
+
+    fn measure(&mut self, measured: Measured) {
         self.measured = true;
         let (steering, now) = (&self.steering, self.steering.now());
         steering.hosts.measure(self.host, measured, now);
-        if let (Some(Measured::Response(latency)), Some(quantile)) = (measured, &steering.quantile) {
+        if let (Measured::Response(latency), Some(quantile)) = (measured, &steering.quantile) {
             quantile.record(latency, now);
         }
         let Some(adaptive) = steering.adaptive.get(self.host) else { return };
         let limit = match measured {
-            Some(Measured::Response(latency)) => lock(adaptive).measure(latency, steering.hosts.in_flight(self.host)),
-            Some(Measured::Failure(_)) => lock(adaptive).overloaded(),
-            None => return,
+            Measured::Response(latency) => lock(adaptive).measure(latency, steering.hosts.in_flight(self.host)),
+            Measured::Failure(_) => lock(adaptive).overloaded(),
+            Measured::AtLeast(_) => return,
         };
         steering.hosts.set_limit(self.host, limit);
     }
@@ -155,7 +165,8 @@ impl RunningRequest {
 impl Drop for RunningRequest {
     fn drop(&mut self) {
         if !self.measured {
-            self.measure(None);
+            // Its caller does not wait any longer.
+            self.measure(Measured::AtLeast(self.begun.elapsed()));
         }
         self.steering.hosts.end(self.host);
         if self.steering.queue.waiting.load(Relaxed) > 0 {
