@@ -13,6 +13,7 @@ use super::transport::{TransportError, Verdict, is_failure};
 use crate::model::fault::{Fault, Kind};
 use crate::service::lock::lock;
 use crate::service::outage::Outage;
+use crate::service::unread_body::UnreadBody;
 
 /// How many methods have a breaker of their own. All further ones share one.
 const MOST_METHODS: usize = 1000;
@@ -38,6 +39,9 @@ pub(super) struct AdmittedCall {
     /// The method, if the breaker is that of a method.
     method: Option<Arc<str>>,
     admission: Option<Admission>,
+    begun: Instant,
+    /// The body of the request, if it arrives from a client.
+    body: Option<UnreadBody>,
 }
 
 /// The state of a breaker, for those who watch over it.
@@ -66,10 +70,21 @@ impl Breakers {
     ///
     /// # Errors
     /// `Unreachable` while calls are refused.
-    pub(super) fn admit(self: &Arc<Breakers>, method: Option<&Arc<str>>) -> Result<Box<AdmittedCall>, Fault> {
+    pub(super) fn admit(
+        self: &Arc<Breakers>,
+        method: Option<&Arc<str>>,
+        body: Option<UnreadBody>,
+    ) -> Result<Box<AdmittedCall>, Fault> {
         let (breaker, method) = self.of_method(method);
         let admission = breaker.admit(&self.options, self.start.elapsed()).map_err(refusal)?;
-        Ok(Box::new(AdmittedCall { breakers: self.clone(), breaker, method, admission: Some(admission) }))
+        Ok(Box::new(AdmittedCall {
+            breakers: self.clone(),
+            breaker,
+            method,
+            admission: Some(admission),
+            begun: Instant::now(),
+            body,
+        }))
     }
 
     fn of_method(&self, method: Option<&Arc<str>>) -> (Arc<Breaker>, Option<Arc<str>>) {
@@ -117,12 +132,18 @@ fn refusal(left: Duration) -> Fault {
 }
 
 impl AdmittedCall {
-    /// Notes what the response to the call tells, or its absence.
-    pub(super) fn note<B>(mut self: Box<Self>, sent: Result<&mut Response<B>, &TransportError>) {
+    /// Notes what the response to the call tells, or its absence. That the deadline of the call is over says something only after a
+    /// `long` time: clients choose how long they wait.
+    pub(super) fn note<B>(mut self: Box<Self>, sent: Result<&mut Response<B>, &TransportError>, long: Duration) {
+        if self.body.take().is_some_and(|body| body.has_failed()) {
+            // What the client breaks off says nothing of the upstream.
+            return;
+        }
         match sent {
             Ok(response) if is_failure(response.status()) => self.wait_for_verdict(response.extensions_mut()),
             Ok(_) => self.end(CallEnd::Answered),
             // Nothing was sent, or what failed is not the upstream.
+            Err(error) if error.is_past_deadline() && self.begun.elapsed() < long => {}
             Err(error) if error.is_busy() || error.is_withheld() || error.memory_fault().is_some() => {}
             Err(_) => self.end(CallEnd::Failed),
         }

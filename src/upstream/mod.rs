@@ -61,6 +61,8 @@ mod outage;
 #[cfg(feature = "server")]
 mod passthrough;
 #[cfg(feature = "server")]
+mod probes;
+#[cfg(feature = "server")]
 mod received;
 #[cfg(feature = "server")]
 mod refresh;
@@ -83,5 +85,7 @@ pub use breaker::BreakerOptions;
 pub(crate) use options::UnmatchedName;
 #[cfg(feature = "server")]
 pub use options::{Batching, DescriptionFile, DescriptionSource, Redirects, UnsupportedProtocol, UpstreamOptions};
+#[cfg(feature = "server")]
+pub use probes::{HealthOptions, Probe};
 #[cfg(feature = "server")]
 pub use remote::Upstream;

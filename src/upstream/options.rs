@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::balance_key::KeySource;
 use super::breaker::BreakerOptions;
 use super::forwarding::Forwarding;
+use super::probes::HealthOptions;
 use crate::codec::xml::InvalidCharacters;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::fault::Kind;
@@ -169,6 +170,8 @@ pub struct UpstreamOptions {
     pub refresh: Duration,
     /// When calls are refused because too many have failed (never by default).
     pub breaker: Option<BreakerOptions>,
+    /// How the hosts are probed, if there are several (not by default).
+    pub health: Option<HealthOptions>,
     /// What the key of a call is made of, for [`Balance::Hash`](super::transport::Balance::Hash).
     pub balance_key: Option<KeySource>,
 }
@@ -205,6 +208,7 @@ impl UpstreamOptions {
             group: String::new(),
             refresh: Duration::from_secs(300),
             breaker: None,
+            health: None,
             balance_key: None,
         }
     }

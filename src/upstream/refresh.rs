@@ -32,11 +32,16 @@ impl Upstream {
     /// of 0.5 to 30 s. Calls `on_described` after each success, with whether the description has changed. The future never
     /// completes: drop it to end the loop.
     ///
+    /// Meanwhile, the hosts are probed if the options say so.
+    ///
     /// From the call of this method until the first discovery has succeeded or failed, but for 3 s at most, calls that a
     /// [`Gateway`](crate::server::gateway::Gateway) dispatches to the upstream wait for it.
     pub fn watch<F: FnMut(&Upstream, bool)>(self, on_described: F) -> impl Future<Output = ()> + use<F> {
         let first = RunningDiscovery::begin(&self);
-        self.watch_after(first, on_described)
+        async move {
+            let upstream = self.clone();
+            tokio::join!(self.watch_after(first, on_described), upstream.probe_hosts());
+        }
     }
 
     async fn watch_after(self, mut first: Option<RunningDiscovery>, mut on_described: impl FnMut(&Upstream, bool)) {

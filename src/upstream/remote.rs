@@ -244,15 +244,12 @@ impl Upstream {
     ) -> Result<(Parts, Incoming), Fault> {
         scope.apply_to(&mut request);
         let admitted = match &self.inner.breakers {
-            Some(breakers) => Some((breakers.admit(scope.method.as_ref())?, arriving(&request))),
+            Some(breakers) => Some(breakers.admit(scope.method.as_ref(), arriving(&request))?),
             None => None,
         };
         let mut sent = self.inner.transport.send(request, repeat, scope.deadline).await;
-        if let Some((admitted, body)) = admitted
-            // What the client breaks off says nothing of the upstream.
-            && !body.is_some_and(|body| body.has_failed())
-        {
-            admitted.note(sent.as_mut().map_err(|error| &*error));
+        if let Some(admitted) = admitted {
+            admitted.note(sent.as_mut().map_err(|error| &*error), self.inner.transport.options().connect);
         }
         let (head, body) = sent.map_err(|error| self.transport_fault(&error, scope))?.into_parts();
         if let Some(to) = &scope.response_headers {

@@ -21,8 +21,10 @@ use crate::protocol::jsonrpc::server::FurtherMembers;
 use crate::upstream::forwarding::ForwardedForm;
 use crate::upstream::transport;
 use crate::upstream::{Batching, Redirects, UpstreamOptions};
+use health::HealthFile;
 use steering::{BalanceFile, BreakerFile, HostLimitsFile, OutliersFile, RetriesFile};
 
+mod health;
 pub(super) mod resolve;
 mod steering;
 
@@ -261,6 +263,11 @@ pub(super) struct UpstreamFile {
     /// How much each host gets at a time.
     #[serde(default)]
     limits: HostLimitsFile,
+    /// How the hosts are probed if there are several `urls`: by one of `method`, `describe`, `path` and `tcp`. A host that fails its
+    /// probes gets no calls, unless all do. Without this table, hosts are not probed.
+    #[schemars(with = "Option<HealthFile>")]
+    #[serde(default)]
+    health: Option<Spanned<HealthFile>>,
     /// When calls are refused because too many have failed. Without this table, they never are.
     #[serde(default)]
     breaker: Option<BreakerFile>,
@@ -394,6 +401,7 @@ impl UpstreamFile {
             retries: RetriesFile::default(),
             hedge: None,
             limits: HostLimitsFile::default(),
+            health: None,
             breaker: None,
         }
     }

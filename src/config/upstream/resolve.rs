@@ -99,6 +99,7 @@ pub(in crate::config) fn resolve(
     reader.check_tls_is_used(&file);
     let steered = reader.steering(&file, transport::TransportOptions::default());
     let balance_key = reader.balance_key(&file);
+    let health = file.health.as_ref().and_then(|health| reader.health(health, &file));
     if count_errors(problems) > before {
         return None;
     }
@@ -163,6 +164,7 @@ pub(in crate::config) fn resolve(
         group: path.get_ref().clone(),
         refresh: file.refresh.0,
         breaker: file.breaker.as_ref().map(BreakerFile::options),
+        health,
         balance_key,
         ..UpstreamOptions::new(protocol)
     };

@@ -136,7 +136,7 @@ pub(in crate::config) struct HostLimitsFile {
     running: Option<u32>,
     /// How many calls may wait for each host, for at most `timeouts.connect`. Further calls get the fault *busy* at once.
     waiting: u32,
-    /// How many connections there may be to each host. Without it, any number.
+    /// How many connections there may be to each host. Without it, any number. Unless `http2` is set, at most as many calls run.
     #[schemars(extend("minimum" = 1))]
     connections: Option<u32>,
     /// Whether the number of calls that may run on a host follows its latency: it falls when calls take longer than usual. It
@@ -239,7 +239,7 @@ impl SettingReader<'_> {
         }
     }
 
-    fn check_part(&mut self, part: &Spanned<f64>, whole: &str) {
+    pub(super) fn check_part(&mut self, part: &Spanned<f64>, whole: &str) {
         if !(0.0..=1.0).contains(part.get_ref()) {
             let problem = Problem::at(part.span(), format!("`{}` is not a part of {whole}", part.get_ref()));
             self.problem(problem.hint("it is a number from 0 to 1"));

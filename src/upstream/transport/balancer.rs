@@ -11,6 +11,7 @@ use super::address;
 use super::address::{Address, Endpoint};
 use super::body::Incoming;
 use super::connect::{ByteStream, Connector};
+use super::connection_limit::{ConnectionLimit, ConnectionPlace};
 use super::error::{LateError, SendFailure, TransportError};
 use super::http1::Http1Connection;
 use super::http2::Http2Connection;
@@ -46,6 +47,7 @@ pub(super) struct BalancedServer {
     address: Address,
     connector: Connector,
     pool: Pool,
+    limit: ConnectionLimit,
     stats: ArcSwap<ServerStats>,
 }
 
@@ -53,7 +55,7 @@ pub(super) struct BalancedServer {
 enum Opened {
     Http1(Http1Connection),
     Http2(Http2Connection),
-    Scgi(ByteStream),
+    Scgi(ByteStream, ConnectionPlace),
 }
 
 /// An error, with the request if nothing of it was sent: then another server may be tried.
@@ -65,6 +67,7 @@ impl Balancer {
         let servers = addresses.into_iter().map(|address| BalancedServer {
             connector: Connector::new(&address, tls.clone()),
             pool: Pool::new(options.idle, options.max_idle),
+            limit: ConnectionLimit::new(options.limits.connections),
             stats: ArcSwap::default(),
             address,
         });
@@ -111,7 +114,6 @@ impl Balancer {
         repeat: Repeat,
         deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {
-        self.budget.deposit(self.start.elapsed());
         match (&self.steering, &*self.servers) {
             (None, [only]) => self.send_to(only, request, repeat, deadline, 0).await.map_err(|(error, _)| error),
             // Boxed, because most upstreams are one server: the future of each of their requests would be as large.
@@ -134,6 +136,13 @@ impl Balancer {
         resent: u32,
     ) -> impl Future<Output = Result<Response<Incoming>, Failed>> + 'b {
         server.send_following(request, repeat, deadline, self, resent)
+    }
+
+    /// Opens a connection to a server, and closes it.
+    #[cfg(feature = "server")]
+    pub(super) async fn connect_to(&self, index: usize) -> Result<(), BoxError> {
+        let server = self.server(index).ok_or("there is no such server")?;
+        server.connector.connect().await.map(drop).map_err(Into::into)
     }
 
     /// Takes one retry from the budget. Returns whether there was one.
@@ -190,6 +199,9 @@ impl BalancedServer {
     ) -> Result<Response<Incoming>, Failed> {
         let stats = self.stats.load_full();
         let begun = Instant::now();
+        if resent == 0 {
+            balancer.budget.deposit(begun.saturating_duration_since(balancer.start));
+        }
         let mut noted = NotedRequest::begin(&mut request, &self.address, begun, resent);
         let sending = stats.begin();
         let sent = self.send(request, repeat, deadline, balancer, &mut noted).await;
@@ -274,9 +286,9 @@ impl BalancedServer {
         let sent = match connection {
             Opened::Http1(connection) => send_over_http1(connection, request, limit, self.pool.own().clone()).await,
             Opened::Http2(connection) => send_over_http2(connection, request, limit).await,
-            Opened::Scgi(stream) => scgi::send(stream, request, limit)
+            Opened::Scgi(stream, place) => scgi::send(stream, request, limit)
                 .await
-                .map(|response| response.map(|body| Incoming::scgi(body, limit.timeout))),
+                .map(|response| response.map(|body| Incoming::scgi(body, limit.timeout, place))),
         };
         sent.map_err(|SendFailure { cause, unsent }| match unsent {
             Some(unsent) => (self.unreached(cause), Some(unsent)),
@@ -307,19 +319,20 @@ impl BalancedServer {
     }
 
     async fn connect(&self, options: &TransportOptions, thread: &ThreadPool) -> Result<Opened, BoxError> {
+        let place = self.limit.place(|| self.pool.close_idle()).await;
         let stream = self.connector.connect().await?;
         self.stats.load().count_connection();
         if self.connector.is_scgi() {
-            return Ok(Opened::Scgi(stream));
+            return Ok(Opened::Scgi(stream, place));
         }
         let is_http2 = options.http2 || stream.is_http2();
         self.pool.set_negotiated_http1(!is_http2);
         if is_http2 {
-            let connection = Http2Connection::open(stream).await?;
+            let connection = Http2Connection::open(stream, place).await?;
             thread.share(&connection);
             return Ok(Opened::Http2(connection));
         }
-        Ok(Opened::Http1(Http1Connection::open(stream).await?))
+        Ok(Opened::Http1(Http1Connection::open(stream, place).await?))
     }
 
     /// Adds what the server's address and the options say.
@@ -472,6 +485,7 @@ mod tests {
     use super::*;
     use crate::service::spans::{RecordedTrace, Span, SpanQueue};
     use crate::service::trace_context::TraceContext;
+    use crate::upstream::transport::Balance;
 
     #[tokio::test]
     async fn a_request_notes_the_servers_that_were_tried() {
@@ -484,7 +498,8 @@ mod tests {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
         });
         let addresses = [closed, open].map(|address| format!("http://{address}/").parse().unwrap());
-        let balancer = Balancer::new(addresses.to_vec(), TransportOptions::default()).unwrap();
+        let in_turn = TransportOptions { balance: Balance::RoundRobin, ..TransportOptions::default() };
+        let balancer = Balancer::new(addresses.to_vec(), in_turn).unwrap();
         let record = Arc::new(RequestRecord::new(false, None));
         let mut request = OutgoingRequest::new(Request::new(Bytes::new()));
         request.extensions_mut().insert(record.clone());
@@ -529,7 +544,8 @@ mod tests {
             }
         });
         let addresses = [closed, open].map(|address| format!("http://{address}/").parse().unwrap());
-        let balancer = Balancer::new(addresses.to_vec(), TransportOptions::default()).unwrap();
+        let in_turn = TransportOptions { balance: Balance::RoundRobin, ..TransportOptions::default() };
+        let balancer = Balancer::new(addresses.to_vec(), in_turn).unwrap();
         let (queue, waiting) = SpanQueue::new();
         let trace = Arc::new(RecordedTrace::new(Arc::new(TraceContext::begin(7, true)), 9, queue));
         let record = Arc::new(RequestRecord::new(false, Some(trace)));

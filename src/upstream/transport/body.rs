@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::connection_limit::ConnectionPlace;
 use super::error::{LateError, TransportError};
 use super::http1::Http1Connection;
 use super::pool::ThreadPool;
@@ -81,13 +82,14 @@ impl CollectedBody {
 
 enum BodySource {
     /// A connection for one request at a time. It is dropped, not pooled, if the body is not read to its end.
-    Http1 {
-        body: hyper::body::Incoming,
-        connection: Option<(Http1Connection, ThreadPool)>,
-    },
+    Http1 { body: hyper::body::Incoming, connection: Option<(Http1Connection, ThreadPool)> },
     /// A stream of a shared connection.
     Http2(hyper::body::Incoming),
-    Scgi(scgi::ScgiBody),
+    Scgi {
+        body: scgi::ScgiBody,
+        /// The place of its connection.
+        _place: ConnectionPlace,
+    },
 }
 
 impl Incoming {
@@ -110,8 +112,8 @@ impl Incoming {
         Incoming::new(BodySource::Http2(body), limit)
     }
 
-    pub(super) fn scgi(body: scgi::ScgiBody, limit: Duration) -> Incoming {
-        Incoming::new(BodySource::Scgi(body), limit)
+    pub(super) fn scgi(body: scgi::ScgiBody, limit: Duration, place: ConnectionPlace) -> Incoming {
+        Incoming::new(BodySource::Scgi { body, _place: place }, limit)
     }
 
     fn new(source: BodySource, limit: Duration) -> Incoming {
@@ -323,7 +325,7 @@ impl Incoming {
     fn is_sent(&self) -> bool {
         match &self.source {
             BodySource::Http1 { body, .. } | BodySource::Http2(body) => body.is_end_stream(),
-            BodySource::Scgi(_) => false,
+            BodySource::Scgi { .. } => false,
         }
     }
 
@@ -364,7 +366,7 @@ impl Incoming {
         let (body, connection) = match &mut self.source {
             BodySource::Http1 { body, connection } => (body, connection.as_mut()),
             BodySource::Http2(body) => (body, None),
-            BodySource::Scgi(body) => return body.poll_frame(cx),
+            BodySource::Scgi { body, .. } => return body.poll_frame(cx),
         };
         let mut body = Pin::new(body);
         if let Poll::Ready(frame) = body.as_mut().poll_frame(cx) {
@@ -398,7 +400,7 @@ impl Body for Incoming {
         }
         match &self.source {
             BodySource::Http1 { body, .. } | BodySource::Http2(body) => body.size_hint(),
-            BodySource::Scgi(body) => body.size_hint(),
+            BodySource::Scgi { body, .. } => body.size_hint(),
         }
     }
 }

@@ -134,6 +134,11 @@ impl TransportError {
         self.cause.is::<LateError>()
     }
 
+    /// Whether the deadline of the call was reached, and no time limit of the upstream.
+    pub(crate) fn is_past_deadline(&self) -> bool {
+        matches!(self.cause.downcast_ref(), Some(LateError::Deadline))
+    }
+
     /// Whether the server sent something that is not HTTP, or not an SCGI response.
     pub fn is_malformed(&self) -> bool {
         // hyper has the kind "too large", and the question for it, only where it is a server as well.

@@ -14,6 +14,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::connect::ByteStream;
+use super::connection_limit::ConnectionPlace;
 use super::error::SendFailure;
 use super::outgoing::{OutgoingBody, OutgoingRequest, arriving};
 use super::time_limit::TimeLimit;
@@ -23,14 +24,16 @@ pub(super) struct Http1Connection {
     sender: SendRequest<OutgoingBody>,
     /// `None` once it has ended: a driver must not be polled again.
     driver: Option<Pin<Box<Driver>>>,
+    /// Its place among the connections to its server, if their number is limited.
+    _place: ConnectionPlace,
 }
 
 type Driver = http1::Connection<TokioIo<ByteStream>, OutgoingBody>;
 
 impl Http1Connection {
-    pub(super) async fn open(stream: ByteStream) -> Result<Http1Connection, hyper::Error> {
+    pub(super) async fn open(stream: ByteStream, place: ConnectionPlace) -> Result<Http1Connection, hyper::Error> {
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
-        Ok(Http1Connection { sender, driver: Some(Box::pin(driver)) })
+        Ok(Http1Connection { sender, driver: Some(Box::pin(driver)), _place: place })
     }
 
     /// Whether a request can be sent, as far as this side knows: the server may be closing the connection.

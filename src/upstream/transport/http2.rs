@@ -7,6 +7,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::connect::ByteStream;
+use super::connection_limit::ConnectionPlace;
 use super::error::SendFailure;
 use super::outgoing::{OutgoingBody, OutgoingRequest, arriving};
 use super::time_limit::TimeLimit;
@@ -19,11 +20,13 @@ pub(super) struct Http2Connection {
 }
 
 impl Http2Connection {
-    pub(super) async fn open(stream: ByteStream) -> Result<Http2Connection, hyper::Error> {
+    pub(super) async fn open(stream: ByteStream, place: ConnectionPlace) -> Result<Http2Connection, hyper::Error> {
         let scheme = if stream.is_secure() { Scheme::HTTPS } else { Scheme::HTTP };
         let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
         tokio::spawn(async move {
-            if let Err(error) = driver.await {
+            let ended = driver.await;
+            drop(place);
+            if let Err(error) = ended {
                 tracing::debug!(%error, "an HTTP/2 connection to an upstream ended with an error");
             }
         });

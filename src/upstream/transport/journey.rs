@@ -192,7 +192,11 @@ impl Journey<'_> {
             // The client has broken off the request, and not the host.
             Err(failed) if body.is_some_and(|body| body.has_failed()) => Err(failed),
             Err((error, unsent)) => {
-                running.failed(error.connected());
+                if error.is_past_deadline() {
+                    running.gave_up(self.balancer.options().connect);
+                } else {
+                    running.failed(error.connected());
+                }
                 Err((error, unsent))
             }
         }

@@ -43,6 +43,7 @@ mod balancer;
 pub(crate) mod balancing;
 mod body;
 mod connect;
+mod connection_limit;
 mod error;
 mod http1;
 mod http2;
@@ -261,6 +262,43 @@ impl Transport {
     #[cfg(feature = "server")]
     pub(crate) fn hosts(&self) -> Vec<HostReport> {
         self.balancer.steering().map(|steering| steering.reports()).unwrap_or_default()
+    }
+
+    /// Sends a request to one of the servers, whether or not it gets others, and reads the whole response.
+    #[cfg(feature = "server")]
+    pub(crate) async fn exchange_with_host(
+        &self,
+        host: usize,
+        request: Request<Bytes>,
+        max_body: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Response<Bytes>, TransportError> {
+        let send = async |request| {
+            let server = self.balancer.server(host).ok_or_else(TransportError::no_server)?;
+            let sent = self.balancer.send_to(server, request, Repeat::Unsent, deadline.map(Into::into), 0).await;
+            sent.map_err(|(error, _)| error)
+        };
+        let request = Box::new(request);
+        let sent = match &self.tokens {
+            None => send(request).await,
+            Some(tokens) => tokens.authorize(request, deadline, send).await,
+        };
+        let (head, body) = Incoming::unpacked(sent?).into_parts();
+        Ok(Response::from_parts(head, body.with_deadline(deadline).collect(max_body).await?))
+    }
+
+    /// Opens a connection to one of the servers, and closes it.
+    #[cfg(feature = "server")]
+    pub(crate) async fn connect_to_host(&self, host: usize) -> Result<(), BoxError> {
+        self.balancer.connect_to(host).await
+    }
+
+    /// Notes the result of a probe of one of the servers.
+    #[cfg(feature = "server")]
+    pub(crate) fn note_probe(&self, host: usize, error: Option<&str>, thresholds: balancing::ProbeThresholds) {
+        if let Some(steering) = self.balancer.steering() {
+            steering.probed(host, error, thresholds);
+        }
     }
 
     /// What is known of requests that were sent again, or not at all.

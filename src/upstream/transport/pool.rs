@@ -86,6 +86,15 @@ impl Pool {
         }
     }
 
+    /// Closes the idle connection of any thread that was not used for the longest time in that thread. Returns whether there was one.
+    pub(super) fn close_idle(&self) -> bool {
+        self.threads.iter().any(|thread| {
+            let idle = thread.lock().http1.pop_front();
+            // Dropped outside the lock: this closes a socket.
+            idle.is_some()
+        })
+    }
+
     pub(super) fn negotiated_http1(&self) -> bool {
         self.negotiated_http1.load(Relaxed)
     }

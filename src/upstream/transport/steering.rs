@@ -110,7 +110,7 @@ impl RunningRequest {
 
     /// Notes that the response has begun. Whether it is an answer is not known yet.
     pub(super) fn responded(&mut self) {
-        self.measure(Some(Measured::Response(self.begun.elapsed())));
+        self.measure(Measured::Response(self.begun.elapsed()));
     }
 
     /// Notes that the response is an answer.
@@ -131,22 +131,32 @@ impl RunningRequest {
 
     /// Notes that there is no response.
     pub(super) fn failed(&mut self, was_reached: bool) {
-        self.measure(Some(Measured::Failure(self.begun.elapsed())));
+        self.measure(Measured::Failure(self.begun.elapsed()));
         self.steering.record(self.host, if was_reached { Outcome::Failed } else { Outcome::Unreached });
     }
 
-    fn measure(&mut self, measured: Option<Measured>) {
+    /// Notes that the time of the call was over. That says something of the host only if it was `long`: clients choose how long they
+    /// wait.
+    pub(super) fn gave_up(&mut self, long: Duration) {
+        let took = self.begun.elapsed();
+        self.measure(Measured::AtLeast(took));
+        if took >= long {
+            self.steering.record(self.host, Outcome::Failed);
+        }
+    }
+
+    fn measure(&mut self, measured: Measured) {
         self.measured = true;
         let (steering, now) = (&self.steering, self.steering.now());
         steering.hosts.measure(self.host, measured, now);
-        if let (Some(Measured::Response(latency)), Some(quantile)) = (measured, &steering.quantile) {
+        if let (Measured::Response(latency), Some(quantile)) = (measured, &steering.quantile) {
             quantile.record(latency, now);
         }
         let Some(adaptive) = steering.adaptive.get(self.host) else { return };
         let limit = match measured {
-            Some(Measured::Response(latency)) => lock(adaptive).measure(latency, steering.hosts.in_flight(self.host)),
-            Some(Measured::Failure(_)) => lock(adaptive).overloaded(),
-            None => return,
+            Measured::Response(latency) => lock(adaptive).measure(latency, steering.hosts.in_flight(self.host)),
+            Measured::Failure(_) => lock(adaptive).overloaded(),
+            Measured::AtLeast(_) => return,
         };
         steering.hosts.set_limit(self.host, limit);
     }
@@ -155,7 +165,8 @@ impl RunningRequest {
 impl Drop for RunningRequest {
     fn drop(&mut self) {
         if !self.measured {
-            self.measure(None);
+            // Its caller does not wait any longer.
+            self.measure(Measured::AtLeast(self.begun.elapsed()));
         }
         self.steering.hosts.end(self.host);
         if self.steering.queue.waiting.load(Relaxed) > 0 {
@@ -167,10 +178,13 @@ impl Drop for RunningRequest {
 impl Steering {
     /// `None` if there is nothing to decide.
     pub(super) fn new(names: Vec<String>, identities: &[String], options: &TransportOptions) -> Option<Arc<Steering>> {
-        let TransportOptions { limits, retries, .. } = options;
+        let TransportOptions { limits, retries, http2, .. } = options;
+        // Over HTTP/1.1 and SCGI, each request has a connection: further ones would only wait for one, and fail.
+        let of_connections = limits.connections.filter(|_| !http2);
+        let most = [limits.requests, of_connections].into_iter().flatten().min();
         let several = names.len() > 1;
         let attempts = retries.attempts.unwrap_or(if several { 2 } else { 1 }).max(1);
-        if !several && attempts == 1 && limits.requests.is_none() && !limits.adaptive {
+        if !several && attempts == 1 && most.is_none() && !limits.adaptive {
             return None;
         }
         let weights = options.weights.iter().copied().chain(std::iter::repeat(1));
@@ -181,7 +195,7 @@ impl Steering {
             .collect();
         let count = u32::try_from(names.len()).unwrap_or(u32::MAX);
         let (first, least) = ADAPTIVE;
-        let largest = limits.requests.unwrap_or(MAX_ADAPTIVE);
+        let largest = most.unwrap_or(MAX_ADAPTIVE);
         let adaptive = || Mutex::new(AdaptiveLimit::new(first, least.min(largest), largest));
         let steering = Steering {
             hosts: Hosts::new(&hosts, options.balance, options.slow_start, options.outliers.clone()),
@@ -200,7 +214,7 @@ impl Steering {
             busy: AtomicU64::new(0),
             names,
         };
-        let limit = if limits.adaptive { Some(first.min(largest)) } else { limits.requests };
+        let limit = if limits.adaptive { Some(first.min(largest)) } else { most };
         if let Some(limit) = limit {
             (0..steering.hosts.len()).for_each(|host| steering.hosts.set_limit(host, limit));
         }

@@ -54,7 +54,8 @@ pub struct HostLimits {
     pub requests: Option<u32>,
     /// How many requests may wait for each host (100 by default). Without `requests` and `adaptive`, none waits.
     pub waiting: u32,
-    /// How many connections there may be to each host (no limit by default).
+    /// How many connections there may be to each host (no limit by default). Unless HTTP/2 is used without TLS, at most as many
+    /// requests run.
     pub connections: Option<u32>,
     /// Whether the limit on requests follows the latency of the host; `requests` is then the largest limit.
     pub adaptive: bool,

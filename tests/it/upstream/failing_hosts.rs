@@ -11,7 +11,7 @@ use croupier::service::{Call, Context, Identity, RpcService};
 use croupier::upstream::transport::{
     Balance, Hedge, HostLimits, OutlierOptions, RetryOptions, Transport, TransportOptions,
 };
-use croupier::upstream::{BreakerOptions, KeySource, Upstream, UpstreamOptions};
+use croupier::upstream::{BreakerOptions, HealthOptions, KeySource, Probe, Upstream, UpstreamOptions};
 use croupier::{Fault, Kind};
 use http::StatusCode;
 
@@ -353,4 +353,83 @@ async fn one_host_gets_a_call_again_if_that_is_configured() {
     hosts[0].will([Act::Cut(Vec::new()), Act::Cut(Vec::new()), Act::Output(response(Protocol::XmlRpc).await)]);
     call(&upstream).await.unwrap();
     assert_eq!(hosts[0].requests(), 3);
+}
+
+fn health(probe: Probe) -> Option<HealthOptions> {
+    Some(HealthOptions {
+        probe,
+        interval: Duration::from_millis(5),
+        jitter: 0.0,
+        timeout: Duration::from_secs(20),
+        unhealthy: 2,
+        healthy: 2,
+    })
+}
+
+/// Waits until a host has had this many requests.
+async fn until(host: &ScriptedUpstream, count: usize) {
+    while host.requests() < count {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_fails_its_probes_gets_no_calls_until_it_passes_them() {
+    let hosts = start(2).await;
+    for protocol in CLIENT_PROTOCOLS {
+        let sound = Act::Output(response(protocol).await);
+        let get = |status| Probe::Get { path: "/health".to_owned(), status };
+        let world = Some(serde_json::Value::from("world"));
+        for (probe, well, ill) in [
+            (Probe::Call { method: "hello".to_owned(), result: None }, sound.clone(), status(500, "text/plain", "no")),
+            (Probe::Call { method: "hello".to_owned(), result: world }, sound.clone(), Act::Cut(Vec::new())),
+            (get(None), status(204, "text/plain", ""), status(404, "text/plain", "")),
+            (get(Some(StatusCode::NOT_FOUND)), status(404, "text/plain", ""), status(200, "text/plain", "")),
+        ] {
+            let options = UpstreamOptions { health: health(probe), ..UpstreamOptions::new(protocol) };
+            let upstream = upstream(&urls(&hosts), options, TransportOptions::default()).await;
+            hosts[0].will([ill]);
+            hosts[1].will([well.clone()]);
+            let watching = tokio::spawn(upstream.clone().watch(|_: &Upstream, _| {}));
+            // The end of the second probe shows that the first was noted.
+            until(&hosts[0], 2).await;
+            until(&hosts[1], 2).await;
+            watching.abort();
+            let _ = watching.await;
+            hosts.iter().for_each(|host| host.will([sound.clone()]));
+            for _ in 0..10 {
+                call(&upstream).await.unwrap();
+            }
+            assert_eq!((hosts[0].requests(), hosts[1].requests()), (0, 10), "{protocol}");
+            hosts.iter().for_each(|host| host.will([well.clone()]));
+            let watching = tokio::spawn(upstream.clone().watch(|_: &Upstream, _| {}));
+            until(&hosts[0], 3).await;
+            watching.abort();
+            let _ = watching.await;
+            hosts.iter().for_each(|host| host.will([sound.clone()]));
+            advance(10).await;
+            for _ in 0..30 {
+                call(&upstream).await.unwrap();
+            }
+            assert!(hosts[0].requests() > 0, "{protocol}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_are_limited() {
+    let hosts = start(1).await;
+    let limits = HostLimits { connections: Some(2), ..HostLimits::default() };
+    let options = TransportOptions { limits, ..TransportOptions::default() };
+    let upstream = upstream(&urls(&hosts), UpstreamOptions::new(Protocol::JsonRpc), options).await;
+    hosts[0].will([Act::Output(response(Protocol::JsonRpc).await)]);
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let upstream = upstream.clone();
+        running.spawn(async move { call(&upstream).await });
+    }
+    while let Some(ended) = running.join_next().await {
+        ended.unwrap().unwrap();
+    }
+    assert!(hosts[0].connections() <= 2, "{}", hosts[0].connections());
 }

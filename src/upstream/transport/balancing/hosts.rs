@@ -260,7 +260,7 @@ impl Hosts {
     }
 
     /// Notes how long a response took to begin, or a failure to show.
-    pub(crate) fn measure(&self, index: usize, measured: Option<Measured>, now: Duration) {
+    pub(crate) fn measure(&self, index: usize, measured: Measured, now: Duration) {
         let Some(host) = self.hosts.get(index).filter(|_| self.measures()) else { return };
         let left = host.in_flight.load(Relaxed).saturating_sub(1);
         lock(&host.latency).end(measured, left, now);
@@ -269,7 +269,7 @@ impl Hosts {
     /// Notes that the response to a request, whose latency was measured, is a failure.
     pub(crate) fn penalise(&self, index: usize, took: Duration, now: Duration) {
         let Some(host) = self.hosts.get(index).filter(|_| self.measures()) else { return };
-        lock(&host.latency).end(Some(Measured::Failure(took)), host.in_flight.load(Relaxed), now);
+        lock(&host.latency).end(Measured::Failure(took), host.in_flight.load(Relaxed), now);
     }
 
     /// Notes that a request to a host is over, with its response.

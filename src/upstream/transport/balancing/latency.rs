@@ -26,18 +26,18 @@ impl PeakLatency {
         }
     }
 
-    /// Notes that a request has ended. `in_flight` is the number of those that are left. A request that was given up says
-    /// nothing of the latency.
-    pub(crate) fn end(&mut self, measured: Option<Measured>, in_flight: u32, now: Duration) {
-        let silent = if in_flight == 0 { None } else { Some(now) };
-        let Some(measured) = measured else {
-            if in_flight == 0 {
-                self.silent_since = None;
-            }
-            return;
-        };
-        self.silent_since = silent;
+    /// Notes that a request has ended. `in_flight` is the number of those that are left.
+    pub(crate) fn end(&mut self, measured: Measured, in_flight: u32, now: Duration) {
+        let is_response = !matches!(measured, Measured::AtLeast(_));
+        if in_flight == 0 {
+            self.silent_since = None;
+        } else if is_response {
+            self.silent_since = Some(now);
+        }
         let sample = match measured {
+            // Only more than what is expected is news.
+            Measured::AtLeast(latency) if latency.as_secs_f64() <= self.expected(0, now) => return,
+            Measured::AtLeast(latency) => latency.as_secs_f64(),
             Measured::Response(latency) => latency.as_secs_f64(),
             Measured::Failure(latency) => latency.as_secs_f64().max(FAILED),
         };
@@ -75,6 +75,8 @@ impl PeakLatency {
 pub(crate) enum Measured {
     Response(Duration),
     Failure(Duration),
+    /// It was given up after this time without a response.
+    AtLeast(Duration),
 }
 
 /// What is left of the weight of a measurement of this age.
@@ -87,7 +89,7 @@ mod tests {
     use super::*;
 
     fn measured(latency: &mut PeakLatency, millis: u64, at: u64) {
-        latency.end(Some(Measured::Response(Duration::from_millis(millis))), 0, Duration::from_secs(at));
+        latency.end(Measured::Response(Duration::from_millis(millis)), 0, Duration::from_secs(at));
     }
 
     #[test]
@@ -102,7 +104,7 @@ mod tests {
         let after = latency.expected(0, Duration::from_secs(3));
         assert!((0.4..0.5).contains(&after), "{after}");
         assert!(latency.expected(0, Duration::from_secs(33)) < 0.03, "without requests it falls, too");
-        latency.end(Some(Measured::Failure(Duration::ZERO)), 0, Duration::from_secs(33));
+        latency.end(Measured::Failure(Duration::ZERO), 0, Duration::from_secs(33));
         assert_eq!(latency.expected(0, Duration::from_secs(33)), 1.0, "a failure is not fast");
     }
 
@@ -113,9 +115,11 @@ mod tests {
         latency.begin(0, Duration::from_secs(2));
         latency.begin(1, Duration::from_secs(4));
         assert_eq!(latency.expected(2, Duration::from_secs(5)), 3.0);
-        latency.end(None, 1, Duration::from_secs(6));
+        latency.end(Measured::AtLeast(Duration::ZERO), 1, Duration::from_secs(6));
         assert_eq!(latency.expected(1, Duration::from_secs(6)), 4.0, "given up, not answered");
-        latency.end(None, 0, Duration::from_secs(6));
+        latency.end(Measured::AtLeast(Duration::ZERO), 0, Duration::from_secs(6));
         assert!(latency.expected(0, Duration::from_secs(6)) < 0.01);
+        latency.end(Measured::AtLeast(Duration::from_secs(2)), 0, Duration::from_secs(6));
+        assert_eq!(latency.expected(0, Duration::from_secs(6)), 2.0, "it was waited for longer than expected");
     }
 }

@@ -56,10 +56,11 @@ impl Model {
                 let took = self.now - begun;
                 let (measured, outcome) = match random.below(6) {
                     0 => (Measured::Failure(took), Outcome::Unreached),
-                    1..3 => (Measured::Failure(took), Outcome::Failed),
+                    1 => (Measured::AtLeast(took), Outcome::Failed),
+                    2 => (Measured::Failure(took), Outcome::Failed),
                     _ => (Measured::Response(took), Outcome::Answered),
                 };
-                self.hosts.measure(host, Some(measured), self.now);
+                self.hosts.measure(host, measured, self.now);
                 self.hosts.end(host);
                 if let Some(Ejection::Ejected { time, .. }) = self.hosts.record(host, outcome, self.now) {
                     assert!(time <= self.options.max_ejection, "seed {}", self.seed);
@@ -277,7 +278,7 @@ impl Fleet {
             1 => (Measured::Failure(took), Outcome::Failed),
             _ => (Measured::Failure(took), Outcome::Unreached),
         };
-        self.hosts.measure(host, Some(measured), now);
+        self.hosts.measure(host, measured, now);
         self.hosts.end(host);
         self.hosts.record(host, outcome, now).into_iter().collect()
     }

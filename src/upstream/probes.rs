@@ -1,0 +1,212 @@
+//! Probes of the hosts of an upstream, true to its protocol: a call, a GET, or only a connection.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use serde_json::Value as Json;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::Upstream;
+use super::transport::balancing::{ProbeThresholds, Random, next_probe};
+use super::version::Description;
+use crate::model::fault::Fault;
+use crate::protocol::Protocol;
+use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
+use crate::service::args::{ArgValues, Args};
+use crate::service::{Call, Context};
+
+/// The largest response to a probe, in bytes.
+const MAX_RESPONSE: usize = 1 << 20;
+/// The method by which XML-RPC servers list their methods.
+const LIST_METHODS: &str = "system.listMethods";
+/// The method by which JSON-RPC servers describe themselves.
+const DISCOVER: &str = "rpc.discover";
+
+/// How hosts are probed, and what follows from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HealthOptions {
+    /// What is sent.
+    pub probe: Probe,
+    /// The time from one probe of a host to the next.
+    pub interval: Duration,
+    /// By which part of it the interval is changed at random, from 0 to 1.
+    pub jitter: f64,
+    /// How long a probe may take.
+    pub timeout: Duration,
+    /// After how many failed probes in a row a host gets no requests.
+    pub unhealthy: u32,
+    /// After how many passed probes in a row it gets requests again.
+    pub healthy: u32,
+}
+
+/// What a probe sends, and what it expects.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Probe {
+    /// A call without arguments of a method that changes nothing. A fault is not accepted.
+    Call {
+        /// The method.
+        method: String,
+        /// The result that is expected, if not any.
+        result: Option<Json>,
+    },
+    /// The request by which servers of the protocol describe themselves. A fault is accepted: not every server has a description.
+    Describe,
+    /// A GET.
+    Get {
+        /// The path on the host, with its query.
+        path: String,
+        /// The status that is expected, if not any from 200 to 299.
+        status: Option<StatusCode>,
+    },
+    /// A connection, with TLS if the host has that.
+    Connect,
+}
+
+/// Why a probe has failed, for the log.
+struct ProbeError(String);
+
+impl<E: fmt::Display> From<E> for ProbeError {
+    fn from(error: E) -> ProbeError {
+        ProbeError(error.to_string())
+    }
+}
+
+impl Upstream {
+    /// Probes all hosts again and again, if the options say so and there are several. Never completes: drop it to end the probes.
+    pub(super) async fn probe_hosts(&self) {
+        let hosts = self.inner.transport.hosts().len();
+        if let Some(options) = self.inner.options.health.clone().filter(|_| hosts > 1) {
+            let options = Arc::new(options);
+            let mut probing = JoinSet::new();
+            for host in 0..hosts {
+                probing.spawn(self.clone().probe_host(host, options.clone()));
+            }
+            while probing.join_next().await.is_some() {}
+        }
+        std::future::pending().await
+    }
+
+    async fn probe_host(self, host: usize, options: Arc<HealthOptions>) {
+        let random = Random::new();
+        let thresholds = ProbeThresholds { unhealthy: options.unhealthy, healthy: options.healthy };
+        loop {
+            let probed = match timeout(options.timeout, self.probe(host, &options)).await {
+                Ok(probed) => probed,
+                Err(_) => Err(ProbeError(format!("no response within {:?}", options.timeout))),
+            };
+            let passed = match &probed {
+                Ok(Some(())) => Some(None),
+                Ok(None) => None,
+                Err(ProbeError(error)) => Some(Some(error.as_str())),
+            };
+            if let Some(error) = passed {
+                self.inner.transport.note_probe(host, error, thresholds);
+            }
+            sleep(next_probe(options.interval, options.jitter, &random)).await;
+        }
+    }
+
+    /// Sends one probe; `None` if it is not yet known how a call is written.
+    async fn probe(&self, host: usize, options: &HealthOptions) -> Result<Option<()>, ProbeError> {
+        let deadline = Some(Instant::now() + options.timeout);
+        match &options.probe {
+            Probe::Connect => self.inner.transport.connect_to_host(host).await?,
+            Probe::Get { path, status } => self.probe_by_get(host, path, *status, deadline).await?,
+            Probe::Call { method, result } => return self.probe_by_call(host, method, result.as_ref(), deadline).await,
+            Probe::Describe => match self.inner.options.protocol {
+                Protocol::XmlRpc => return self.probe_by_question(host, LIST_METHODS, deadline).await,
+                Protocol::JsonRpc => return self.probe_by_question(host, DISCOVER, deadline).await,
+                Protocol::Soap | Protocol::Rest | Protocol::Page => {
+                    let path = self.inner.transport.path().split('?').next().unwrap_or_default();
+                    self.probe_by_get(host, &format!("{path}?wsdl"), None, deadline).await?;
+                }
+            },
+        }
+        Ok(Some(()))
+    }
+
+    async fn probe_by_get(
+        &self,
+        host: usize,
+        path: &str,
+        status: Option<StatusCode>,
+        deadline: Option<Instant>,
+    ) -> Result<(), ProbeError> {
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = path.parse()?;
+        let response = self.inner.transport.exchange_with_host(host, request, MAX_RESPONSE, deadline).await?;
+        let found = response.status();
+        if status.map_or(found.is_success(), |status| status == found) { Ok(()) } else { Err(status_error(found)) }
+    }
+
+    async fn probe_by_call(
+        &self,
+        host: usize,
+        method: &str,
+        expected: Option<&Json>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<()>, ProbeError> {
+        let description = self.description();
+        let Some(codec) = &description.codec else { return Ok(None) };
+        let request = self.probe_request(&description, codec, method).map_err(|fault| fault.message)?;
+        let target = CallTarget::new(method, self.find(&description, method).ok().flatten());
+        let response = self.ask_host(host, request, deadline).await?;
+        let result = codec.decode_result(target, &response)?;
+        match expected {
+            Some(expected) if serde_json::to_value(result.as_ref())? != *expected => {
+                Err(ProbeError(format!("the result of {method} is another than {expected}")))
+            }
+            _ => Ok(Some(())),
+        }
+    }
+
+    fn probe_request(
+        &self,
+        description: &Description,
+        codec: &ClientCodec,
+        method: &str,
+    ) -> Result<Request<Bytes>, Fault> {
+        let context = Context::default();
+        let call = Call::new(method, Args::None, &context);
+        let (target, arguments) = self.prepare(description, &call)?;
+        codec.encode_call(target, arguments)
+    }
+
+    async fn probe_by_question(
+        &self,
+        host: usize,
+        method: &str,
+        deadline: Option<Instant>,
+    ) -> Result<Option<()>, ProbeError> {
+        let description = self.description();
+        let Some(codec) = &description.codec else { return Ok(None) };
+        let target = CallTarget::new(method, None);
+        let request = codec.encode_call(target, ArgValues::default()).map_err(|fault| fault.message)?;
+        let response = self.ask_host(host, request, deadline).await?;
+        match codec.decode_result(target, &response) {
+            Ok(_) | Err(ResponseError::Fault(_)) => Ok(Some(())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn ask_host(
+        &self,
+        host: usize,
+        mut request: Request<Bytes>,
+        deadline: Option<Instant>,
+    ) -> Result<Response<Bytes>, ProbeError> {
+        if let Some(token) = &self.inner.options.forwarding.identity_token {
+            token.apply_own_to(request.headers_mut());
+        }
+        Ok(self.inner.transport.exchange_with_host(host, request, MAX_RESPONSE, deadline).await?)
+    }
+}
+
+fn status_error(status: StatusCode) -> ProbeError {
+    ProbeError(format!("it responds with HTTP status {status}"))
+}
