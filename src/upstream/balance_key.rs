@@ -4,13 +4,20 @@ use http::HeaderName;
 use percent_encoding::percent_decode_str;
 
 use super::transport::balancing::key_of;
-use super::version::Description;
 use crate::codec::rest::PathPart;
+use crate::model::shape::Shapes;
 use crate::model::value::Value;
 use crate::protocol::client_codec::ClientCodec;
 use crate::service::args::ArgValues;
 use crate::service::passthrough::HttpCall;
 use crate::service::{Call, CallForm};
+
+/// What is known of the upstream.
+#[derive(Clone, Copy)]
+pub(super) struct Described<'d> {
+    pub(super) shapes: &'d Shapes,
+    pub(super) codec: Option<&'d ClientCodec>,
+}
 
 /// What the key of a call is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,25 +34,25 @@ pub enum KeySource {
 
 impl KeySource {
     /// The key of a call; `None` if the call does not have what it is made of.
-    pub(super) fn key(&self, call: &Call<'_>, description: &Description) -> Option<u64> {
+    pub(super) fn key(&self, call: &Call<'_>, described: Described<'_>) -> Option<u64> {
         let context = call.context;
         match self {
             KeySource::Identity => Some(key_of(context.identity.as_ref()?.name.as_bytes())),
             KeySource::Client => Some(key_of(context.client?.to_string().as_bytes())),
             KeySource::Header(name) => Some(key_of(context.headers.as_ref()?.get(name)?.as_bytes())),
             KeySource::Param(name) => match call.form {
-                CallForm::Http(http) => param_of_request(name, call.method, http, description),
-                _ => param(name, call, description),
+                CallForm::Http(http) => param_of_request(name, call.method, http, described),
+                _ => param(name, call, described),
             },
         }
     }
 }
 
-fn param(name: &str, call: &Call<'_>, description: &Description) -> Option<u64> {
+fn param(name: &str, call: &Call<'_>, described: Described<'_>) -> Option<u64> {
     let value = match call.args.read_values().ok()? {
         ArgValues::ByName(members) => members.into_iter().find(|(member, _)| member == name)?.1,
         ArgValues::ByPosition(values) => {
-            let params = &description.shapes.method(call.method)?.params;
+            let params = &described.shapes.method(call.method)?.params;
             let position = params.iter().position(|field| field.name == name)?;
             values.into_iter().nth(position)?
         }
@@ -58,11 +65,11 @@ fn param(name: &str, call: &Call<'_>, description: &Description) -> Option<u64> 
 }
 
 /// The key of a request that is passed on as it is: a variable of its path, or of its query.
-fn param_of_request(name: &str, method: &str, http: &HttpCall<'_>, description: &Description) -> Option<u64> {
-    let Some(ClientCodec::Rest(codec)) = &description.codec else { return None };
+fn param_of_request(name: &str, method: &str, http: &HttpCall<'_>, described: Described<'_>) -> Option<u64> {
+    let Some(ClientCodec::Rest(codec)) = described.codec else { return None };
     let operation = codec.binding.operation(method)?;
     let variables = operation.path.iter().filter(|part| !matches!(part, PathPart::Literal(_)));
-    let params = description.shapes.method(method).map(|shape| shape.params.as_slice()).unwrap_or_default();
+    let params = described.shapes.method(method).map(|shape| shape.params.as_slice()).unwrap_or_default();
     let is_named = |part: &PathPart| match part {
         PathPart::Param(index) => params.get(*index).is_some_and(|field| field.name == name),
         PathPart::Literal(_) => false,

@@ -45,6 +45,8 @@ pub mod forwarding;
 #[cfg(feature = "server")]
 pub(crate) mod gaps;
 #[cfg(feature = "server")]
+mod health_options;
+#[cfg(feature = "server")]
 mod http_operations;
 #[cfg(feature = "server")]
 mod http_passthrough;
@@ -81,11 +83,11 @@ pub use balance_key::KeySource;
 #[cfg(feature = "server")]
 pub use breaker::BreakerOptions;
 #[cfg(feature = "server")]
+pub use health_options::{HealthOptions, Probe};
+#[cfg(feature = "server")]
 #[cfg(feature = "config")]
 pub(crate) use options::UnmatchedName;
 #[cfg(feature = "server")]
 pub use options::{Batching, DescriptionFile, DescriptionSource, Redirects, UnsupportedProtocol, UpstreamOptions};
-#[cfg(feature = "server")]
-pub use probes::{HealthOptions, Probe};
 #[cfg(feature = "server")]
 pub use remote::Upstream;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::balance_key::KeySource;
 use super::breaker::BreakerOptions;
 use super::forwarding::Forwarding;
-use super::probes::HealthOptions;
+use super::health_options::HealthOptions;
 use crate::codec::xml::InvalidCharacters;
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::fault::Kind;

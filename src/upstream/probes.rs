@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Upstream;
+use super::health_options::{HealthOptions, Probe};
 use super::transport::balancing::{ProbeThresholds, Random, next_probe};
 use super::version::Description;
 use crate::model::fault::Fault;
@@ -25,46 +26,6 @@ const MAX_RESPONSE: usize = 1 << 20;
 const LIST_METHODS: &str = "system.listMethods";
 /// The method by which JSON-RPC servers describe themselves.
 const DISCOVER: &str = "rpc.discover";
-
-/// How hosts are probed, and what follows from it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HealthOptions {
-    /// What is sent.
-    pub probe: Probe,
-    /// The time from one probe of a host to the next.
-    pub interval: Duration,
-    /// By which part of it the interval is changed at random, from 0 to 1.
-    pub jitter: f64,
-    /// How long a probe may take.
-    pub timeout: Duration,
-    /// After how many failed probes in a row a host gets no requests.
-    pub unhealthy: u32,
-    /// After how many passed probes in a row it gets requests again.
-    pub healthy: u32,
-}
-
-/// What a probe sends, and what it expects.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Probe {
-    /// A call without arguments of a method that changes nothing. A fault is not accepted.
-    Call {
-        /// The method.
-        method: String,
-        /// The result that is expected, if not any.
-        result: Option<Json>,
-    },
-    /// The request by which servers of the protocol describe themselves. A fault is accepted: not every server has a description.
-    Describe,
-    /// A GET.
-    Get {
-        /// The path on the host, with its query.
-        path: String,
-        /// The status that is expected, if not any from 200 to 299.
-        status: Option<StatusCode>,
-    },
-    /// A connection, with TLS if the host has that.
-    Connect,
-}
 
 /// Why a probe has failed, for the log.
 struct ProbeError(String);

@@ -9,6 +9,7 @@ use http::response::Parts;
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 
+use super::balance_key::Described;
 use super::breakers::Breakers;
 use super::call_scope::CallScope;
 use super::first_discovery::FirstDiscovery;
@@ -362,7 +363,9 @@ impl Upstream {
         let UpstreamOptions { forwarding, group, balance_key, .. } = &self.inner.options;
         let mut scope = CallScope { method: method.cloned(), ..CallScope::new(call.context) };
         if let Some(source) = balance_key {
-            scope.balance_key = source.key(call, &self.description()).map(BalanceKey);
+            let description = self.description();
+            let described = Described { shapes: &description.shapes, codec: description.codec.as_ref() };
+            scope.balance_key = source.key(call, described).map(BalanceKey);
         }
         if forwarding.is_empty() {
             return scope;

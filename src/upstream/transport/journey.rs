@@ -71,7 +71,7 @@ impl Journey<'_> {
                     continue;
                 }
             };
-            if last_error.is_some() {
+            if self.tries > 0 {
                 count_retry(&unsent);
             }
             self.tried.push(running.host());
@@ -86,7 +86,6 @@ impl Journey<'_> {
                     if !self.may_retry().await {
                         return Ok(response);
                     }
-                    count_retry(&copy);
                     redirects::discard(response, self.deadline).await;
                     unsent = copy;
                 }

@@ -4,7 +4,7 @@
 //! and the log. `journey.rs` sends the requests. An upstream with one host and no such options passes by all of this.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst, fence};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -78,6 +78,7 @@ struct Place<'q>(&'q Queue);
 impl Queue {
     fn join(&self) -> Option<Place<'_>> {
         let joined = self.waiting.fetch_update(Relaxed, Relaxed, |count| (count < self.most).then_some(count + 1));
+        fence(SeqCst);
         joined.ok().map(|_| Place(self))
     }
 }
@@ -169,6 +170,8 @@ impl Drop for RunningRequest {
             self.measure(Measured::AtLeast(self.begun.elapsed()));
         }
         self.steering.hosts.end(self.host);
+        // Either this sees the request that waits, or that sees the room: each writes before it reads.
+        fence(SeqCst);
         if self.steering.queue.waiting.load(Relaxed) > 0 {
             self.steering.queue.room.notify_one();
         }

@@ -301,7 +301,11 @@ fn server_with_every_metric(folder: &Folder) -> (Served, Served) {
     let listen = LISTEN.replace("['127.0.0.1:0']", &format!("['127.0.0.1:0', {{ address = '{tls}]"));
     let quota = "quotas.file = 'quotas.redb'\nlimits.quota.calls = '1000000/month'\n";
     let cache = "cache.ttl = '30s'\n";
-    let text = format!("{listen}log.format = 'json'\n{otlp}{quota}{WHEEL}{up}{cache}");
+    let several = format!(
+        "[group.'/several'.upstream]\nurls = ['http://{0}/wheel', 'http://{0}/wheel']\nprotocol = 'xml-rpc'\nbreaker = {{}}\n",
+        behind.data
+    );
+    let text = format!("{listen}log.format = 'json'\n{otlp}{quota}{WHEEL}{up}{cache}{several}");
     let served = Served::start(&folder.file("c.toml", &text));
     for path in ["/wheel", "/up"] {
         assert_eq!(served.call(path, SPIN).0, 200);
@@ -333,6 +337,26 @@ fn the_documentation_lists_all_metrics() {
     // What the examples ask for exists.
     let examples: String = documentation.split("```promql").nth(1).unwrap().split("```").next().unwrap().to_owned();
     check_names(&examples, &scrape);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_status_says_which_hosts_get_calls_and_which_breakers_are_closed() {
+    let folder = Folder::new();
+    let (served, _behind) = server_with_every_metric(&folder);
+    let (_, state) = served.json("/status");
+    let group = |path: &str| {
+        let groups = state["groups"].as_array().unwrap();
+        groups.iter().find(|group| group["path"] == path).unwrap()["upstream"].clone()
+    };
+    let several = group("/several");
+    let hosts = several["servers"].as_array().unwrap().iter();
+    let hosts: Vec<_> = hosts.map(|host| (host["availability"].as_str(), host["running"].as_u64())).collect();
+    assert_eq!(hosts, [(Some("available"), Some(0)); 2]);
+    let breaker = serde_json::json!({ "method": null, "state": "closed", "opened": 0, "refused": 0 });
+    assert_eq!(several["breakers"], serde_json::json!([breaker]));
+    let one = group("/up");
+    assert_eq!((&one["breakers"], &one["servers"][0]["availability"]), (&serde_json::json!([]), &Value::Null));
 }
 
 /// Checks that each metric of a query is in a scrape.

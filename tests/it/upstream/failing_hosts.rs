@@ -396,11 +396,12 @@ async fn a_host_that_fails_its_probes_gets_no_calls_until_it_passes_them() {
             until(&hosts[1], 2).await;
             watching.abort();
             let _ = watching.await;
-            hosts.iter().for_each(|host| host.will([sound.clone()]));
+            // A probe may still be on its way, but a call to this host would fail.
+            hosts[0].will([Act::Cut(Vec::new())]);
+            hosts[1].will([sound.clone()]);
             for _ in 0..10 {
                 call(&upstream).await.unwrap();
             }
-            assert_eq!((hosts[0].requests(), hosts[1].requests()), (0, 10), "{protocol}");
             hosts.iter().for_each(|host| host.will([well.clone()]));
             let watching = tokio::spawn(upstream.clone().watch(|_: &Upstream, _| {}));
             until(&hosts[0], 3).await;
@@ -411,7 +412,7 @@ async fn a_host_that_fails_its_probes_gets_no_calls_until_it_passes_them() {
             for _ in 0..30 {
                 call(&upstream).await.unwrap();
             }
-            assert!(hosts[0].requests() > 0, "{protocol}");
+            assert!(hosts[0].requests() > 1, "{protocol}");
         }
     }
 }
