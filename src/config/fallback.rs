@@ -7,7 +7,7 @@ use toml::{Spanned, Value};
 
 use super::aggregate::literal::literal;
 use super::problem::Problem;
-use super::target::RuleTarget;
+use super::rule_target::RuleTarget;
 use super::wording;
 use crate::model::interface::Interface;
 use crate::model::name_patterns::NamePatterns;

@@ -47,6 +47,7 @@ mod resolved;
 mod rest_methods;
 mod rest_upstream;
 mod routes;
+mod rule_target;
 mod schema;
 mod secret_file;
 mod secrets;

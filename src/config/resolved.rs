@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::aggregate::file::AggregateFile;
 use super::fallback::FixedResult;
 use super::problem::Problem;
-use super::target::RuleTarget;
+use super::rule_target::RuleTarget;
 use crate::http::cors::CorsOptions;
 use crate::model::interface::Interface;
 use crate::model::text::{abridge, nearest};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::problem::Problem;
-use super::target::RuleTarget;
+use super::rule_target::RuleTarget;
 use crate::model::name_patterns::NamePatterns;
 use crate::service::caller_key::CallerKey;
 use crate::service::shadow::{Shadow, ShadowOptions};

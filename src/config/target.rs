@@ -1,25 +1,11 @@
-//! Groups that a rule of another group calls: a fallback, a shadow, the other side of a split. They are connected when all
-//! groups have been made.
+//! Connects the rules of groups with the groups that they call, when all groups have been made.
 
 use toml::Spanned;
 
 use super::problem::Problem;
 use super::resolved::{ResolvedGroup, no_group, no_method};
-use crate::model::name_patterns::NamePatterns;
+use super::rule_target::RuleTarget;
 use crate::model::text::abridge;
-use crate::service::target::TargetGroup;
-
-/// A group that a rule calls.
-pub(super) struct RuleTarget {
-    /// Its path.
-    pub(super) group: Spanned<String>,
-    /// The method that is called; `None` if it is the one that the caller has called.
-    pub(super) method: Option<Spanned<String>>,
-    /// The methods of whose calls the rule is.
-    pub(super) methods: NamePatterns,
-    /// Where the service is set.
-    pub(super) target: TargetGroup,
-}
 
 /// Connects the rules of all groups with the groups that they call. `calls` has the calls of the aggregates, from group to
 /// group.
