@@ -23,6 +23,8 @@ admin = { listen = "127.0.0.1:%(admin)d" }
 [group."/wheel"]
 service = "wheel"
 options = { family = "american" }
+[group."/echo"]
+service = "diagnostics"
 """
 FRONT = """
 listen = ["127.0.0.1:0"]
@@ -32,6 +34,9 @@ server.per-client = { connections = 4096 }
 [group."/cached"]
 cache = { ttl = "%(ttl)ds", size = "%(size)d KiB" }
 upstream = { urls = ["http://%(upstream)s/wheel"], protocol = "soap", description = "http://%(upstream)s/wheel?wsdl", safe = ["*"] }
+[group."/echoes"]
+cache = { ttl = "%(ttl)ds", size = "%(size)d KiB" }
+upstream = { urls = ["http://%(upstream)s/echo"], protocol = "soap", description = "http://%(upstream)s/echo?wsdl", safe = ["*"] }
 [group."/plain"]
 upstream = { urls = ["http://%(upstream)s/wheel"], protocol = "soap", description = "http://%(upstream)s/wheel?wsdl", safe = ["*"] }
 """
@@ -114,9 +119,9 @@ def main():
                 wrong.append(f"{calls_behind:.0f} calls have reached the upstream, instead of at most {most:.0f}")
         limit, sizes = options.size * 1024, []
         for turn in range(10):
-            spins = (soap("cached", "spinList", f"<m:spins>{1 + number}</m:spins>")
-                     for number in range(200 * turn, 200 * (turn + 1)))
-            send(front.address, "/cached", spins, options.clients)
+            echoes = (soap("echoes", "interopEchoTests.echoString", f"<m:value>{number} {'x' * 2000}</m:value>")
+                      for number in range(200 * turn, 200 * (turn + 1)))
+            send(front.address, "/echoes", echoes, options.clients)
             sizes.append(metric(admin, "croupier_cache_bytes"))
         print(f"2000 different calls: the cache has at most {max(sizes) / 1024:.0f} KiB (median "
               f"{statistics.median(sizes) / 1024:.0f}) of {options.size} KiB, {metric(admin, 'croupier_cache_answers'):.0f} answers; "

@@ -16,9 +16,11 @@ use toml::Spanned;
 use super::Log;
 use super::aggregate::file::AggregateFile;
 use super::auth::AuthFile;
+use super::fallback::FallbackFile;
 use super::otlp::OtlpFile;
 use super::page::PageFile;
 use super::quotas::QuotasFile;
+use super::shares::{ShadowFile, SplitFile};
 use super::upstream::UpstreamFile;
 use crate::codec::xml::Control;
 use crate::codec::xmlrpc::XmlRpcDialect;
@@ -128,6 +130,13 @@ pub(super) struct GroupFile {
     pub(super) limits: GroupLimits,
     /// Answers of safe methods that are kept, and returned to equal calls. Without `ttl` and `methods` there are none.
     pub(super) cache: CacheOptions,
+    /// What takes the place of results that cannot be had. The first whose methods match decides.
+    #[schemars(with = "Vec<FallbackFile>")]
+    pub(super) fallback: Vec<Spanned<FallbackFile>>,
+    /// A share of the calls that is also sent to another group.
+    pub(super) shadow: ShadowFile,
+    /// A share of the calls that goes to another group.
+    pub(super) split: SplitFile,
     /// The protocols over which the group is reached. Without it, all of them.
     #[schemars(length(min = 1))]
     pub(super) protocols: Vec<Protocol>,
@@ -229,6 +238,9 @@ impl Default for GroupFile {
             cors: CorsOptions::default(),
             limits: GroupLimits::default(),
             cache: CacheOptions::default(),
+            fallback: Vec::new(),
+            shadow: ShadowFile::default(),
+            split: SplitFile::default(),
             protocols: Protocol::ALL.to_vec(),
             xml_rpc: XmlRpcDialect::default(),
             json: json::JsonDialect::default(),

@@ -14,6 +14,8 @@ use super::auth::{self, Definitions};
 use super::cache;
 use super::check::Check;
 use super::cors::{CORS, CorsPlaces};
+use super::fallback;
+use super::fallback::ReadFallbacks;
 use super::file::{File, GroupFile};
 use super::include;
 use super::kept::fingerprint_of_service;
@@ -33,6 +35,7 @@ use super::schema;
 use super::schema::SchemaNode;
 use super::sources::ConfigSources;
 use super::syntax::Distinct;
+use super::target;
 use super::upstream;
 use super::variables::Environment;
 use super::{Config, Reading, Remarks};
@@ -44,6 +47,8 @@ use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::{CallerRules, Fingerprint, LimitedService, PageMount};
 use crate::server::request_body::reserved_bytes;
 use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
+use crate::service::access::AccessRule;
+use crate::service::fallback::Fallbacks;
 use crate::service::quota::{CallQuota, QuotaOptions};
 use crate::service::rate::RateOptions;
 use crate::upstream::Upstream;
@@ -124,15 +129,9 @@ pub(super) fn read_config(
         resolved.push(ResolvedGroup { auth, ..group });
     }
     definitions.report_unused(problems);
-    aggregate::resolve(&mut resolved, reading.kept, problems);
-    for (group, (routes, rules)) in resolved.iter_mut().zip(routes) {
-        let interface = group.interface();
-        problems.extend(access::check(&rules, group.auth.is_some(), interface.as_deref()));
-        if let (Some(kept), Some(interface)) = (group.rules.cache(), &interface) {
-            problems.extend(cache::check(&group.path, kept.options(), interface));
-        }
-        group.protocols.routes = routes.finish(&group.protocols, interface.as_deref(), problems);
-    }
+    let calls = aggregate::resolve(&mut resolved, reading.kept, problems);
+    target::connect(&resolved, &calls, problems);
+    finish_groups(&mut resolved, routes, problems);
     let quotas_file = quotas::resolve(&file.quotas, &resolved, sources, problems);
     let pages = pages(file.page, &resolved, sources, &mut mounted, problems);
     let groups = resolved.into_iter().filter_map(ResolvedGroup::into_mount).collect();
@@ -159,6 +158,25 @@ pub(super) fn read_config(
         files,
         remarks: Remarks::default(),
     })
+}
+
+/// Checks the rules of groups, and makes their routes, when all services are made.
+fn finish_groups(
+    groups: &mut [ResolvedGroup],
+    files: Vec<(Routes, Vec<Spanned<AccessRule>>)>,
+    problems: &mut Vec<Problem>,
+) {
+    for (group, (routes, rules)) in groups.iter_mut().zip(files) {
+        let interface = group.interface();
+        problems.extend(access::check(&rules, group.auth.is_some(), interface.as_deref()));
+        if let (Some(kept), Some(interface)) = (group.rules.cache(), &interface) {
+            problems.extend(cache::check(&group.path, kept.options(), interface));
+        }
+        if let Some(interface) = &interface {
+            problems.extend(fallback::check_fixed(&group.fixed, interface));
+        }
+        group.protocols.routes = routes.finish(&group.protocols, interface.as_deref(), problems);
+    }
 }
 
 /// The table of a file, without the problems in it.
@@ -446,7 +464,12 @@ impl<'t> ParsedGroup<'t> {
         problems.extend(paths.filter_map(|path| mount_path(mounted, path, "group")));
         let (limits, kept) = (self.file.limits.clone(), reading.kept);
         let protocols = self.file.protocol_set(self.backend_key == Some(UPSTREAM));
-        let rules = kept.counting_on(self.path.get_ref(), self.file.caller_rules(self.path.get_ref()));
+        let ReadFallbacks { fallbacks, mut targets, fixed } = fallback::read(&self.file.fallback, problems);
+        let (shadow, shadowed) = self.file.shadow.read().unzip();
+        let (split, other) = self.file.split.read(self.path.get_ref(), problems).unzip();
+        targets.extend(shadowed.into_iter().chain(other));
+        let rules = self.file.caller_rules(self.path.get_ref()).with_others(split, Fallbacks::new(fallbacks), shadow);
+        let rules = kept.counting_on(self.path.get_ref(), rules);
         // Bodies that are passed on while they arrive take no memory. Those that are read have a smaller limit then.
         if !(self.backend_key == Some(UPSTREAM) && self.file.upstream.streams_bodies()) {
             problems.extend(check_body_fits_memory(&self.body_span, &limits, settings));
@@ -489,6 +512,8 @@ impl<'t> ParsedGroup<'t> {
             auth: None,
             cors,
             rules,
+            targets,
+            fixed,
             backend,
             fingerprint,
             described: interface,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use toml::Spanned;
 
 use super::aggregate::file::AggregateFile;
+use super::fallback::FixedResult;
 use super::problem::Problem;
+use super::rule_target::RuleTarget;
 use crate::http::cors::CorsOptions;
 use crate::model::interface::Interface;
 use crate::model::text::{abridge, nearest};
@@ -29,6 +31,10 @@ pub(super) struct ResolvedGroup {
     pub(super) cors: CorsOptions,
     /// Who may call what, and how often.
     pub(super) rules: CallerRules,
+    /// The groups that the rules call.
+    pub(super) targets: Vec<RuleTarget>,
+    /// The results that are fixed.
+    pub(super) fixed: Vec<FixedResult>,
     pub(super) backend: Backend,
     /// What the backend is made from; `None` if that is not known.
     pub(super) fingerprint: Option<Fingerprint>,
@@ -95,6 +101,8 @@ impl ResolvedGroup {
             backend,
             fingerprint,
             rules: _,
+            targets: _,
+            fixed: _,
             described: _,
         } = self;
         let (service, upstream) = match backend {

@@ -222,9 +222,10 @@ const VERBS: [Method; 3] = [Method::GET, Method::HEAD, Method::POST];
 /// The header of SOAP 1.1 that says what a request is for.
 const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
 /// The headers that croupier adds to responses of every protocol and that browsers hide otherwise.
-const EXPOSED: [HeaderName; 7] = [
+const EXPOSED: [HeaderName; 8] = [
     header::ALLOW,
     HeaderName::from_static("cache-status"),
+    HeaderName::from_static("croupier-fallback"),
     header::RETRY_AFTER,
     HeaderName::from_static("ratelimit"),
     HeaderName::from_static("ratelimit-policy"),

@@ -389,6 +389,8 @@ impl AccessLine {
             micros = micros(self.took),
             queued_micros = Some(record.queued()).filter(|queued| *queued > 0),
             cache = record.lookup(),
+            fallback = record.fallback(),
+            split = record.is_split().then_some(true),
             upstream = upstream.as_ref().map(|upstream| upstream.servers.join(", ")),
             upstream_micros = upstream.as_ref().map(|upstream| micros(upstream.time)),
             retries = upstream.as_ref().map(|upstream| upstream.retries).filter(|retries| *retries > 0),

@@ -22,11 +22,14 @@ use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::settings::GroupLimits;
 use crate::service::access::AccessRules;
 use crate::service::cache::{CacheOptions, CachedService, ResponseCache};
+use crate::service::fallback::{Fallback, Fallbacks, ServiceWithFallbacks};
 use crate::service::future::MaybeReady;
 use crate::service::layer::{GroupLayer, layered, layered_unguarded};
 use crate::service::limiter::{Limiter, LimiterState, SetDeadline};
 use crate::service::quota::{QuotaCounts, QuotaLimit};
 use crate::service::rate::RateLimit;
+use crate::service::shadow::Shadow;
+use crate::service::split::Split;
 use crate::service::{Call, CallFuture, RpcService};
 use crate::upstream::Upstream;
 
@@ -103,6 +106,12 @@ pub(crate) struct CallerRules {
     quota: Option<Arc<QuotaLimit>>,
     /// `None` if no answers are cached.
     cache: Option<Arc<ResponseCache>>,
+    /// `None` if no call goes to another group.
+    split: Option<Arc<Split>>,
+    /// `None` if nothing takes the place of a result.
+    fallbacks: Option<Arc<Fallbacks>>,
+    /// `None` if no call is also sent to another group.
+    shadow: Option<Arc<Shadow>>,
 }
 
 impl CallerRules {
@@ -132,6 +141,37 @@ impl CallerRules {
         if self.has_cache_of(served) { CallerRules { cache: served.cache.clone(), ..self } } else { self }
     }
 
+    /// The same rules, with what other groups do for calls.
+    pub(crate) fn with_others(
+        self,
+        split: Option<Split>,
+        fallbacks: Option<Fallbacks>,
+        shadow: Option<Shadow>,
+    ) -> CallerRules {
+        let (split, fallbacks, shadow) = (split.map(Arc::new), fallbacks.map(Arc::new), shadow.map(Arc::new));
+        CallerRules { split, fallbacks, shadow, ..self }
+    }
+
+    /// Whether a rule calls another group, which may be a new one whenever the configuration is read.
+    fn call_others(&self) -> bool {
+        self.split.is_some() || self.fallbacks.is_some() || self.shadow.is_some()
+    }
+
+    /// Which calls go to another group.
+    pub(crate) fn split(&self) -> Option<&Arc<Split>> {
+        self.split.as_ref()
+    }
+
+    /// What takes the place of results.
+    pub(crate) fn fallbacks(&self) -> Option<&Arc<Fallbacks>> {
+        self.fallbacks.as_ref()
+    }
+
+    /// Which calls are also sent to another group.
+    pub(crate) fn shadow(&self) -> Option<&Arc<Shadow>> {
+        self.shadow.as_ref()
+    }
+
     fn has_cache_of(&self, other: &CallerRules) -> bool {
         self.cache.as_ref().map(|cache| cache.options()) == other.cache.as_ref().map(|cache| cache.options())
     }
@@ -149,7 +189,20 @@ impl CallerRules {
             (Some(quota), Some(served)) => Some(Arc::new(quota.counting_on(served))),
             (quota, _) => quota,
         };
-        CallerRules { rate: if goes_on { served.rate.clone() } else { self.rate }, quota, ..self }
+        let split = self.split.map(|split| match &served.split {
+            Some(served) => Arc::new(split.counting_on(served)),
+            None => split,
+        });
+        let fallbacks = self.fallbacks.map(|fallbacks| match &served.fallbacks {
+            Some(served) => Arc::new(fallbacks.counting_on(served)),
+            None => fallbacks,
+        });
+        let shadow = self.shadow.map(|shadow| match &served.shadow {
+            Some(served) => Arc::new(shadow.reporting_on(served)),
+            None => shadow,
+        });
+        let rate = if goes_on { served.rate.clone() } else { self.rate };
+        CallerRules { rate, quota, split, fallbacks, shadow, ..self }
     }
 
     /// Where the calls in a day or a month are counted, if there is a quota.
@@ -168,13 +221,29 @@ impl CallerRules {
             && self.has_rate_of(other)
             && quota(self) == quota(other)
             && self.has_cache_of(other)
+            && !(self.call_others() || other.call_others())
     }
 
     /// The service within the rules. A call that may not be made does not count, and one that is answered from the cache
     /// does.
+    ///
+    /// From the outside: what may be called, how often, where it goes, what takes the place of a result, the cache, and who
+    /// else gets the call. So a result of a fallback is not cached, and a call that is answered from the cache has no shadow.
     fn around(&self, service: Arc<dyn RpcService>) -> Arc<dyn RpcService> {
+        let service = match &self.shadow {
+            Some(shadow) => layered_unguarded(service, shadow.clone()),
+            None => service,
+        };
         let service: Arc<dyn RpcService> = match &self.cache {
             Some(cache) => Arc::new(CachedService::new(service, cache.clone())),
+            None => service,
+        };
+        let service: Arc<dyn RpcService> = match &self.fallbacks {
+            Some(fallbacks) => Arc::new(ServiceWithFallbacks::new(service, fallbacks.clone())),
+            None => service,
+        };
+        let service = match &self.split {
+            Some(split) => layered_unguarded(service, split.clone()),
             None => service,
         };
         let service = match &self.quota {
@@ -385,7 +454,34 @@ impl GroupMount {
     /// ```
     #[must_use]
     pub fn with_cache(self, options: CacheOptions) -> GroupMount {
-        let rules = self.rules.clone().caching(options);
+        self.with_rules(|rules| rules.caching(options))
+    }
+
+    /// Sets what takes the place of results that cannot be had, in place of what the group has. An aggregate or a page with the
+    /// service of this group has to be made after this.
+    #[must_use]
+    pub fn with_fallbacks(self, fallbacks: Vec<Fallback>) -> GroupMount {
+        let fallbacks = Fallbacks::new(fallbacks).map(Arc::new);
+        self.with_rules(|rules| CallerRules { fallbacks, ..rules })
+    }
+
+    /// Also sends a share of the calls to another group, in place of the shadow that the group has. An aggregate or a page with
+    /// the service of this group has to be made after this.
+    #[must_use]
+    pub fn with_shadow(self, shadow: Shadow) -> GroupMount {
+        self.with_rules(|rules| CallerRules { shadow: Some(Arc::new(shadow)), ..rules })
+    }
+
+    /// Sends a share of the calls to another group, in place of the split that the group has. An aggregate or a page with the
+    /// service of this group has to be made after this.
+    #[must_use]
+    pub fn with_split(self, split: Split) -> GroupMount {
+        self.with_rules(|rules| CallerRules { split: Some(Arc::new(split)), ..rules })
+    }
+
+    /// The same group with other rules around its service.
+    fn with_rules(self, change: impl FnOnce(CallerRules) -> CallerRules) -> GroupMount {
+        let rules = change(self.rules.clone());
         let LimitedService { limited: service, limiter, .. } =
             LimitedService::new(self.unlimited.clone(), &self.limits, rules.clone());
         GroupMount { service, limiter, rules, ..self }

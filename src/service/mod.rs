@@ -47,6 +47,10 @@ mod context;
 pub(crate) mod counters;
 #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the program writes log lines itself"))]
 pub(crate) mod current_request;
+#[cfg(feature = "server")]
+mod draw;
+#[cfg(feature = "server")]
+pub mod fallback;
 pub mod future;
 mod latest;
 pub mod layer;
@@ -72,8 +76,14 @@ pub(crate) mod resize;
 pub mod response_headers;
 pub mod result_memory;
 pub mod rows;
+#[cfg(feature = "server")]
+pub mod shadow;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "without a collector no spans are recorded"))]
 pub(crate) mod spans;
+#[cfg(feature = "server")]
+pub mod split;
+#[cfg(feature = "server")]
+pub mod target;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "only a server receives requests"))]
 pub mod trace_context;
 pub mod unread_body;

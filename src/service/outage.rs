@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "server")]
+use crate::model::fault::{Fault, Kind};
+
 /// Why the calls of a service cannot succeed, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
@@ -11,6 +14,13 @@ pub struct Outage {
     pub next_attempt: Option<SystemTime>,
     /// What is wrong, in words for callers: without the address of a server.
     pub reason: String,
+}
+
+/// Whether a call has failed without the service having said so: it was not reached, not in time, or has too much to do. Then
+/// another result can take the place of its own.
+#[cfg(feature = "server")]
+pub(crate) fn is_outage(fault: &Fault) -> bool {
+    matches!(fault.kind, Kind::Unreachable | Kind::Late | Kind::Busy)
 }
 
 /// The pause before a further request, if it is not known when the service is tried again.

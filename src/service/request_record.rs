@@ -69,6 +69,10 @@ pub struct RequestRecord {
     has_method: AtomicBool,
     /// What its calls have found in a cache: a bit for each [`Lookup`].
     lookups: AtomicU8,
+    /// What has taken the place of a result.
+    fallback: OnceLock<&'static str>,
+    /// Whether a call has gone to the other side of a split.
+    is_split: AtomicBool,
     /// Whether an upstream that is down was the reason for a refusal.
     upstream_is_down: AtomicBool,
 }
@@ -112,6 +116,8 @@ impl RequestRecord {
             trace,
             has_method: AtomicBool::new(false),
             lookups: AtomicU8::new(0),
+            fallback: OnceLock::new(),
+            is_split: AtomicBool::new(false),
             upstream_is_down: AtomicBool::new(false),
         }
     }
@@ -139,6 +145,25 @@ impl RequestRecord {
         let mut found = Lookup::ALL.into_iter().filter(|lookup| lookups & (1 << *lookup as u8) != 0);
         let first = found.next()?;
         Some(if found.next().is_some() { "mixed" } else { first.word() })
+    }
+
+    /// Notes what has taken the place of a result.
+    pub(crate) fn note_fallback(&self, kind: &'static str) {
+        self.fallback.get_or_init(|| kind);
+    }
+
+    /// What has taken the place of a result: `group` or `value`.
+    pub(crate) fn fallback(&self) -> Option<&'static str> {
+        self.fallback.get().copied()
+    }
+
+    /// Notes that a call has gone to the other side of a split.
+    pub(crate) fn note_split(&self) {
+        self.is_split.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_split(&self) -> bool {
+        self.is_split.load(Relaxed)
     }
 
     /// Notes that the group has the method that was called.

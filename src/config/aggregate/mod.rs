@@ -20,11 +20,18 @@ use file::{AggregateFile, MethodFile};
 use method::{Inherited, method};
 
 /// Makes the services of all aggregates, each after those that it calls.
-pub(super) fn resolve(groups: &mut [ResolvedGroup], kept: Kept<'_>, problems: &mut Vec<Problem>) {
-    let mut resolver = AggregateResolver { groups, kept, in_progress: Vec::new(), problems };
+///
+/// Returns which aggregate calls which group, by their indices.
+pub(super) fn resolve(
+    groups: &mut [ResolvedGroup],
+    kept: Kept<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<(usize, usize)> {
+    let mut resolver = AggregateResolver { groups, kept, in_progress: Vec::new(), calls: Vec::new(), problems };
     for index in 0..resolver.groups.len() {
         resolver.ensure_made(index);
     }
+    resolver.calls
 }
 
 /// Makes aggregates, each of which may need others first.
@@ -33,6 +40,8 @@ pub(super) struct AggregateResolver<'g> {
     kept: Kept<'g>,
     /// The indices of the aggregates that are being made, each needed by the one before it.
     in_progress: Vec<usize>,
+    /// Which aggregate calls which group.
+    calls: Vec<(usize, usize)>,
     problems: &'g mut Vec<Problem>,
 }
 
@@ -114,6 +123,7 @@ impl AggregateResolver<'_> {
             self.problems.push(self.cycle(group, begun));
             return None;
         }
+        self.calls.extend(self.in_progress.last().map(|own| (*own, index)));
         self.ensure_made(index);
         let other = self.groups.get(index)?;
         let own = self.in_progress.last().and_then(|own| self.groups.get(*own));

@@ -8,6 +8,7 @@ use super::Admin;
 use crate::server::connection_count::ListenerCount;
 use crate::server::mount::GroupMount;
 use crate::server::tls::ServedCertificate;
+use crate::service::shadow::Shadow;
 use crate::upstream::breakers::BreakerReport;
 use crate::upstream::gaps::DescriptionGaps;
 use crate::upstream::state::UpstreamState;
@@ -97,6 +98,7 @@ fn group(group: &GroupMount) -> Value {
         "methods": methods,
         "problem": problem,
         "upstream": state.as_ref().map(upstream),
+        "shadow": group.rules.shadow().map(|it| shadow(it)),
     })
 }
 
@@ -110,6 +112,23 @@ fn upstream(state: &UpstreamState) -> Value {
         "servers": servers(state),
         "breakers": state.breakers.iter().map(breaker).collect::<Vec<_>>(),
     })
+}
+
+/// What the calls of a shadow have shown, with the first differences.
+fn shadow(shadow: &Shadow) -> Value {
+    let report = shadow.report();
+    let mut status = json!({ "to": shadow.to() });
+    let examples = report.examples().into_iter().map(|example| {
+        let each = example.differences.iter();
+        let each: Vec<Value> = each.map(|it| json!({ "place": it.place, "own": it.own, "other": it.other })).collect();
+        json!({ "method": example.method, "time": time(example.time), "differences": each })
+    });
+    let examples: Vec<Value> = examples.collect();
+    if let Value::Object(members) = &mut status {
+        members.extend(report.counts().map(|(result, count)| (result.to_owned(), count.into())));
+        members.insert("examples".to_owned(), examples.into());
+    }
+    status
 }
 
 /// The operations that cannot be called.

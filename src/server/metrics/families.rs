@@ -447,6 +447,45 @@ pub(super) fn encode_caches(mounts: &Mounts, to: &mut DescriptorEncoder<'_>) -> 
     caches.iter().try_for_each(|(group, cache)| family.value([("group", group)], number(cache.limit)))
 }
 
+/// Counts by what has happened.
+type OutcomeCounts = Vec<(&'static str, u64)>;
+
+/// What other groups have done for the calls of groups. Without fallbacks, shadows and splits there are no series.
+pub(super) fn encode_other_groups(mounts: &Mounts, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let of_groups = |counts: &dyn Fn(&GroupMount) -> Option<OutcomeCounts>| -> Vec<(&str, OutcomeCounts)> {
+        mounts.groups.iter().filter_map(|group| Some((group.path.as_str(), counts(group)?))).collect()
+    };
+    let families = [
+        (
+            "croupier_fallbacks",
+            "Calls that have failed and have a fallback, by group and whether it had a result",
+            of_groups(&|group| Some(group.rules.fallbacks()?.counts().to_vec())),
+        ),
+        (
+            "croupier_shadow_calls",
+            "Calls that were also sent to another group, by group and how the result compares",
+            of_groups(&|group| Some(group.rules.shadow()?.report().counts().collect())),
+        ),
+        (
+            "croupier_split_calls",
+            "Calls of groups with a split, by group and the side that has got them",
+            of_groups(&|group| Some(group.rules.split()?.counts().to_vec())),
+        ),
+    ];
+    for (name, help, groups) in families {
+        if groups.is_empty() {
+            continue;
+        }
+        let mut family = MetricFamily::counter(to, name, help)?;
+        for (group, counts) in groups {
+            for (result, count) in counts {
+                family.count([("group", group), ("result", result)], count)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Without quotas, and without a store for their counts, there are no series.
 pub(super) fn encode_quotas(
     mounts: &Mounts,

@@ -107,6 +107,7 @@ impl Collector for Metrics {
         families::encode_requests(&mounts, self.gateway.others(), &mut encoder)?;
         families::encode_calls(&mounts, &mut encoder)?;
         families::encode_caches(&mounts, &mut encoder)?;
+        families::encode_other_groups(&mounts, &mut encoder)?;
         families::encode_quotas(&mounts, self.quotas.as_ref(), &mut encoder)?;
         families::encode_upstreams(&mounts, &mut encoder)?;
         families::encode_spans(self.gateway.spans(), &mut encoder)?;

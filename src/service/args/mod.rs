@@ -3,6 +3,8 @@
 mod arguments;
 mod each;
 mod name;
+#[cfg(feature = "server")]
+pub(crate) mod owned;
 mod placement;
 mod position;
 

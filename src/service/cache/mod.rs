@@ -219,14 +219,7 @@ impl CachedService {
 
 impl RpcService for CachedService {
     fn interface(&self) -> Arc<Interface> {
-        let inner = self.inner.interface();
-        if inner.sets_response_headers {
-            return inner;
-        }
-        self.latest.get(std::iter::once(inner), |inner| {
-            let inner = inner.iter().map(|inner| Interface::clone(inner)).next().unwrap_or_default();
-            Interface { sets_response_headers: true, ..inner }
-        })
+        self.latest.with_response_headers(self.inner.interface())
     }
 
     fn interface_for(&self, caller: &Context) -> Arc<Interface> {

@@ -16,6 +16,7 @@ use crate::model::fault::{Fault, Kind};
 use crate::model::value::SizeBudget;
 use crate::service::args::Args;
 use crate::service::future::{MaybeReady, catch_panic_of, with_deadline};
+use crate::service::outage::is_outage;
 use crate::service::passthrough::{RawBody, RawResponse};
 use crate::service::result_memory::{ReservedMemory, ResultMemory};
 use crate::service::{Call, CallForm, CallFuture, Context, Output, catch_panic};
@@ -33,16 +34,11 @@ pub(super) fn has_to_be_passed_on(call: &Call<'_>) -> bool {
 const WAIT: (u32, u32) = (19, 20);
 
 /// The context of a call that ends before its deadline, so that there is time for another answer.
-pub(in crate::service) fn ending_early(context: &Context) -> Option<Context> {
+fn ending_early(context: &Context) -> Option<Context> {
     let now = Instant::now();
     let left = context.deadline?.saturating_duration_since(now);
     let deadline = now.checked_add(left.saturating_sub(left / WAIT.1).max(Duration::from_millis(1)))?;
     Some(Context { deadline: Some(deadline), ..context.clone() })
-}
-
-/// Whether a call has failed for a reason that an answer of another time makes up for: the service did not say it.
-pub(in crate::service) fn is_outage(fault: &Fault) -> bool {
-    matches!(fault.kind, Kind::Unreachable | Kind::Late | Kind::Busy)
 }
 
 /// Whether a fault is about the one who has made the call: its time, or its share of memory.
@@ -162,7 +158,10 @@ impl CachedService {
         let (Ok(runtime), Some(permit)) = (Handle::try_current(), self.cache.begin_refresh()) else { return };
         let context = Context { record: None, response_headers: None, ..call.context.clone() };
         let pending = self.inner.call(alone(Call { context: &context, ..*call }));
-        let Ok(flight) = self.cache.begin_flight(slot, pending, context.result_memory.as_ref()) else { return };
+        let Flown { flight, own_call: None } = self.cache.join_or_begin(slot, pending, context.result_memory.as_ref())
+        else {
+            return;
+        };
         let deadline = context.deadline;
         drop(runtime.spawn(async move {
             let _permit = permit;
@@ -302,22 +301,6 @@ impl ResponseCache {
         pending: CallFuture,
         memory: Option<&ResultMemory>,
     ) -> Flown {
-        match self.begin_flight(slot, pending, memory) {
-            Ok(flight) => Flown { flight, own_call: None },
-            Err((flight, pending)) => Flown::other(flight, pending),
-        }
-    }
-
-    /// Begins a flight with a call.
-    ///
-    /// # Errors
-    /// The flight of an equal call, and the call.
-    fn begin_flight(
-        self: &Arc<ResponseCache>,
-        slot: &Slot,
-        pending: CallFuture,
-        memory: Option<&ResultMemory>,
-    ) -> Result<Arc<Flight>, (Arc<Flight>, CallFuture)> {
         let begin = |pending: CallFuture| -> FlightFuture {
             let (cache, slot, memory) = (self.clone(), slot.clone(), memory.cloned());
             Box::pin(async move {
@@ -327,7 +310,10 @@ impl ResponseCache {
                 }
             })
         };
-        self.flights.begin(&slot.key, pending, begin)
+        match self.flights.begin(&slot.key, pending, begin) {
+            Ok(flight) => Flown { flight, own_call: None },
+            Err((flight, pending)) => Flown::other(flight, pending),
+        }
     }
 
     /// Keeps a result, if it is small enough.

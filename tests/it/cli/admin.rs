@@ -300,7 +300,7 @@ fn server_with_every_metric(folder: &Folder) -> (Served, Served) {
     let tls = format!("127.0.0.1:{}', tls = {{ certificate = 'own.pem', key = 'own.key' }} }}", free_port());
     let listen = LISTEN.replace("['127.0.0.1:0']", &format!("['127.0.0.1:0', {{ address = '{tls}]"));
     let quota = "quotas.file = 'quotas.redb'\nlimits.quota.calls = '1000000/month'\n";
-    let cache = "cache.ttl = '30s'\n";
+    let cache = "cache.ttl = '30s'\nfallback = [{ value = 7 }]\nshadow.to = '/wheel'\nsplit.to = '/wheel'\n";
     let several = format!(
         "[group.'/several'.upstream]\nurls = ['http://{0}/wheel', 'http://{0}/wheel']\nprotocol = 'xml-rpc'\nbreaker = {{}}\n",
         behind.data

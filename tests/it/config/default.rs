@@ -117,6 +117,10 @@ fn no_key_is_left_out() {
     for rule in house["access"].as_array().unwrap() {
         access.extend(rule.as_table().unwrap().clone());
     }
+    let mut fallback = Table::new();
+    for one in house["fallback"].as_array().unwrap() {
+        fallback.extend(one.as_table().unwrap().clone());
+    }
     let mut routes = Table::new();
     for route in house["routes"].as_array().unwrap() {
         routes.extend(route.as_table().unwrap().clone());
@@ -131,6 +135,9 @@ fn no_key_is_left_out() {
                 "`[listen.tls]`" | "Each of the `certificates` in `[listen.tls]`" => None,
                 "`[group.\"/path\".soap]`" => house["soap"].as_table(),
                 "`[group.\"/path\".cache]`" => house["cache"].as_table(),
+                "`[group.\"/path\".shadow]`" => house["shadow"].as_table(),
+                "`[group.\"/path\".split]`" => house["split"].as_table(),
+                "Each of the `fallback` in `[group.\"/path\"]`" => Some(&fallback),
                 "Each of the `routes` in `[group.\"/path\"]`" => Some(&routes),
                 "Each of the `access` in `[group.\"/path\"]`" => Some(&access),
                 "`[group.\"/path\".aggregate]`" => Some(both),

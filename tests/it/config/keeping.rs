@@ -13,7 +13,7 @@ use croupier::server::request_body::BodyReader;
 use croupier::server::runtime::Runtime;
 use croupier::server::settings::ServerSettings;
 use croupier::server::{Listener, Server};
-use croupier::service::local::{Local, RegistrationError};
+use croupier::service::local::{Local, RegistrationError, named};
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use schemars::JsonSchema;
@@ -46,6 +46,9 @@ fn registry() -> (Registry, Arc<Notify>) {
         let counter = Counter { step: options.step.max(1), count: AtomicU32::new(0), finish: of_service.clone() };
         Local::new("Counter", counter)
             .method("next", |counter: &Counter, (): ()| {
+                (counter.count.fetch_add(counter.step, SeqCst) + counter.step).to_string()
+            })
+            .method(named("peek").safe(), |counter: &Counter, (): ()| {
                 (counter.count.fetch_add(counter.step, SeqCst) + counter.step).to_string()
             })
             .method_async("hold", |counter: Arc<Counter>, (): ()| async move {
@@ -267,4 +270,45 @@ fn a_group_overrides_single_keys_of_the_rate_and_the_quota() {
         })
         .collect();
     assert_eq!(found, [r#"("50/s", "5/month") Some(7) group {"b": 3}"#, r#"("50/s", "9/day") None group {"a": 2}"#,]);
+}
+
+#[tokio::test]
+async fn answers_are_kept_as_long_as_the_group_and_its_cache_are_the_same() {
+    let (registry, _) = registry();
+    let cached = |ttl: &str, more: &str| counter("/a", &format!("cache = {{ ttl = '{ttl}' }}\n{more}"));
+    let mut runtime = started(&cached("1h", ""), &registry).await;
+    let gateway = runtime.gateway();
+    assert_eq!(call(&gateway, "/a", "peek").await, "1");
+    for (text, expected) in [
+        (cached("1h", "") + &counter("/b", ""), "1"),
+        (cached("60m", "") + &counter("/c", ""), "1"),
+        (cached("1h", "limits.rate.calls = '1000/s'"), "1"),
+        (cached("1h", "limits.concurrent = 7"), "1"),
+        // Another cache around the same service, and the same cache around another service.
+        (cached("2h", ""), "2"),
+        (cached("2h", "options.step = 5"), "5"),
+    ] {
+        reload(&mut runtime, &text, &registry).await;
+        for _ in 0..2 {
+            assert_eq!(call(&gateway, "/a", "peek").await, expected, "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rules_call_the_groups_of_the_new_configuration() {
+    let (registry, _) = registry();
+    let text = |step: u32| {
+        counter("/a", "split = { to = '/b', percent = 100 }") + &counter("/b", &format!("options.step = {step}"))
+    };
+    let mut runtime = started(&text(1), &registry).await;
+    let gateway = runtime.gateway();
+    assert_eq!(call(&gateway, "/a", "next").await, "1");
+    for (step, expected) in [(1, "2"), (7, "7"), (7, "14")] {
+        reload(&mut runtime, &text(step), &registry).await;
+        assert_eq!(call(&gateway, "/a", "next").await, expected);
+    }
+    let metrics = gateway.metrics().encode(MetricsFormat::Prometheus);
+    let series = "croupier_split_calls_total{group=\"/a\",result=\"other\"} 4\n";
+    assert!(metrics.contains(series), "{metrics}");
 }

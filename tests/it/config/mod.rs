@@ -4,6 +4,7 @@ mod default;
 mod errors;
 mod include;
 mod keeping;
+mod other_groups;
 mod properties;
 mod reference;
 mod schema;

@@ -128,7 +128,7 @@ pub(crate) fn soap() -> String {
     format!(r#"<e:Envelope xmlns:e="{envelope}"><e:Body><m:hello xmlns:m="{namespace}"/></e:Body></e:Envelope>"#)
 }
 
-async fn send(gateway: &Gateway, method: &str, path: &str, media: &str, body: &str) -> String {
+pub(super) async fn send(gateway: &Gateway, method: &str, path: &str, media: &str, body: &str) -> String {
     let (status, text) = exchange(gateway, method, path, media, body).await;
     assert!((200..300).contains(&status), "{method} {path}: {status} {text}");
     text

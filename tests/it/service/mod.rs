@@ -5,5 +5,6 @@ mod args;
 mod cache;
 mod context;
 pub(crate) mod layers;
+mod other_groups;
 mod rules;
 mod shapes;

@@ -1,0 +1,18 @@
+//! Groups that a rule of another group calls: a fallback, a shadow, the other side of a split.
+
+use toml::Spanned;
+
+use crate::model::name_patterns::NamePatterns;
+use crate::service::target::TargetGroup;
+
+/// A group that a rule calls.
+pub(super) struct RuleTarget {
+    /// Its path.
+    pub(super) group: Spanned<String>,
+    /// The method that is called; `None` if it is the one that the caller has called.
+    pub(super) method: Option<Spanned<String>>,
+    /// The methods of whose calls the rule is.
+    pub(super) methods: NamePatterns,
+    /// Where the service is set.
+    pub(super) target: TargetGroup,
+}

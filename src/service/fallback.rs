@@ -1,0 +1,345 @@
+//! What takes the place of a result that cannot be had: that of another group, or a fixed value.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use http::{HeaderName, HeaderValue};
+use serde::{Serialize, Serializer};
+
+use crate::model::fault::{Fault, Kind};
+use crate::model::interface::Interface;
+use crate::model::name_patterns::NamePatterns;
+use crate::model::value::Value;
+use crate::service::args::owned::OwnedArgs;
+use crate::service::future::{MaybeReady, with_deadline};
+use crate::service::latest::Latest;
+use crate::service::outage::{Outage, is_outage};
+use crate::service::target::TargetGroup;
+use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService};
+
+/// The header that says that a result is that of a fallback.
+const FALLBACK: HeaderName = HeaderName::from_static("croupier-fallback");
+
+/// The fallbacks of a group. The first whose methods match decides.
+#[derive(Debug)]
+pub struct Fallbacks {
+    fallbacks: Vec<Fallback>,
+    counts: Arc<FallbackCounts>,
+}
+
+/// How many results were those of a fallback, and how many fallbacks have failed.
+#[derive(Debug, Default)]
+struct FallbackCounts {
+    used: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What takes the place of the results of some methods.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fallback {
+    /// The methods, by names or patterns. Only those that are safe have a fallback.
+    pub methods: NamePatterns,
+    /// For how long the group itself may take. Without it, for a half of the time that the call has left if another group is
+    /// called, and otherwise for nearly all of it.
+    pub after: Option<Duration>,
+    /// What takes the place of the result.
+    pub substitute: Substitute,
+}
+
+/// What takes the place of a result.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Substitute {
+    /// The result of another group, with the same arguments.
+    Call {
+        /// The group.
+        target: TargetGroup,
+        /// Its method; `None` for the one of the same name.
+        method: Option<String>,
+    },
+    /// A fixed value.
+    Value(Arc<Value>),
+}
+
+impl Fallbacks {
+    /// These fallbacks; `None` if there are none.
+    pub fn new(fallbacks: Vec<Fallback>) -> Option<Fallbacks> {
+        (!fallbacks.is_empty()).then(|| Fallbacks { fallbacks, counts: Arc::default() })
+    }
+
+    /// The same fallbacks, which go on with the counts of others.
+    pub(crate) fn counting_on(&self, before: &Fallbacks) -> Fallbacks {
+        Fallbacks { fallbacks: self.fallbacks.clone(), counts: before.counts.clone() }
+    }
+
+    /// How many results were those of a fallback, and how many fallbacks have failed too.
+    pub(crate) fn counts(&self) -> [(&'static str, u64); 2] {
+        [("used", self.counts.used.load(Relaxed)), ("failed", self.counts.failed.load(Relaxed))]
+    }
+
+    fn of_method(&self, method: &str) -> Option<&Fallback> {
+        self.fallbacks.iter().find(|fallback| fallback.methods.has(method))
+    }
+}
+
+impl Fallback {
+    /// When the call of the group itself has to end; `None` if it may take any time.
+    fn deadline(&self, now: Instant, deadline: Option<Instant>) -> Option<Instant> {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+        let usual = left.map(|left| match self.substitute {
+            Substitute::Call { .. } => left / 2,
+            Substitute::Value(_) => left - left / 20,
+        });
+        let time = match (self.after, usual) {
+            (Some(after), Some(_)) => after.min(left.unwrap_or(after)),
+            (Some(after), None) => after,
+            (None, usual) => usual?,
+        };
+        now.checked_add(time)
+    }
+}
+
+/// A service with fallbacks.
+pub(crate) struct ServiceWithFallbacks {
+    inner: Arc<dyn RpcService>,
+    fallbacks: Arc<Fallbacks>,
+    latest: Latest,
+}
+
+/// A call with a fallback, which may have to be made.
+struct Replacement {
+    fallbacks: Arc<Fallbacks>,
+    substitute: Substitute,
+    method: String,
+    args: Option<OwnedArgs>,
+    context: Context,
+    is_alone: bool,
+}
+
+impl ServiceWithFallbacks {
+    pub(crate) fn new(inner: Arc<dyn RpcService>, fallbacks: Arc<Fallbacks>) -> ServiceWithFallbacks {
+        ServiceWithFallbacks { inner, fallbacks, latest: Latest::default() }
+    }
+
+    /// What may take the place of the result of a call, and when the call itself has to end.
+    fn replacement(&self, call: &Call<'_>) -> Option<(Replacement, Option<Instant>)> {
+        let fallback = self.fallbacks.of_method(call.method)?;
+        // What was read of a body that is passed on cannot be read again.
+        let is_readable = !matches!(call.form, CallForm::Http(_));
+        if !is_readable || !self.inner.interface().method(call.method).is_some_and(|method| method.safe) {
+            return None;
+        }
+        let args = match &fallback.substitute {
+            Substitute::Call { target, .. } => {
+                target.service()?;
+                Some(OwnedArgs::read(call.args).ok()?)
+            }
+            Substitute::Value(_) => None,
+        };
+        let replacement = Replacement {
+            fallbacks: self.fallbacks.clone(),
+            substitute: fallback.substitute.clone(),
+            method: call.method.to_owned(),
+            args,
+            context: call.context.clone(),
+            is_alone: !matches!(call.form, CallForm::Batch(_)),
+        };
+        Some((replacement, fallback.deadline(Instant::now(), call.context.deadline)))
+    }
+}
+
+impl Replacement {
+    /// The result of a call that has ended, or what takes its place.
+    fn settle(self, result: Result<Output, Fault>) -> CallFuture {
+        match result {
+            Err(fault) if is_outage(&fault) => self.call(fault),
+            result => MaybeReady::now(result),
+        }
+    }
+
+    /// What takes the place of the result of a call with this fault. If that fails too, the fault remains that of the call.
+    fn call(self, fault: Fault) -> CallFuture {
+        match &self.substitute {
+            Substitute::Value(value) => {
+                let value = FixedValue(value.clone());
+                self.note("value");
+                MaybeReady::now(Ok(Output::One(Box::new(value))))
+            }
+            Substitute::Call { target, method } => {
+                let (Some(service), Some(args)) = (target.service(), &self.args) else { return fault.into() };
+                let name = method.as_deref().unwrap_or(&self.method);
+                // The headers of the other group are those of the response only if its result is.
+                let pending = args.call(service.as_ref(), name, &self.context);
+                pending.and_then(move |result| match result {
+                    Ok(output) => {
+                        self.note("group");
+                        MaybeReady::now(Ok(output))
+                    }
+                    Err(_) => {
+                        self.fallbacks.counts.failed.fetch_add(1, Relaxed);
+                        fault.into()
+                    }
+                })
+            }
+        }
+    }
+
+    fn note(&self, kind: &'static str) {
+        self.fallbacks.counts.used.fetch_add(1, Relaxed);
+        if let Some(record) = &self.context.record {
+            record.note_fallback(kind);
+        }
+        if let Some(headers) = self.context.response_headers.as_ref().filter(|_| self.is_alone) {
+            headers.insert(FALLBACK, HeaderValue::from_static(kind));
+        }
+    }
+}
+
+/// A value that is the same for all calls.
+struct FixedValue(Arc<Value>);
+
+impl Serialize for FixedValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl RpcService for ServiceWithFallbacks {
+    fn interface(&self) -> Arc<Interface> {
+        self.latest.with_response_headers(self.inner.interface())
+    }
+
+    fn interface_for(&self, caller: &Context) -> Arc<Interface> {
+        self.inner.interface_for(caller)
+    }
+
+    fn outage(&self) -> Option<Outage> {
+        self.inner.outage()
+    }
+
+    fn call(&self, call: Call<'_>) -> CallFuture {
+        let Some((replacement, deadline)) = self.replacement(&call) else { return self.inner.call(call) };
+        let context = Context { deadline, ..call.context.clone() };
+        match self.inner.call(Call { context: &context, ..call }) {
+            MaybeReady::Now(result) => replacement.settle(result.unwrap_or_else(|| Err(Fault::internal()))),
+            MaybeReady::Later(pending) => MaybeReady::later(async move {
+                let late = || Fault::new(Kind::Late, "no result in time");
+                let result = with_deadline(deadline, pending).await.unwrap_or_else(|| Err(late()));
+                replacement.settle(result).await
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::model::value::SizeBudget;
+    use crate::service::args::Args;
+    use crate::service::local::{Local, named};
+    use crate::service::response_headers::ResponseHeaders;
+
+    type Failing = Mutex<Option<Fault>>;
+
+    /// A service whose calls fail with a fault, if it has one.
+    fn service(title: &'static str, fault: Option<Fault>) -> (Arc<dyn RpcService>, Arc<Mutex<Option<Fault>>>) {
+        let fault = Arc::new(Mutex::new(fault));
+        let result = move |fault: &Failing| fault.lock().unwrap().clone().map_or(Ok(title), Err);
+        let service = Local::new(title, fault.clone())
+            .method(named("get").safe(), move |fault: &Arc<Failing>, (): ()| result(fault))
+            .method("put", move |fault: &Arc<Failing>, (): ()| result(fault))
+            .method_async(named("never").safe(), |_, (): ()| std::future::pending::<()>())
+            .build()
+            .unwrap();
+        (Arc::new(service), fault)
+    }
+
+    fn with(inner: Arc<dyn RpcService>, substitute: Substitute) -> ServiceWithFallbacks {
+        let fallback = Fallback { methods: NamePatterns(vec!["*".to_owned()]), after: None, substitute };
+        ServiceWithFallbacks::new(inner, Arc::new(Fallbacks::new(vec![fallback]).unwrap()))
+    }
+
+    async fn call(service: &ServiceWithFallbacks, method: &str, deadline: Option<Instant>) -> (String, String) {
+        let headers = ResponseHeaders::default();
+        let context = Context { response_headers: Some(headers.clone()), deadline, ..Context::default() };
+        let result = service.call(Call::new(method, Args::None, &context)).await;
+        let text = match result {
+            Ok(output) => match output.into_value(SizeBudget::new(1000)).await.unwrap() {
+                Value::Text(text) => text,
+                other => format!("{other:?}"),
+            },
+            Err(fault) => fault.to_string(),
+        };
+        let mut response = http::HeaderMap::new();
+        headers.move_to(&mut response);
+        (text, response.get(FALLBACK).map_or("", |value| value.to_str().unwrap()).to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_has_a_fallback_and_a_fault_of_the_service_has_none() {
+        let (second, _) = service("second", None);
+        let substitutes = [
+            (Substitute::Call { target: TargetGroup::new("/second", second), method: None }, "second", "group"),
+            (Substitute::Value(Arc::new(Value::Text("fixed".into()))), "fixed", "value"),
+        ];
+        for (substitute, result, header) in substitutes {
+            let (first, fault) = service("first", None);
+            let both = with(first, substitute);
+            assert_eq!(call(&both, "get", None).await, ("first".into(), String::new()));
+            for kind in Kind::ALL {
+                let gone = Fault::new(kind, "gone");
+                *fault.lock().unwrap() = Some(gone.clone());
+                let expected = match kind {
+                    Kind::Unreachable | Kind::Late | Kind::Busy => (result.to_owned(), header.to_owned()),
+                    _ => (gone.to_string(), String::new()),
+                };
+                assert_eq!(call(&both, "get", None).await, expected);
+                assert_eq!(call(&both, "put", None).await, (gone.to_string(), String::new()), "it is not safe");
+            }
+            assert_eq!(both.fallbacks.counts(), [("used", 3), ("failed", 0)]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn if_the_fallback_fails_too_the_fault_is_that_of_the_call() {
+        let (first, _) = service("first", Some(Fault::new(Kind::Unreachable, "the first is gone")));
+        let (second, _) = service("second", Some(Fault::new(Kind::Service(None), "the second says no")));
+        let both = with(first, Substitute::Call { target: TargetGroup::new("/second", second), method: None });
+        assert_eq!(call(&both, "get", None).await, ("unreachable: the first is gone".into(), String::new()));
+        assert_eq!(both.fallbacks.counts(), [("used", 0), ("failed", 1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_hangs_leaves_time_for_its_fallback() {
+        let (first, _) = service("first", None);
+        let (second, _) = service("second", None);
+        let target = TargetGroup::new("/second", second);
+        let both = with(first, Substitute::Call { target, method: Some("get".to_owned()) });
+        let begun = tokio::time::Instant::now();
+        let deadline = Instant::now().checked_add(Duration::from_secs(10));
+        assert_eq!(call(&both, "never", deadline).await, ("second".into(), "group".into()));
+        assert!((4_900..5_100).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn the_time_of_a_call_is_a_part_of_what_it_has_left() {
+        let now = Instant::now();
+        let in_seconds = |seconds| now.checked_add(Duration::from_secs(seconds));
+        let call = || Substitute::Call { target: TargetGroup::at("/x"), method: None };
+        let value = || Substitute::Value(Arc::new(Value::Nil));
+        for (substitute, after, deadline, expected) in [
+            (call(), None, in_seconds(20), in_seconds(10)),
+            (value(), None, in_seconds(20), in_seconds(19)),
+            (call(), Some(3), in_seconds(20), in_seconds(3)),
+            (value(), Some(30), in_seconds(20), in_seconds(20)),
+            (call(), Some(3), None, in_seconds(3)),
+            (call(), None, None, None),
+        ] {
+            let after = after.map(Duration::from_secs);
+            let fallback = Fallback { methods: NamePatterns::default(), after, substitute };
+            assert_eq!(fallback.deadline(now, deadline), expected);
+        }
+    }
+}
