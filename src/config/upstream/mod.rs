@@ -213,6 +213,10 @@ pub(super) struct UpstreamFile {
     /// The title of the group. Without it, the title that the upstream gives, or else the path.
     #[serde(default)]
     title: Option<String>,
+    /// How names in `urls` are looked up by DNS.
+    #[schemars(with = "Option<DnsFile>")]
+    #[serde(default)]
+    dns: Option<Spanned<DnsFile>>,
     /// How long each phase of a request to the upstream may take.
     #[serde(default)]
     timeouts: UpstreamTimeoutsFile,
@@ -309,6 +313,33 @@ struct OAuth2File {
     tls: TlsFile,
 }
 
+/// How names of upstream servers are looked up by DNS.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct DnsFile {
+    /// The addresses of the DNS servers, such as `"10.0.0.2"` or `"[::1]:5353"`; the port is 53 if none is given. Without them, those
+    /// of the system: of `/etc/resolv.conf`, with its search domains and options. Names in `/etc/hosts` come first in both cases.
+    #[schemars(with = "Vec<String>")]
+    servers: Vec<Spanned<String>>,
+    /// How long an answer is kept at least, whatever its TTL is.
+    #[schemars(extend("maximum" = LONGEST))]
+    min_ttl: Period,
+    /// How long an answer is kept at most.
+    #[schemars(extend("maximum" = LONGEST))]
+    max_ttl: Period,
+    /// How long the answer that a name has no addresses is kept at most.
+    #[schemars(extend("maximum" = LONGEST))]
+    negative_ttl: Period,
+}
+
+impl Default for DnsFile {
+    fn default() -> Self {
+        let transport::DnsOptions { min_ttl, max_ttl, negative_ttl, .. } = transport::DnsOptions::default();
+        let [min_ttl, max_ttl, negative_ttl] = [min_ttl, max_ttl, negative_ttl].map(Period);
+        DnsFile { servers: Vec::new(), min_ttl, max_ttl, negative_ttl }
+    }
+}
+
 /// How long each phase of a request to an upstream may take.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -391,6 +422,7 @@ impl UpstreamFile {
             batching: no_batching(),
             invalid_characters: kept_characters(),
             title: None,
+            dns: None,
             timeouts: UpstreamTimeoutsFile::default(),
             max_response: max_response(),
             refresh: refresh(),

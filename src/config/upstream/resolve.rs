@@ -1,6 +1,7 @@
 //! Makes the [`Upstream`] of a group from its table in the file.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use http::header::{AUTHORIZATION, USER_AGENT};
@@ -38,14 +39,17 @@ use crate::upstream::discovery::{imported_files, openapi, wsdl};
 use crate::upstream::forwarding::{Cookies, Forwarding};
 use crate::upstream::gaps::UnreadImport;
 use crate::upstream::transport;
-use crate::upstream::transport::{Address, OAuth2Options, SecretParams, Tls, Transport};
+use crate::upstream::transport::{Address, DnsOptions, OAuth2Options, SecretParams, Tls, Transport};
 use crate::upstream::{
     Batching, DescriptionFile, DescriptionSource, Redirects, UnmatchedName, UnsupportedProtocol, Upstream,
     UpstreamOptions,
 };
 
 use super::steering::BreakerFile;
-use super::{OAuth2File, SetHeader, UpstreamFile, patterns};
+use super::{DnsFile, OAuth2File, SetHeader, UpstreamFile, patterns};
+
+/// The port of DNS servers (RFC 1035, section 4.2).
+const DNS_PORT: u16 = 53;
 /// The prefix of a `description` that is the name of a file.
 const FILE_PREFIX: &str = "file:";
 
@@ -100,6 +104,7 @@ pub(in crate::config) fn resolve(
     let steered = reader.steering(&file, transport::TransportOptions::default());
     let balance_key = reader.balance_key(&file);
     let health = file.health.as_ref().and_then(|health| reader.health(health, &file));
+    let dns = file.dns.as_ref().map(|dns| reader.dns(dns)).unwrap_or_default();
     if count_errors(problems) > before {
         return None;
     }
@@ -128,6 +133,7 @@ pub(in crate::config) fn resolve(
         cookies,
         timeout_header: forwarding.timeout_header.clone(),
         group: path.get_ref().clone(),
+        dns,
         ..steered
     };
     let transport = Transport::new(addresses, transport_options);
@@ -571,6 +577,31 @@ impl SettingReader<'_> {
             let (titles, own) = (titles.join(" and "), protocol.title());
             let problem = Problem::at(span, format!("`{key}` is for {titles} only: leave it out for {own}"));
             self.problems.push(Problem { hint: hint.map(str::to_owned), ..problem });
+        }
+    }
+
+    /// How names are looked up.
+    fn dns(&mut self, file: &Spanned<DnsFile>) -> DnsOptions {
+        let DnsFile { servers, min_ttl, max_ttl, negative_ttl } = file.get_ref();
+        if min_ttl.0 > max_ttl.0 {
+            self.wrong(file.span(), format!("`dns.min-ttl` is {min_ttl}, but `dns.max-ttl` is {max_ttl}"));
+        }
+        let addresses = servers.iter().filter_map(|server| {
+            let text = server.get_ref();
+            let address = text.parse::<SocketAddr>().ok().or_else(|| Some(SocketAddr::new(text.parse().ok()?, DNS_PORT)));
+            let address = address.filter(|address| address.port() != 0);
+            if address.is_none() {
+                let message = format!("`{}` is not the address of a DNS server", abridge(text));
+                let hint = "write an IP address, and a port if it is not 53: \"10.0.0.2\", \"10.0.0.2:5353\" or \"[fd00::2]:5353\"";
+                self.problem(Problem::at(server.span(), message).hint(hint));
+            }
+            address
+        });
+        DnsOptions {
+            servers: addresses.collect(),
+            min_ttl: min_ttl.0,
+            max_ttl: max_ttl.0,
+            negative_ttl: negative_ttl.0,
         }
     }
 

@@ -65,7 +65,7 @@ impl Balancer {
     pub(super) fn new(addresses: Vec<Address>, options: TransportOptions) -> Result<Balancer, TlsError> {
         let tls = addresses.iter().any(Address::is_secure).then(|| options.tls.config()).transpose()?;
         let servers = addresses.into_iter().map(|address| BalancedServer {
-            connector: Connector::new(&address, tls.clone()),
+            connector: Connector::new(&address, tls.clone(), &options.dns),
             pool: Pool::new(options.idle, options.max_idle),
             limit: ConnectionLimit::new(options.limits.connections),
             stats: ArcSwap::default(),

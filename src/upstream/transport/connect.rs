@@ -1,6 +1,7 @@
-//! Opens connections: TCP, TLS over TCP, or a unix socket.
+//! Opens connections: TCP, TLS over TCP, or a unix socket. Names of hosts are looked up by `resolve`.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -13,6 +14,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::address::{Address, Endpoint};
+use super::resolve::{DnsOptions, ResolvedName};
 use super::tls::TlsConfig;
 use crate::http::coalesce::{SMALL, join_pieces};
 use crate::http::turn::charge;
@@ -20,6 +22,8 @@ use crate::http::turn::charge;
 /// Opens connections to one address.
 pub(super) struct Connector {
     endpoint: Endpoint,
+    /// The host, if it is a name and not an address.
+    name: Option<ResolvedName>,
     tls: Option<TlsConfig>,
     scgi: bool,
 }
@@ -34,9 +38,13 @@ pub(super) enum ByteStream {
 }
 
 impl Connector {
-    pub(super) fn new(address: &Address, tls: Option<TlsConfig>) -> Connector {
+    pub(super) fn new(address: &Address, tls: Option<TlsConfig>, dns: &DnsOptions) -> Connector {
         let tls = tls.filter(|_| address.is_secure());
-        Connector { endpoint: address.endpoint().clone(), tls, scgi: address.is_scgi() }
+        let name = match address.endpoint() {
+            Endpoint::Tcp { host, .. } if host.parse::<IpAddr>().is_err() => Some(ResolvedName::new(host, dns)),
+            _ => None,
+        };
+        Connector { endpoint: address.endpoint().clone(), name, tls, scgi: address.is_scgi() }
     }
 
     pub(super) fn is_scgi(&self) -> bool {
@@ -56,7 +64,10 @@ impl Connector {
             #[cfg(not(unix))]
             Endpoint::Unix(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
-        let stream = TcpStream::connect((host, port)).await?;
+        let stream = match &self.name {
+            Some(name) => name.connect(port).await?,
+            None => TcpStream::connect((host, port)).await?,
+        };
         // With Nagle's algorithm, the kernel may hold back the end of a request until the server acknowledges its start.
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else { return Ok(ByteStream::Tcp(stream)) };

@@ -12,6 +12,7 @@
 //!   redirects.rs  follows redirects of safe requests within that server, if the request says so
 //!   pool.rs       hands out an idle connection of this thread, or
 //!   connect.rs    opens one: TCP, TLS or a unix socket
+//!   resolve/      the addresses of names, by DNS
 //!   http1.rs | http2.rs | scgi.rs   sends the request and reads the head of the response
 //!   outgoing.rs   the body of the request: bytes, or what arrives from a client (UnreadBody, an extension of the request)
 //!   body.rs       Incoming: the body of the response, and the way of the connection back into the pool
@@ -55,6 +56,7 @@ mod outgoing;
 pub(crate) mod pem;
 mod pool;
 pub(crate) mod redirects;
+mod resolve;
 mod retry_budget;
 mod scgi;
 mod secret_params;
@@ -94,6 +96,7 @@ pub(crate) use outgoing::KeepCoding;
 use outgoing::OutgoingRequest;
 #[cfg(feature = "server")]
 pub(crate) use outgoing::arriving;
+pub use resolve::DnsOptions;
 pub use secret_params::SecretParams;
 use stats::ServerStats;
 #[cfg(feature = "server")]
@@ -147,6 +150,8 @@ pub struct TransportOptions {
     pub hedge: Option<Hedge>,
     /// How much each server gets at a time.
     pub limits: HostLimits,
+    /// How the names in the addresses are looked up.
+    pub dns: DnsOptions,
 }
 
 impl Default for TransportOptions {
@@ -170,6 +175,7 @@ impl Default for TransportOptions {
             retries: RetryOptions::default(),
             hedge: None,
             limits: HostLimits::default(),
+            dns: DnsOptions::default(),
         }
     }
 }

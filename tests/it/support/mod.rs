@@ -6,6 +6,8 @@ pub(crate) mod calls;
 pub(crate) mod cases;
 // A configuration with wheels, a broken group, a slow group, an aggregate and pages.
 pub(crate) mod casino;
+// A DNS server with a few names.
+pub(crate) mod dns_server;
 // A service with parameters and results of every type.
 pub(crate) mod every_type;
 // The upstream service of one method, `hello`, over every protocol.

@@ -4,6 +4,7 @@ mod batches;
 mod broken;
 mod connections;
 mod deviations;
+mod dns;
 mod failing_hosts;
 mod faults;
 mod forwarding;

@@ -1,0 +1,124 @@
+//! Lookups by DNS.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::DnsOptions;
+use super::answer::Outcome;
+
+/// After this time the next lookup reads the files of the system again, `/etc/resolv.conf` and `/etc/hosts`.
+const SYSTEM_FILES_KEPT: Duration = Duration::from_secs(60);
+/// How long a lookup may take, whatever the files of the system say of timeouts and attempts.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(30);
+/// How long a DNS server of the options may take for one try.
+const TRY: Duration = Duration::from_secs(2);
+/// The DNS server if the system names none.
+const LOCAL_SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+/// A family of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    V4,
+    V6,
+}
+
+/// The DNS servers, and the names in the files of the system.
+pub(super) struct Dns {
+    pub(super) options: DnsOptions,
+    /// The resolver, and when the files of the system were read for it.
+    resolver: Mutex<Option<(Instant, Arc<TokioResolver>)>>,
+}
+
+impl Dns {
+    pub(super) fn new(options: DnsOptions) -> Dns {
+        Dns { options, resolver: Mutex::default() }
+    }
+
+    /// Looks up the addresses of a name in one family.
+    pub(super) async fn look_up(&self, name: &str, family: Family) -> Outcome {
+        let Ok(name) = Name::from_utf8(name) else { return Outcome::Absent { ttl: None } };
+        let record = match family {
+            Family::V4 => RecordType::A,
+            Family::V6 => RecordType::AAAA,
+        };
+        let resolver = match self.resolver().await {
+            Ok(resolver) => resolver,
+            Err(reason) => return Outcome::Failed { reason },
+        };
+        match tokio::time::timeout(LONGEST_LOOKUP, resolver.lookup(name, record)).await {
+            Ok(Ok(lookup)) => {
+                let ttl = lookup.answers().iter().map(|record| record.ttl).min().unwrap_or_default();
+                let addresses = lookup.answers().iter().filter_map(|record| match &record.data {
+                    RData::A(address) => Some(IpAddr::V4(address.0)),
+                    RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+                    _ => None,
+                });
+                Outcome::Found { addresses: addresses.collect(), ttl: Duration::from_secs(ttl.into()) }
+            }
+            Ok(Err(NetError::Dns(DnsError::NoRecordsFound(none)))) => {
+                Outcome::Absent { ttl: none.negative_ttl.map(|seconds| Duration::from_secs(seconds.into())) }
+            }
+            Ok(Err(error)) => Outcome::Failed { reason: error.to_string() },
+            Err(_) => Outcome::Failed { reason: format!("no answer within {LONGEST_LOOKUP:?}") },
+        }
+    }
+
+    async fn resolver(&self) -> Result<Arc<TokioResolver>, String> {
+        let mut known = self.resolver.lock().await;
+        let is_current = |read: Instant| !self.options.servers.is_empty() || read.elapsed() < SYSTEM_FILES_KEPT;
+        if let Some((_, resolver)) = known.as_ref().filter(|(read, _)| is_current(*read)) {
+            return Ok(resolver.clone());
+        }
+        let options = self.options.clone();
+        // It reads files.
+        let built = tokio::task::spawn_blocking(move || build(&options)).await;
+        let resolver = Arc::new(built.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?);
+        *known = Some((Instant::now(), resolver.clone()));
+        Ok(resolver)
+    }
+}
+
+/// A resolver without a cache: answers are kept by `answer.rs`.
+fn build(options: &DnsOptions) -> Result<TokioResolver, NetError> {
+    let (config, mut resolving) = match options.servers.as_slice() {
+        [] => read_system_conf().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the DNS servers of the system are not known; asking {LOCAL_SERVER}");
+            (
+                ResolverConfig::from_name_servers(vec![NameServerConfig::udp_and_tcp(LOCAL_SERVER)]),
+                ResolverOpts::default(),
+            )
+        }),
+        servers => {
+            let servers = servers.iter().map(|server| {
+                let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+                    connection.port = server.port();
+                    connection
+                });
+                NameServerConfig::new(server.ip(), true, connections.into())
+            });
+            let mut resolving = ResolverOpts::default();
+            resolving.timeout = TRY;
+            (ResolverConfig::from_name_servers(servers.collect()), resolving)
+        }
+    };
+    resolving.cache_size = 0;
+    resolving.use_hosts_file = ResolveHosts::Always;
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(resolving).build()
+}
+
+impl fmt::Debug for Dns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dns").field("options", &self.options).finish_non_exhaustive()
+    }
+}
