@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use serde_json::Value as Json;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Upstream;
 use super::health_options::{HealthOptions, Probe};
@@ -73,7 +72,7 @@ impl Upstream {
 
     /// Sends one probe; `None` if it is not yet known how a call is written.
     async fn probe(&self, host: usize, options: &HealthOptions) -> Result<Option<()>, ProbeError> {
-        let deadline = Some(Instant::now() + options.timeout);
+        let deadline = Some((Instant::now() + options.timeout).into_std());
         match &options.probe {
             Probe::Connect => self.inner.transport.connect_to_host(host).await?,
             Probe::Get { path, status } => self.probe_by_get(host, path, *status, deadline).await?,
@@ -95,7 +94,7 @@ impl Upstream {
         host: usize,
         path: &str,
         status: Option<StatusCode>,
-        deadline: Option<Instant>,
+        deadline: Option<std::time::Instant>,
     ) -> Result<(), ProbeError> {
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::GET;
@@ -110,7 +109,7 @@ impl Upstream {
         host: usize,
         method: &str,
         expected: Option<&Json>,
-        deadline: Option<Instant>,
+        deadline: Option<std::time::Instant>,
     ) -> Result<Option<()>, ProbeError> {
         let description = self.description();
         let Some(codec) = &description.codec else { return Ok(None) };
@@ -142,7 +141,7 @@ impl Upstream {
         &self,
         host: usize,
         method: &str,
-        deadline: Option<Instant>,
+        deadline: Option<std::time::Instant>,
     ) -> Result<Option<()>, ProbeError> {
         let description = self.description();
         let Some(codec) = &description.codec else { return Ok(None) };
@@ -159,7 +158,7 @@ impl Upstream {
         &self,
         host: usize,
         mut request: Request<Bytes>,
-        deadline: Option<Instant>,
+        deadline: Option<std::time::Instant>,
     ) -> Result<Response<Bytes>, ProbeError> {
         if let Some(token) = &self.inner.options.forwarding.identity_token {
             token.apply_own_to(request.headers_mut());

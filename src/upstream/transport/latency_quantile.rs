@@ -38,7 +38,7 @@ impl LatencyQuantile {
     pub(crate) fn record(&self, latency: Duration, now: Duration) {
         let turn = now.as_secs() / HALF;
         let [even, odd] = &self.halves;
-        let half = if turn % 2 == 0 { even } else { odd };
+        let half = if turn.is_multiple_of(2) { even } else { odd };
         let known = half.turn.load(Relaxed);
         if known != turn && half.turn.compare_exchange(known, turn, Relaxed, Relaxed).is_ok() {
             half.buckets.iter().for_each(|bucket| bucket.store(0, Relaxed));

@@ -115,7 +115,10 @@ impl Model {
         let most = match self.hosts.len() {
             1 => 0,
             _ if self.options.max_ejected == 0.0 => 0,
-            count => ((count as f64 * self.options.max_ejected) as usize).max(1),
+            count => {
+                let part = count as f64 * self.options.max_ejected;
+                (0..=count).rev().find(|most| *most as f64 <= part).unwrap().max(1)
+            }
         };
         assert!(ejected <= most, "seed {}: {ejected} of {most}", self.seed);
         for (host, state) in states.iter().enumerate() {
