@@ -76,8 +76,7 @@ impl Dns {
 
     async fn resolver(&self) -> Result<Arc<TokioResolver>, String> {
         let mut known = self.resolver.lock().await;
-        let is_current = |read: Instant| !self.options.servers.is_empty() || read.elapsed() < SYSTEM_FILES_KEPT;
-        if let Some((_, resolver)) = known.as_ref().filter(|(read, _)| is_current(*read)) {
+        if let Some((_, resolver)) = known.as_ref().filter(|(read, _)| read.elapsed() < SYSTEM_FILES_KEPT) {
             return Ok(resolver.clone());
         }
         let options = self.options.clone();
