@@ -122,7 +122,7 @@ def main():
             echoes = (soap("echoes", "interopEchoTests.echoString", f"<m:value>{number} {'x' * 2000}</m:value>")
                       for number in range(200 * turn, 200 * (turn + 1)))
             send(front.address, "/echoes", echoes, options.clients)
-            sizes.append(metric(admin, "croupier_cache_bytes"))
+            sizes.append(metric(admin, "croupier_cache_bytes", 'group="/echoes"'))
         print(f"2000 different calls: the cache has at most {max(sizes) / 1024:.0f} KiB (median "
               f"{statistics.median(sizes) / 1024:.0f}) of {options.size} KiB, {metric(admin, 'croupier_cache_answers'):.0f} answers; "
               f"the process has {front.memory('VmHWM'):.0f} MiB at most")
