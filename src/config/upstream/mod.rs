@@ -214,9 +214,9 @@ pub(super) struct UpstreamFile {
     #[serde(default)]
     title: Option<String>,
     /// How names in `urls` are looked up by DNS.
-    #[schemars(with = "Option<DnsFile>")]
-    #[serde(default)]
-    dns: Option<Spanned<DnsFile>>,
+    #[schemars(with = "DnsFile")]
+    #[serde(default = "usual_dns")]
+    dns: Spanned<DnsFile>,
     /// How long each phase of a request to the upstream may take.
     #[serde(default)]
     timeouts: UpstreamTimeoutsFile,
@@ -422,7 +422,7 @@ impl UpstreamFile {
             batching: no_batching(),
             invalid_characters: kept_characters(),
             title: None,
-            dns: None,
+            dns: usual_dns(),
             timeouts: UpstreamTimeoutsFile::default(),
             max_response: max_response(),
             refresh: refresh(),
@@ -477,6 +477,10 @@ fn no_cookies_passed() -> Spanned<PassCookies> {
 
 fn usual_redirects() -> Spanned<Redirects> {
     Spanned::new(0..0, Redirects::default())
+}
+
+fn usual_dns() -> Spanned<DnsFile> {
+    Spanned::new(0..0, DnsFile::default())
 }
 
 fn no_idempotency_key() -> Spanned<IdempotencyKeyFile> {

@@ -101,10 +101,10 @@ pub(in crate::config) fn resolve(
     let (soap_headers, soap_secrets) = reader.soap_headers(&file);
     let tls = reader.tls(&file.tls, path.span());
     reader.check_tls_is_used(&file);
-    let steered = reader.steering(&file, transport::TransportOptions::default());
+    let dns = reader.dns(&file.dns);
+    let steered = reader.steering(&file, transport::TransportOptions { dns, ..transport::TransportOptions::default() });
     let balance_key = reader.balance_key(&file);
     let health = file.health.as_ref().and_then(|health| reader.health(health, &file));
-    let dns = file.dns.as_ref().map(|dns| reader.dns(dns)).unwrap_or_default();
     if count_errors(problems) > before {
         return None;
     }
@@ -133,7 +133,6 @@ pub(in crate::config) fn resolve(
         cookies,
         timeout_header: forwarding.timeout_header.clone(),
         group: path.get_ref().clone(),
-        dns,
         ..steered
     };
     let transport = Transport::new(addresses, transport_options);
