@@ -22,11 +22,11 @@ use crate::upstream::forwarding::ForwardedForm;
 use crate::upstream::transport;
 use crate::upstream::{Batching, Redirects, UpstreamOptions};
 use health::HealthFile;
-use steering::{BalanceFile, BreakerFile, HostLimitsFile, OutliersFile, RetriesFile};
+use hosts::{BalanceFile, BreakerFile, HostLimitsFile, OutliersFile, RetriesFile};
 
 mod health;
+mod hosts;
 pub(super) mod resolve;
-mod steering;
 
 /// An upstream server that serves the calls of a group.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]

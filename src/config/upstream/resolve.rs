@@ -45,7 +45,7 @@ use crate::upstream::{
     UpstreamOptions,
 };
 
-use super::steering::BreakerFile;
+use super::hosts::BreakerFile;
 use super::{DnsFile, OAuth2File, SetHeader, UpstreamFile, patterns};
 
 /// The port of DNS servers (RFC 1035, section 4.2).
@@ -102,7 +102,8 @@ pub(in crate::config) fn resolve(
     let tls = reader.tls(&file.tls, path.span());
     reader.check_tls_is_used(&file);
     let dns = reader.dns(&file.dns);
-    let steered = reader.steering(&file, transport::TransportOptions { dns, ..transport::TransportOptions::default() });
+    let host_options =
+        reader.host_options(&file, transport::TransportOptions { dns, ..transport::TransportOptions::default() });
     let balance_key = reader.balance_key(&file);
     let health = file.health.as_ref().and_then(|health| reader.health(health, &file));
     if count_errors(problems) > before {
@@ -133,7 +134,7 @@ pub(in crate::config) fn resolve(
         cookies,
         timeout_header: forwarding.timeout_header.clone(),
         group: path.get_ref().clone(),
-        ..steered
+        ..host_options
     };
     let transport = Transport::new(addresses, transport_options);
     let transport = transport.and_then(|transport| match oauth2 {

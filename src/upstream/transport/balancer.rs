@@ -1,4 +1,4 @@
-//! Sends requests to one server over pooled or new connections, and counts them. `steering.rs` chooses among several servers.
+//! Sends requests to one server over pooled or new connections, and counts them. `host_set.rs` chooses among several servers.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use super::body::Incoming;
 use super::connect::{ByteStream, Connector};
 use super::connection_limit::{ConnectionLimit, ConnectionPlace};
 use super::error::{LateError, SendFailure, TransportError};
+use super::host_set::HostSet;
 use super::http1::Http1Connection;
 use super::http2::Http2Connection;
 use super::outgoing::{OutgoingRequest, arriving};
@@ -20,7 +21,6 @@ use super::pool::{Pool, PooledConnection, ThreadPool};
 use super::redirects::{FollowRedirects, MAX_REDIRECTS};
 use super::retry_budget::RetryBudget;
 use super::stats::{BROKEN, ServerStats, failure_reason};
-use super::steering::Steering;
 use super::time_limit::TimeLimit;
 use super::tls::TlsError;
 use super::{Repeat, TransportOptions, redirects, scgi};
@@ -35,7 +35,7 @@ const GIVEN_UP: &str = "cancelled";
 pub(super) struct Balancer {
     servers: Box<[BalancedServer]>,
     /// Chooses among several servers; `None` if there is nothing to decide.
-    steering: Option<Arc<Steering>>,
+    host_set: Option<Arc<HostSet>>,
     budget: RetryBudget,
     /// The origin of the times of the budget.
     start: Instant,
@@ -74,9 +74,9 @@ impl Balancer {
         let servers: Box<[BalancedServer]> = servers.collect();
         let identities: Vec<String> =
             servers.iter().map(|server| format!("{}{}", server.address, server.address.path())).collect();
-        let steering = Steering::new(names(&servers).collect(), &identities, &options);
+        let host_set = HostSet::new(names(&servers).collect(), &identities, &options);
         let budget = RetryBudget::new(options.retries.budget, options.retries.floor);
-        Ok(Balancer { steering, servers, budget, start: Instant::now(), options })
+        Ok(Balancer { host_set, servers, budget, start: Instant::now(), options })
     }
 
     pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
@@ -93,8 +93,8 @@ impl Balancer {
     }
 
     /// What is known of the hosts, if it is decided among them.
-    pub(super) fn steering(&self) -> Option<&Arc<Steering>> {
-        self.steering.as_ref()
+    pub(super) fn host_set(&self) -> Option<&Arc<HostSet>> {
+        self.host_set.as_ref()
     }
 
     pub(super) fn budget(&self) -> &RetryBudget {
@@ -114,10 +114,10 @@ impl Balancer {
         repeat: Repeat,
         deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {
-        match (&self.steering, &*self.servers) {
+        match (&self.host_set, &*self.servers) {
             (None, [only]) => self.send_to(only, request, repeat, deadline, 0).await.map_err(|(error, _)| error),
             // Boxed, because most upstreams are one server: the future of each of their requests would be as large.
-            (Some(steering), _) => Box::pin(self.send_steered(steering, request, repeat, deadline)).await,
+            (Some(host_set), _) => Box::pin(self.send_balanced(host_set, request, repeat, deadline)).await,
             (None, _) => Err(TransportError::no_server()),
         }
     }

@@ -14,10 +14,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection_limit::ConnectionPlace;
 use super::error::{LateError, TransportError};
+use super::host_set::RunningRequest;
 use super::http1::Http1Connection;
 use super::pool::ThreadPool;
 use super::scgi;
-use super::steering::RunningRequest;
 use super::unpack::Unpacker;
 use crate::model::fault::BoxError;
 use crate::service::result_memory::{ReservedMemory, SMALL};

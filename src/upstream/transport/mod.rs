@@ -7,8 +7,8 @@
 //!   oauth2.rs     adds an access token, if the upstream needs one
 //!   layer.rs      tower layers that the embedding program has put around the client, if any
 //!   balancer.rs   sends to the only server, or lets
-//!   steering.rs   choose one of several (`balancing`), and note what a response tells of it
-//!   journey.rs    sends again (`retry_budget.rs`, `backoff.rs`), to another server if there is one
+//!   host_set.rs   choose one of several (`balancing`), and note what a response tells of it
+//!   attempts.rs   sends again (`retry_budget.rs`, `backoff.rs`), to another server if there is one
 //!   redirects.rs  follows redirects of safe requests within that server, if the request says so
 //!   pool.rs       hands out an idle connection of this thread, or
 //!   connect.rs    opens one: TCP, TLS or a unix socket
@@ -39,6 +39,7 @@
 
 mod adaptive_limit;
 mod address;
+mod attempts;
 mod backoff;
 mod balancer;
 pub(crate) mod balancing;
@@ -46,9 +47,10 @@ mod body;
 mod connect;
 mod connection_limit;
 mod error;
+mod host_options;
+mod host_set;
 mod http1;
 mod http2;
-mod journey;
 mod latency_quantile;
 mod layer;
 mod oauth2;
@@ -62,8 +64,6 @@ mod scgi;
 mod secret_params;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone is not observed"))]
 pub(crate) mod stats;
-mod steering;
-mod steering_options;
 mod time_limit;
 mod tls;
 mod unpack;
@@ -88,6 +88,11 @@ pub use body::Incoming;
 #[cfg(feature = "server")]
 pub(crate) use body::{CollectedBody, WasCompressed};
 pub use error::TransportError;
+#[cfg(feature = "server")]
+pub(crate) use host_options::BalanceKey;
+pub use host_options::{Hedge, HostLimits, RetryOptions};
+#[cfg(feature = "server")]
+pub(crate) use host_set::{HostReport, SendingReport};
 use layer::LayeredClient;
 pub use layer::{Deadline, TransportClient};
 pub use oauth2::OAuth2Options;
@@ -99,11 +104,6 @@ pub(crate) use outgoing::arriving;
 pub use resolve::DnsOptions;
 pub use secret_params::SecretParams;
 use stats::ServerStats;
-#[cfg(feature = "server")]
-pub(crate) use steering::{HostReport, SendingReport};
-#[cfg(feature = "server")]
-pub(crate) use steering_options::BalanceKey;
-pub use steering_options::{Hedge, HostLimits, RetryOptions};
 pub use tls::{Tls, TlsError};
 #[cfg(feature = "server")]
 pub(crate) use verdict::{Verdict, is_failure};
@@ -267,7 +267,7 @@ impl Transport {
     /// Whether the servers get requests, in their order; empty if nothing is decided among them.
     #[cfg(feature = "server")]
     pub(crate) fn hosts(&self) -> Vec<HostReport> {
-        self.balancer.steering().map(|steering| steering.reports()).unwrap_or_default()
+        self.balancer.host_set().map(|host_set| host_set.reports()).unwrap_or_default()
     }
 
     /// Sends a request to one of the servers, whether or not it gets others, and reads the whole response.
@@ -302,20 +302,20 @@ impl Transport {
     /// Notes the result of a probe of one of the servers.
     #[cfg(feature = "server")]
     pub(crate) fn note_probe(&self, host: usize, error: Option<&str>, thresholds: balancing::ProbeThresholds) {
-        if let Some(steering) = self.balancer.steering() {
-            steering.probed(host, error, thresholds);
+        if let Some(host_set) = self.balancer.host_set() {
+            host_set.probed(host, error, thresholds);
         }
     }
 
     /// What is known of requests that were sent again, or not at all.
     #[cfg(feature = "server")]
     pub(crate) fn sending(&self) -> SendingReport {
-        let (steering, budget) = (self.balancer.steering(), self.balancer.budget());
+        let (host_set, budget) = (self.balancer.host_set(), self.balancer.budget());
         SendingReport {
             retries: budget.made(),
             refused_retries: budget.refused(),
-            hedged: steering.map_or(0, |steering| steering.hedged()),
-            busy: steering.map_or(0, |steering| steering.busy()),
+            hedged: host_set.map_or(0, |host_set| host_set.hedged()),
+            busy: host_set.map_or(0, |host_set| host_set.busy()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The way of a request to one of several hosts: to another if nothing was sent, again if that is of use and does no harm, and to a
+//! The attempts to send a request to one of several hosts: to another if nothing was sent, again if that is of use and does no harm, and to a
 //! second one beside the first if that takes long.
 
 use std::pin::pin;
@@ -12,9 +12,9 @@ use super::balancer::{Balancer, Failed, count_retry};
 use super::balancing::NoHost;
 use super::body::Incoming;
 use super::error::TransportError;
+use super::host_options::BalanceKey;
+use super::host_set::{HostSet, RunningRequest};
 use super::outgoing::{OutgoingRequest, arriving};
-use super::steering::{RunningRequest, Steering};
-use super::steering_options::BalanceKey;
 use super::verdict::{Verdict, is_failure};
 use super::{Repeat, redirects};
 
@@ -22,9 +22,9 @@ use super::{Repeat, redirects};
 const MOST_HOSTS: usize = 8;
 
 /// What a request needs on its way, whatever host it goes to.
-struct Journey<'b> {
+struct Attempts<'b> {
     balancer: &'b Balancer,
-    steering: &'b Arc<Steering>,
+    host_set: &'b Arc<HostSet>,
     key: Option<u64>,
     repeat: Repeat,
     deadline: Option<Instant>,
@@ -38,9 +38,9 @@ struct Journey<'b> {
 
 impl Balancer {
     /// Sends a request to one of the hosts, and to another if that is of use and does no harm.
-    pub(super) async fn send_steered(
+    pub(super) async fn send_balanced(
         &self,
-        steering: &Arc<Steering>,
+        host_set: &Arc<HostSet>,
         request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
@@ -48,22 +48,22 @@ impl Balancer {
         let key = request.extensions().get::<BalanceKey>().map(|BalanceKey(key)| *key);
         // A body that arrives is there once only.
         let repeat = if arriving(&request).is_some() { Repeat::Unsent } else { repeat };
-        let mut journey =
-            Journey { balancer: self, steering, key, repeat, deadline, tried: Vec::new(), sent: 0, tries: 0 };
-        journey.run(request).await
+        let mut attempts =
+            Attempts { balancer: self, host_set, key, repeat, deadline, tried: Vec::new(), sent: 0, tries: 0 };
+        attempts.run(request).await
     }
 }
 
-impl Journey<'_> {
+impl Attempts<'_> {
     async fn run(&mut self, request: OutgoingRequest) -> Result<Response<Incoming>, TransportError> {
         let mut unsent = request;
         let mut last_error = None;
         loop {
-            let running = match self.steering.begin(self.key, &self.tried, self.until()).await {
+            let running = match self.host_set.begin(self.key, &self.tried, self.until()).await {
                 Ok(running) => running,
                 Err(no_host) => {
                     let error = last_error.take().unwrap_or_else(|| no_room(no_host));
-                    let again = no_host == NoHost::AllTried && self.tries < self.steering.attempts();
+                    let again = no_host == NoHost::AllTried && self.tries < self.host_set.attempts();
                     if !again || !self.may_retry().await {
                         return Err(error);
                     }
@@ -93,7 +93,7 @@ impl Journey<'_> {
                     self.sent -= 1;
                     (unsent, last_error) = (request, Some(error));
                 }
-                Err((error, None)) if !error.is_late() => match copy {
+                Err((error, None)) if !error.is_past_deadline() => match copy {
                     Some(copy) if self.may_retry().await => (unsent, last_error) = (copy, Some(error)),
                     _ => return Err(error),
                 },
@@ -109,14 +109,14 @@ impl Journey<'_> {
     }
 
     fn may_be_sent_again(&self) -> bool {
-        self.repeat == Repeat::Harmless && self.sent + 1 < self.steering.attempts()
+        self.repeat == Repeat::Harmless && self.sent + 1 < self.host_set.attempts()
     }
 
     /// Takes a retry from the budget and waits before it. Returns whether there is one, and time for it.
     async fn may_retry(&self) -> bool {
         let options = &self.balancer.options().retries;
         let number = self.tries.saturating_sub(1);
-        let wait = backoff::wait(number, options.backoff, options.max_backoff, self.steering.random());
+        let wait = backoff::wait(number, options.backoff, options.max_backoff, self.host_set.random());
         let is_in_time = self.deadline.is_none_or(|deadline| Instant::now() + wait < deadline);
         if !is_in_time || !self.balancer.withdraw_retry() {
             return false;
@@ -134,7 +134,7 @@ impl Journey<'_> {
         self.sent += 1;
         let resent = self.tries - 1;
         let hedge = self.balancer.options().hedge.filter(|_| self.repeat == Repeat::Harmless);
-        let (Some(delay), true) = (self.steering.hedge_delay(hedge), self.tried.len() < self.steering.hosts()) else {
+        let (Some(delay), true) = (self.host_set.hedge_delay(hedge), self.tried.len() < self.host_set.hosts()) else {
             return self.send_to(running, request, resent).await;
         };
         let copy = request.clone();
@@ -144,12 +144,12 @@ impl Journey<'_> {
             return sent;
         }
         let tried = [self.tried.as_slice(), &[first_host]].concat();
-        let second = match self.steering.try_begin(self.key, &tried) {
+        let second = match self.host_set.try_begin(self.key, &tried) {
             Ok(second) if self.balancer.withdraw_retry() => second,
             _ => return first.await,
         };
         count_retry(&copy);
-        self.steering.count_hedged();
+        self.host_set.count_hedged();
         let mut second = pin!(self.send_to(second, copy, resent + 1));
         // The one that is not waited for any longer is dropped, which ends it.
         let (other, failed) = tokio::select! {

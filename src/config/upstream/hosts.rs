@@ -203,7 +203,7 @@ impl BreakerFile {
 
 impl SettingReader<'_> {
     /// These options with what the table says of several hosts and of requests that are sent again.
-    pub(super) fn steering(&mut self, file: &UpstreamFile, options: TransportOptions) -> TransportOptions {
+    pub(super) fn host_options(&mut self, file: &UpstreamFile, options: TransportOptions) -> TransportOptions {
         self.check_part(&file.outliers.max_ejected, "all hosts");
         self.check_part(&file.retries.budget, "all calls");
         if let Some(breaker) = &file.breaker {

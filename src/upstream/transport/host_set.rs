@@ -1,7 +1,7 @@
 //! Several hosts, or one with limits: which host gets a request, and what its response tells of it.
 //!
 //! The decisions are in `balancing`, `adaptive_limit.rs` and `latency_quantile.rs`. Here they meet the clock, the requests that wait,
-//! and the log. `journey.rs` sends the requests. An upstream with one host and no such options passes by all of this.
+//! and the log. `attempts.rs` sends the requests. An upstream with one host and no such options passes by all of this.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst, fence};
@@ -16,8 +16,8 @@ use super::adaptive_limit::AdaptiveLimit;
 use super::balancing::{
     Ejection, HostState, Hosts, Measured, NewHost, NoHost, Outcome, ProbeThresholds, Random, key_of,
 };
+use super::host_options::Hedge;
 use super::latency_quantile::LatencyQuantile;
-use super::steering_options::Hedge;
 use crate::service::lock::lock;
 
 /// The first and the least adaptive limit.
@@ -26,7 +26,7 @@ const ADAPTIVE: (u32, u32) = (20, 4);
 const MAX_ADAPTIVE: u32 = 1000;
 
 /// The hosts, and what else is known of the requests to them.
-pub(super) struct Steering {
+pub(super) struct HostSet {
     hosts: Hosts,
     random: Random,
     start: Instant,
@@ -93,7 +93,7 @@ impl Drop for Place<'_> {
 
 /// A request that runs on a host, until its response has been read or is dropped.
 pub(super) struct RunningRequest {
-    steering: Arc<Steering>,
+    host_set: Arc<HostSet>,
     host: usize,
     begun: Instant,
     measured: bool,
@@ -102,7 +102,7 @@ pub(super) struct RunningRequest {
 impl RunningRequest {
     /// Notes that the response broke off, or paused for too long.
     pub(super) fn broke_off(&self) {
-        self.steering.record(self.host, Outcome::Failed);
+        self.host_set.record(self.host, Outcome::Failed);
     }
 
     pub(super) fn host(&self) -> usize {
@@ -116,24 +116,24 @@ impl RunningRequest {
 
     /// Notes that the response is an answer.
     pub(super) fn answered(&self) {
-        self.steering.record(self.host, Outcome::Answered);
+        self.host_set.record(self.host, Outcome::Answered);
     }
 
     /// What notes later whether the response is an answer.
     pub(super) fn verdict(&self) -> impl FnOnce(bool) + Send + 'static {
-        let (steering, host, took) = (self.steering.clone(), self.host, self.begun.elapsed());
+        let (host_set, host, took) = (self.host_set.clone(), self.host, self.begun.elapsed());
         move |is_answer| {
             if !is_answer {
-                steering.hosts.penalise(host, took, steering.now());
+                host_set.hosts.penalise(host, took, host_set.now());
             }
-            steering.record(host, if is_answer { Outcome::Answered } else { Outcome::Failed });
+            host_set.record(host, if is_answer { Outcome::Answered } else { Outcome::Failed });
         }
     }
 
     /// Notes that there is no response.
     pub(super) fn failed(&mut self, was_reached: bool) {
         self.measure(Measured::Failure(self.begun.elapsed()));
-        self.steering.record(self.host, if was_reached { Outcome::Failed } else { Outcome::Unreached });
+        self.host_set.record(self.host, if was_reached { Outcome::Failed } else { Outcome::Unreached });
     }
 
     /// Notes that the time of the call was over. That says something of the host only if it was `long`: clients choose how long they
@@ -142,24 +142,24 @@ impl RunningRequest {
         let took = self.begun.elapsed();
         self.measure(Measured::AtLeast(took));
         if took >= long {
-            self.steering.record(self.host, Outcome::Failed);
+            self.host_set.record(self.host, Outcome::Failed);
         }
     }
 
     fn measure(&mut self, measured: Measured) {
         self.measured = true;
-        let (steering, now) = (&self.steering, self.steering.now());
-        steering.hosts.measure(self.host, measured, now);
-        if let (Measured::Response(latency), Some(quantile)) = (measured, &steering.quantile) {
+        let (host_set, now) = (&self.host_set, self.host_set.now());
+        host_set.hosts.measure(self.host, measured, now);
+        if let (Measured::Response(latency), Some(quantile)) = (measured, &host_set.quantile) {
             quantile.record(latency, now);
         }
-        let Some(adaptive) = steering.adaptive.get(self.host) else { return };
+        let Some(adaptive) = host_set.adaptive.get(self.host) else { return };
         let limit = match measured {
-            Measured::Response(latency) => lock(adaptive).measure(latency, steering.hosts.in_flight(self.host)),
+            Measured::Response(latency) => lock(adaptive).measure(latency, host_set.hosts.in_flight(self.host)),
             Measured::Failure(_) => lock(adaptive).overloaded(),
             Measured::AtLeast(_) => return,
         };
-        steering.hosts.set_limit(self.host, limit);
+        host_set.hosts.set_limit(self.host, limit);
     }
 }
 
@@ -169,18 +169,18 @@ impl Drop for RunningRequest {
             // Its caller does not wait any longer.
             self.measure(Measured::AtLeast(self.begun.elapsed()));
         }
-        self.steering.hosts.end(self.host);
+        self.host_set.hosts.end(self.host);
         // Either this sees the request that waits, or that sees the room: each writes before it reads.
         fence(SeqCst);
-        if self.steering.queue.waiting.load(Relaxed) > 0 {
-            self.steering.queue.room.notify_one();
+        if self.host_set.queue.waiting.load(Relaxed) > 0 {
+            self.host_set.queue.room.notify_one();
         }
     }
 }
 
-impl Steering {
+impl HostSet {
     /// `None` if there is nothing to decide.
-    pub(super) fn new(names: Vec<String>, identities: &[String], options: &TransportOptions) -> Option<Arc<Steering>> {
+    pub(super) fn new(names: Vec<String>, identities: &[String], options: &TransportOptions) -> Option<Arc<HostSet>> {
         let TransportOptions { limits, retries, http2, .. } = options;
         // Over HTTP/1.1 and SCGI, each request has a connection: further ones would only wait for one, and fail.
         let of_connections = limits.connections.filter(|_| !http2);
@@ -200,7 +200,7 @@ impl Steering {
         let (first, least) = ADAPTIVE;
         let largest = most.unwrap_or(MAX_ADAPTIVE);
         let adaptive = || Mutex::new(AdaptiveLimit::new(first, least.min(largest), largest));
-        let steering = Steering {
+        let host_set = HostSet {
             hosts: Hosts::new(&hosts, options.balance, options.slow_start, options.outliers.clone()),
             random: Random::new(),
             start: Instant::now(),
@@ -219,9 +219,9 @@ impl Steering {
         };
         let limit = if limits.adaptive { Some(first.min(largest)) } else { most };
         if let Some(limit) = limit {
-            (0..steering.hosts.len()).for_each(|host| steering.hosts.set_limit(host, limit));
+            (0..host_set.hosts.len()).for_each(|host| host_set.hosts.set_limit(host, limit));
         }
-        Some(Arc::new(steering))
+        Some(Arc::new(host_set))
     }
 
     fn now(&self) -> Duration {
@@ -305,7 +305,7 @@ impl Steering {
 
     /// Chooses a host for a request and begins it there, once there is room. The room is waited for until `until`.
     pub(super) async fn begin(
-        self: &Arc<Steering>,
+        self: &Arc<HostSet>,
         key: Option<u64>,
         tried: &[usize],
         until: Instant,
@@ -330,13 +330,13 @@ impl Steering {
         }
     }
 
-    pub(super) fn try_begin(self: &Arc<Steering>, key: Option<u64>, tried: &[usize]) -> Result<RunningRequest, NoHost> {
+    pub(super) fn try_begin(self: &Arc<HostSet>, key: Option<u64>, tried: &[usize]) -> Result<RunningRequest, NoHost> {
         let now = self.now();
         self.log(&self.hosts.advance(now));
         loop {
             let host = self.hosts.pick(key, tried, now, &self.random)?;
             if self.hosts.begin(host, now) {
-                return Ok(RunningRequest { steering: self.clone(), host, begun: Instant::now(), measured: false });
+                return Ok(RunningRequest { host_set: self.clone(), host, begun: Instant::now(), measured: false });
             }
         }
     }
