@@ -95,7 +95,7 @@ impl TimeoutHeader {
             TimeForm::Grpc if millis < 100_000_000 => format!("{millis}m"),
             TimeForm::Grpc => format!("{}S", (millis / 1000).min(99_999_999)),
             TimeForm::Milliseconds => millis.to_string(),
-            TimeForm::Seconds if millis % 1000 == 0 => (millis / 1000).to_string(),
+            TimeForm::Seconds if millis.is_multiple_of(1000) => (millis / 1000).to_string(),
             TimeForm::Seconds => format!("{}.{:03}", millis / 1000, millis % 1000),
         };
         if let Ok(value) = HeaderValue::from_str(&text) {

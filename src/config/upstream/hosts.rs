@@ -202,8 +202,8 @@ impl BreakerFile {
 }
 
 impl SettingReader<'_> {
-    /// These options with what the table says of several hosts and of requests that are sent again.
-    pub(super) fn host_options(&mut self, file: &UpstreamFile, options: TransportOptions) -> TransportOptions {
+    /// What the table says of names, of several hosts and of requests that are sent again.
+    pub(super) fn host_options(&mut self, file: &UpstreamFile) -> TransportOptions {
         self.check_part(&file.outliers.max_ejected, "all hosts");
         self.check_part(&file.retries.budget, "all calls");
         if let Some(breaker) = &file.breaker {
@@ -212,6 +212,7 @@ impl SettingReader<'_> {
         let (OutliersFile { interval, ejection, max_ejection, .. }, retries) = (&file.outliers, &file.retries);
         let HostLimitsFile { running, waiting, connections, adaptive } = file.limits;
         TransportOptions {
+            dns: self.dns(&file.dns),
             balance: (*file.balance.get_ref()).into(),
             weights: self.weights(file),
             slow_start: file.slow_start.0,
@@ -235,7 +236,7 @@ impl SettingReader<'_> {
             },
             hedge: file.hedge.as_ref().and_then(|hedge| self.hedge(hedge)),
             limits: HostLimits { requests: running, waiting, connections, adaptive },
-            ..options
+            ..TransportOptions::default()
         }
     }
 

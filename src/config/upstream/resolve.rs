@@ -101,9 +101,7 @@ pub(in crate::config) fn resolve(
     let (soap_headers, soap_secrets) = reader.soap_headers(&file);
     let tls = reader.tls(&file.tls, path.span());
     reader.check_tls_is_used(&file);
-    let dns = reader.dns(&file.dns);
-    let host_options =
-        reader.host_options(&file, transport::TransportOptions { dns, ..transport::TransportOptions::default() });
+    let host_options = reader.host_options(&file);
     let balance_key = reader.balance_key(&file);
     let health = file.health.as_ref().and_then(|health| reader.health(health, &file));
     if count_errors(problems) > before {
@@ -581,7 +579,7 @@ impl SettingReader<'_> {
     }
 
     /// How names are looked up.
-    fn dns(&mut self, file: &Spanned<DnsFile>) -> DnsOptions {
+    pub(super) fn dns(&mut self, file: &Spanned<DnsFile>) -> DnsOptions {
         let DnsFile { servers, min_ttl, max_ttl, negative_ttl } = file.get_ref();
         if min_ttl.0 > max_ttl.0 {
             self.wrong(file.span(), format!("`dns.min-ttl` is {min_ttl}, but `dns.max-ttl` is {max_ttl}"));

@@ -155,7 +155,11 @@ async fn a_croupier_knows_the_callers_of_another_in_each_protocol() {
             // The description is closed too.
             upstream.discover().await.unwrap();
             let gateway = outer(upstream, Some(ann()));
-            for (way, _, request, calls) in ways() {
+            for (way, _, mut request, calls) in ways() {
+                if protocol == Protocol::Rest && matches!(way, "REST GET" | "REST POST") {
+                    // `/hello` is a path of the document of the inner one: the method has a path of its own.
+                    request[1] = "/hello/hello/".into();
+                }
                 let request = request.each_ref().map(|part| &**part);
                 let (_, text) = send(&gateway, request, &[("authorization", "Bearer of-the-client")]).await;
                 assert_eq!(text.matches("world").count(), calls, "{protocol}, {way}: {text}");
