@@ -42,7 +42,7 @@ pub mod network;
 pub mod option_error;
 pub mod shape;
 pub mod text;
-#[cfg(feature = "server")]
+#[cfg(feature = "client")]
 pub(crate) mod text_form;
 #[cfg(feature = "server")]
 pub mod units;

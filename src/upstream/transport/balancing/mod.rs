@@ -28,7 +28,9 @@ pub(crate) use hosts::{HostState, Hosts, NewHost, NoHost};
 pub(crate) use latency::Measured;
 pub use outlier::OutlierOptions;
 pub(crate) use outlier::{Ejection, Outcome};
-pub(crate) use probe::{ProbeThresholds, next_probe};
+pub(crate) use probe::ProbeThresholds;
+#[cfg(feature = "server")]
+pub(crate) use probe::next_probe;
 pub(crate) use random::Random;
 
 /// How a host is chosen among several.
