@@ -119,7 +119,7 @@ async fn unix_sockets_are_asked_like_ports() {
             assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {protocol:?}");
         }
         let request = String::from_utf8(server.last()).unwrap();
-        let path = if protocol == Protocol::Rest { "/RPC2/hello" } else { "/RPC2" };
+        let path = if protocol == Protocol::Rest { "/RPC2/say/hello" } else { "/RPC2" };
         assert!(request.starts_with(&format!("POST {path} HTTP/1.1\r\n")), "{request}");
         assert!(request.contains("host: localhost\r\n"), "{request}");
     }
@@ -280,7 +280,7 @@ async fn scgi_is_spoken_over_ports_and_sockets() {
                 assert_eq!(server.requests(), 1);
             }
             let request = String::from_utf8(server.last()).unwrap();
-            let path = if protocol == Protocol::Rest { "/RPC2/hello" } else { "/RPC2" };
+            let path = if protocol == Protocol::Rest { "/RPC2/say/hello" } else { "/RPC2" };
             assert!(request.contains("\0REQUEST_METHOD\0POST\0"), "{request}");
             assert!(request.contains(&format!("\0PATH_INFO\0{path}\0")), "{request}");
         }
