@@ -36,7 +36,7 @@ async def other_calls(caller, seconds):
     """Calls of another group, a few a second."""
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        await caller.call("square", 4, True)
+        await caller.call("echo", 4, True)
         await asyncio.sleep(0.05)
 
 
@@ -62,7 +62,7 @@ def main():
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--work", type=float, default=40, help="milliseconds")
     parser.add_argument("--seconds", type=float, default=15)
-    parser.add_argument("--more", default="host-limits = { adaptive = true }", help="further lines of TOML for the upstream")
+    parser.add_argument("--more", default="limits = { adaptive = true }", help="further lines of TOML for the upstream")
     options = parser.parse_args()
     address, stop = failing_hosts.start_host(BusyHost(options.workers, options.work / 1000))
     with tempfile.NamedTemporaryFile("w", suffix=".json") as described:
