@@ -136,7 +136,7 @@ pub(super) struct UpstreamFile {
     /// The headers that carry the identity of the caller to the upstream.
     #[serde(default)]
     forward_identity: ForwardIdentityFile,
-    /// The header in which the upstream is told how much time is left for the call, such as `"X-Request-Timeout"`: seconds
+    /// The header that tells the upstream how much time is left for the call, such as `"X-Request-Timeout"`: seconds
     /// (`1.5`), milliseconds if the name ends with `-ms`, or as gRPC writes it for `"grpc-timeout"`. Another croupier ends the call by
     /// then, if the name is in its `public.timeout-headers`.
     #[schemars(with = "Option<String>")]

@@ -20,7 +20,7 @@ use crate::upstream::transport::SendingReport;
 use crate::upstream::transport::balancing::HostState;
 use crate::upstream::transport::stats::{ServerHealth, ServerStats};
 
-/// Stands for all methods of an upstream together.
+/// The label `method` of a breaker that counts the calls of all methods.
 const ALL_METHODS: &str = "_all";
 
 /// A name and a value.
