@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use toml::{Spanned, Value};
 
-use super::aggregate::literal::literal;
+use super::aggregate::literal::{is_of_type, literal};
 use super::problem::Problem;
 use super::rule_target::RuleTarget;
 use super::wording;
@@ -175,19 +175,6 @@ fn mismatch(interface: &Interface, schema: &Json, value: &Json, depth: usize) ->
             })
         }
         _ => None,
-    }
-}
-
-fn is_of_type(name: &str, value: &Json) -> bool {
-    match name {
-        "string" => value.is_string(),
-        "integer" => value.is_i64() || value.as_f64().is_some_and(|number| number.fract() == 0.0),
-        "number" => value.is_number(),
-        "boolean" => value.is_boolean(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        "null" => value.is_null(),
-        _ => true,
     }
 }
 

@@ -21,8 +21,8 @@ use crate::server::group::Group;
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::settings::GroupLimits;
 use crate::service::access::AccessRules;
-use crate::service::cache::{CacheOptions, CachedService, ResponseCache};
-use crate::service::fallback::{Fallback, Fallbacks, ServiceWithFallbacks};
+use crate::service::cache::{CacheOptions, Caching, ResponseCache};
+use crate::service::fallback::{Fallback, Fallbacks};
 use crate::service::future::MaybeReady;
 use crate::service::layer::{GroupLayer, layered, layered_unguarded};
 use crate::service::limiter::{Limiter, LimiterState, SetDeadline};
@@ -234,12 +234,12 @@ impl CallerRules {
             Some(shadow) => layered_unguarded(service, shadow.clone()),
             None => service,
         };
-        let service: Arc<dyn RpcService> = match &self.cache {
-            Some(cache) => Arc::new(CachedService::new(service, cache.clone())),
+        let service = match &self.cache {
+            Some(cache) => layered_unguarded(service, Caching(cache.clone())),
             None => service,
         };
-        let service: Arc<dyn RpcService> = match &self.fallbacks {
-            Some(fallbacks) => Arc::new(ServiceWithFallbacks::new(service, fallbacks.clone())),
+        let service = match &self.fallbacks {
+            Some(fallbacks) => layered_unguarded(service, fallbacks.clone()),
             None => service,
         };
         let service = match &self.split {

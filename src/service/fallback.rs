@@ -8,13 +8,12 @@ use http::{HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
 
 use crate::model::fault::{Fault, Kind};
-use crate::model::interface::Interface;
 use crate::model::name_patterns::NamePatterns;
 use crate::model::value::Value;
 use crate::service::args::owned::OwnedArgs;
 use crate::service::future::{MaybeReady, with_deadline};
-use crate::service::latest::Latest;
-use crate::service::outage::{Outage, is_outage};
+use crate::service::layer::GroupLayer;
+use crate::service::outage::is_outage;
 use crate::service::target::TargetGroup;
 use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService};
 
@@ -99,16 +98,9 @@ impl Fallback {
     }
 }
 
-/// A service with fallbacks.
-pub(crate) struct ServiceWithFallbacks {
-    inner: Arc<dyn RpcService>,
-    fallbacks: Arc<Fallbacks>,
-    latest: Latest,
-}
-
 /// A call with a fallback, which may have to be made.
 struct Replacement {
-    fallbacks: Arc<Fallbacks>,
+    counts: Arc<FallbackCounts>,
     substitute: Substitute,
     method: String,
     args: Option<OwnedArgs>,
@@ -116,17 +108,13 @@ struct Replacement {
     is_alone: bool,
 }
 
-impl ServiceWithFallbacks {
-    pub(crate) fn new(inner: Arc<dyn RpcService>, fallbacks: Arc<Fallbacks>) -> ServiceWithFallbacks {
-        ServiceWithFallbacks { inner, fallbacks, latest: Latest::default() }
-    }
-
+impl Fallbacks {
     /// What may take the place of the result of a call, and when the call itself has to end.
-    fn replacement(&self, call: &Call<'_>) -> Option<(Replacement, Option<Instant>)> {
-        let fallback = self.fallbacks.of_method(call.method)?;
+    fn replacement(&self, call: &Call<'_>, next: &dyn RpcService) -> Option<(Replacement, Option<Instant>)> {
+        let fallback = self.of_method(call.method)?;
         // What was read of a body that is passed on cannot be read again.
         let is_readable = !matches!(call.form, CallForm::Http(_));
-        if !is_readable || !self.inner.interface().method(call.method).is_some_and(|method| method.safe) {
+        if !is_readable || !next.interface().method(call.method).is_some_and(|method| method.safe) {
             return None;
         }
         let args = match &fallback.substitute {
@@ -137,7 +125,7 @@ impl ServiceWithFallbacks {
             Substitute::Value(_) => None,
         };
         let replacement = Replacement {
-            fallbacks: self.fallbacks.clone(),
+            counts: self.counts.clone(),
             substitute: fallback.substitute.clone(),
             method: call.method.to_owned(),
             args,
@@ -176,7 +164,7 @@ impl Replacement {
                         MaybeReady::now(Ok(output))
                     }
                     Err(_) => {
-                        self.fallbacks.counts.failed.fetch_add(1, Relaxed);
+                        self.counts.failed.fetch_add(1, Relaxed);
                         fault.into()
                     }
                 })
@@ -185,7 +173,7 @@ impl Replacement {
     }
 
     fn note(&self, kind: &'static str) {
-        self.fallbacks.counts.used.fetch_add(1, Relaxed);
+        self.counts.used.fetch_add(1, Relaxed);
         if let Some(record) = &self.context.record {
             record.note_fallback(kind);
         }
@@ -204,23 +192,11 @@ impl Serialize for FixedValue {
     }
 }
 
-impl RpcService for ServiceWithFallbacks {
-    fn interface(&self) -> Arc<Interface> {
-        self.latest.with_response_headers(self.inner.interface())
-    }
-
-    fn interface_for(&self, caller: &Context) -> Arc<Interface> {
-        self.inner.interface_for(caller)
-    }
-
-    fn outage(&self) -> Option<Outage> {
-        self.inner.outage()
-    }
-
-    fn call(&self, call: Call<'_>) -> CallFuture {
-        let Some((replacement, deadline)) = self.replacement(&call) else { return self.inner.call(call) };
+impl GroupLayer for Fallbacks {
+    fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        let Some((replacement, deadline)) = self.replacement(&call, next) else { return next.call(call) };
         let context = Context { deadline, ..call.context.clone() };
-        match self.inner.call(Call { context: &context, ..call }) {
+        match next.call(Call { context: &context, ..call }) {
             MaybeReady::Now(result) => replacement.settle(result.unwrap_or_else(|| Err(Fault::internal()))),
             MaybeReady::Later(pending) => MaybeReady::later(async move {
                 let late = || Fault::new(Kind::Late, "no result in time");
@@ -228,6 +204,10 @@ impl RpcService for ServiceWithFallbacks {
                 replacement.settle(result).await
             }),
         }
+    }
+
+    fn sets_response_headers(&self) -> bool {
+        true
     }
 }
 
@@ -238,6 +218,7 @@ mod tests {
     use super::*;
     use crate::model::value::SizeBudget;
     use crate::service::args::Args;
+    use crate::service::layer::layered_unguarded;
     use crate::service::local::{Local, named};
     use crate::service::response_headers::ResponseHeaders;
 
@@ -256,12 +237,13 @@ mod tests {
         (Arc::new(service), fault)
     }
 
-    fn with(inner: Arc<dyn RpcService>, substitute: Substitute) -> ServiceWithFallbacks {
+    fn with(inner: Arc<dyn RpcService>, substitute: Substitute) -> (Arc<dyn RpcService>, Arc<Fallbacks>) {
         let fallback = Fallback { methods: NamePatterns(vec!["*".to_owned()]), after: None, substitute };
-        ServiceWithFallbacks::new(inner, Arc::new(Fallbacks::new(vec![fallback]).unwrap()))
+        let fallbacks = Arc::new(Fallbacks::new(vec![fallback]).unwrap());
+        (layered_unguarded(inner, fallbacks.clone()), fallbacks)
     }
 
-    async fn call(service: &ServiceWithFallbacks, method: &str, deadline: Option<Instant>) -> (String, String) {
+    async fn call(service: &Arc<dyn RpcService>, method: &str, deadline: Option<Instant>) -> (String, String) {
         let headers = ResponseHeaders::default();
         let context = Context { response_headers: Some(headers.clone()), deadline, ..Context::default() };
         let result = service.call(Call::new(method, Args::None, &context)).await;
@@ -286,7 +268,7 @@ mod tests {
         ];
         for (substitute, result, header) in substitutes {
             let (first, fault) = service("first", None);
-            let both = with(first, substitute);
+            let (both, fallbacks) = with(first, substitute);
             assert_eq!(call(&both, "get", None).await, ("first".into(), String::new()));
             for kind in Kind::ALL {
                 let gone = Fault::new(kind, "gone");
@@ -298,7 +280,7 @@ mod tests {
                 assert_eq!(call(&both, "get", None).await, expected);
                 assert_eq!(call(&both, "put", None).await, (gone.to_string(), String::new()), "it is not safe");
             }
-            assert_eq!(both.fallbacks.counts(), [("used", 3), ("failed", 0)]);
+            assert_eq!(fallbacks.counts(), [("used", 3), ("failed", 0)]);
         }
     }
 
@@ -306,9 +288,10 @@ mod tests {
     async fn if_the_fallback_fails_too_the_fault_is_that_of_the_call() {
         let (first, _) = service("first", Some(Fault::new(Kind::Unreachable, "the first is gone")));
         let (second, _) = service("second", Some(Fault::new(Kind::Service(None), "the second says no")));
-        let both = with(first, Substitute::Call { target: TargetGroup::new("/second", second), method: None });
+        let (both, fallbacks) =
+            with(first, Substitute::Call { target: TargetGroup::new("/second", second), method: None });
         assert_eq!(call(&both, "get", None).await, ("unreachable: the first is gone".into(), String::new()));
-        assert_eq!(both.fallbacks.counts(), [("used", 0), ("failed", 1)]);
+        assert_eq!(fallbacks.counts(), [("used", 0), ("failed", 1)]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -316,7 +299,7 @@ mod tests {
         let (first, _) = service("first", None);
         let (second, _) = service("second", None);
         let target = TargetGroup::new("/second", second);
-        let both = with(first, Substitute::Call { target, method: Some("get".to_owned()) });
+        let (both, _) = with(first, Substitute::Call { target, method: Some("get".to_owned()) });
         let begun = tokio::time::Instant::now();
         let deadline = Instant::now().checked_add(Duration::from_secs(10));
         assert_eq!(call(&both, "never", deadline).await, ("second".into(), "group".into()));

@@ -16,18 +16,6 @@ struct Made {
 }
 
 impl Latest {
-    /// The same description, which also says that headers are added to responses.
-    #[cfg(feature = "server")]
-    pub(crate) fn with_response_headers(&self, interface: Arc<Interface>) -> Arc<Interface> {
-        if interface.sets_response_headers {
-            return interface;
-        }
-        self.get(std::iter::once(interface), |sources| {
-            let interface = sources.iter().map(|source| Interface::clone(source)).next().unwrap_or_default();
-            Interface { sets_response_headers: true, ..interface }
-        })
-    }
-
     /// The description made from these others. `make` is called if one of them is not the one of last time.
     pub(crate) fn get(
         &self,

@@ -48,8 +48,6 @@ pub(crate) mod counters;
 #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the program writes log lines itself"))]
 pub(crate) mod current_request;
 #[cfg(feature = "server")]
-mod draw;
-#[cfg(feature = "server")]
 pub mod fallback;
 pub mod future;
 mod latest;
@@ -67,6 +65,8 @@ pub mod passthrough;
 pub mod permit;
 #[cfg(feature = "server")]
 pub mod quota;
+#[cfg_attr(not(feature = "client"), allow(dead_code, reason = "only upstreams and samples need chance"))]
+pub(crate) mod random;
 #[cfg(feature = "server")]
 pub mod rate;
 pub mod request_id;
@@ -76,6 +76,8 @@ pub(crate) mod resize;
 pub mod response_headers;
 pub mod result_memory;
 pub mod rows;
+#[cfg(feature = "server")]
+pub(crate) mod sampling;
 #[cfg(feature = "server")]
 pub mod shadow;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "without a collector no spans are recorded"))]

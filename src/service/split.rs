@@ -9,8 +9,8 @@ use crate::model::interface::Interface;
 use crate::model::name_patterns::NamePatterns;
 use crate::service::args::Args;
 use crate::service::caller_key::CallerKey;
-use crate::service::draw::{Share, Source, number_of_caller};
 use crate::service::layer::GroupLayer;
+use crate::service::sampling::{RandomSource, Share, number_of_caller};
 use crate::service::target::TargetGroup;
 use crate::service::{Call, CallFuture, Context, RpcService};
 
@@ -34,7 +34,7 @@ pub struct SplitOptions {
 pub struct Split {
     options: SplitOptions,
     share: Share,
-    source: Source,
+    source: RandomSource,
     counts: Arc<SplitCounts>,
 }
 
@@ -49,7 +49,7 @@ impl Split {
     /// A split with these options.
     pub fn new(options: SplitOptions) -> Split {
         let share = Share::percent(options.percent);
-        Split { options, share, source: Source::default(), counts: Arc::default() }
+        Split { options, share, source: RandomSource::default(), counts: Arc::default() }
     }
 
     /// The same split, which goes on with the counts of another.
@@ -125,7 +125,7 @@ mod tests {
         let methods = NamePatterns(vec!["get".to_owned()]);
         let options = SplitOptions { group: "/own".to_owned(), to, percent, methods, sticky };
         let random = std::sync::Mutex::new(ChaCha8Rng::seed_from_u64(seed));
-        let source = Source::new(move || lock(&random).random());
+        let source = RandomSource::new(move || lock(&random).random());
         let split = Arc::new(Split { source, ..Split::new(options) });
         (layered_unguarded(service("own"), split.clone()), split)
     }

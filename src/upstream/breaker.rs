@@ -233,7 +233,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::transport::balancing::Random;
+    use crate::service::random::Random;
 
     fn call(breaker: &Breaker, options: &BreakerOptions, end: CallEnd, seconds: u64) -> Option<BreakerState> {
         let now = Duration::from_secs(seconds);

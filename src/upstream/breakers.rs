@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 pub(crate) use super::breaker::BreakerState;
 use super::breaker::{Admission, Breaker, BreakerOptions, CallEnd};
-use super::transport::{TransportError, Verdict, is_failure};
+use super::transport::{PendingOutcome, TransportError, is_failure};
 use crate::model::fault::{Fault, Kind};
 use crate::service::lock::lock;
 use crate::service::outage::Outage;
@@ -140,7 +140,7 @@ impl AdmittedCall {
             return;
         }
         match sent {
-            Ok(response) if is_failure(response.status()) => self.wait_for_verdict(response.extensions_mut()),
+            Ok(response) if is_failure(response.status()) => self.wait_for_outcome(response.extensions_mut()),
             Ok(_) => self.end(CallEnd::Answered),
             // Nothing was sent, or what failed is not the upstream.
             Err(error) if error.is_past_deadline() && self.begun.elapsed() < long => {}
@@ -149,8 +149,8 @@ impl AdmittedCall {
         }
     }
 
-    fn wait_for_verdict(mut self: Box<Self>, extensions: &mut Extensions) {
-        Verdict::tell(extensions, move |is_answer| {
+    fn wait_for_outcome(mut self: Box<Self>, extensions: &mut Extensions) {
+        PendingOutcome::tell(extensions, move |is_answer| {
             self.end(if is_answer { CallEnd::Answered } else { CallEnd::Failed });
         });
     }

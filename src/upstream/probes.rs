@@ -11,12 +11,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Upstream;
 use super::health_options::{HealthOptions, Probe};
-use super::transport::balancing::{ProbeThresholds, Random, next_probe};
+use super::transport::balancing::{ProbeThresholds, next_probe};
 use super::version::Description;
 use crate::model::fault::Fault;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::service::args::{ArgValues, Args};
+use crate::service::random::Random;
 use crate::service::{Call, Context};
 
 /// The largest response to a probe, in bytes.

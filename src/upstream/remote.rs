@@ -44,7 +44,7 @@ use crate::upstream::UnsupportedProtocol;
 use crate::upstream::transport::TlsError;
 use crate::upstream::transport::redirects::FollowRedirects;
 use crate::upstream::transport::{
-    BalanceKey, CollectedBody, Incoming, Repeat, Transport, TransportError, Verdict, arriving,
+    BalanceKey, CollectedBody, Incoming, PendingOutcome, Repeat, Transport, TransportError, arriving,
 };
 
 /// How many bytes of a response may be read until its first row is complete.
@@ -522,7 +522,7 @@ impl Upstream {
     /// is the answer.
     pub(super) fn note_answer(&self, status: StatusCode, extensions: &Extensions) {
         if self.inner.options.protocol != Protocol::Rest {
-            Verdict::note_answer(status, extensions);
+            PendingOutcome::note_answer(status, extensions);
         }
     }
 

@@ -71,19 +71,24 @@ pub(super) fn raw(value: &Json) -> Option<Box<RawValue>> {
     RawValue::from_string(value.to_string()).ok()
 }
 
-/// Checks a value against the `type` of a parameter. Returns a message if it does not match.
-pub(in crate::config) fn type_mismatch(interface: &Interface, param: &Param, value: &Json) -> Option<String> {
-    let expected = interface.resolve(param.schema.as_value()).get("type")?.as_str()?;
-    let matches = match expected {
+/// Whether a value is of a type of JSON Schema.
+pub(in crate::config) fn is_of_type(name: &str, value: &Json) -> bool {
+    match name {
         "string" => value.is_string(),
         "integer" => value.is_i64() || value.as_f64().is_some_and(|number| number.fract() == 0.0),
         "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         "array" => value.is_array(),
         "object" => value.is_object(),
+        "null" => value.is_null(),
         _ => true,
-    };
-    (!matches).then(|| {
+    }
+}
+
+/// Checks a value against the `type` of a parameter. Returns a message if it does not match.
+pub(in crate::config) fn type_mismatch(interface: &Interface, param: &Param, value: &Json) -> Option<String> {
+    let expected = interface.resolve(param.schema.as_value()).get("type")?.as_str()?;
+    (!is_of_type(expected, value)).then(|| {
         format!(
             "`{}` should be {}, not {}",
             abridge(&param.name),

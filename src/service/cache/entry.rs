@@ -136,7 +136,7 @@ pub(super) struct EntryWeight;
 
 impl Weighter<CallKey, Arc<Entry>> for EntryWeight {
     fn weight(&self, key: &CallKey, entry: &Arc<Entry>) -> u64 {
-        // The key is shared by the map and the flights.
+        // The key is shared by the map and the table of shared calls.
         (key.0.len() + entry.bytes + OVERHEAD) as u64
     }
 }

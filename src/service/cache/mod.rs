@@ -4,7 +4,7 @@
 //! key.rs      what makes calls equal: method, arguments in no wire form, and what of the caller matters
 //! policy.rs   how long an answer is fresh, stale, expired: pure decisions
 //! entry.rs    an answer that is kept, and the result made of it
-//! flight.rs   one call for all who make it at the same time
+//! shared_call.rs   one call for all who make it at the same time
 //! rows.rs     rows are collected up to the largest answer that is kept; more of them are passed on
 //! serve.rs    a call that waits for an answer
 //! ```
@@ -14,12 +14,12 @@
 
 mod counts;
 mod entry;
-mod flight;
 mod key;
 mod options;
 mod policy;
 mod rows;
 mod serve;
+mod shared_call;
 #[cfg(test)]
 mod tests;
 
@@ -35,15 +35,14 @@ pub(crate) use counts::Lookup;
 pub use options::CacheOptions;
 
 use crate::model::interface::Interface;
-use crate::service::latest::Latest;
-use crate::service::outage::Outage;
+use crate::service::layer::GroupLayer;
 use crate::service::{Call, CallFuture, Context, RpcService};
 use counts::LookupCounts;
 use entry::{Content, Entry, EntryWeight};
-use flight::Flights;
 use key::{CallKey, KnownMethods};
 use options::Lifetimes;
 use policy::Lifetime;
+use shared_call::SharedCalls;
 
 /// The header that says how a cache has handled a request (RFC 9211).
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -61,7 +60,7 @@ pub struct ResponseCache {
     options: CacheOptions,
     lifetimes: Lifetimes,
     entries: Cache<CallKey, Arc<Entry>, EntryWeight>,
-    flights: Arc<Flights>,
+    shared_calls: Arc<SharedCalls>,
     known: ArcSwapOption<KnownMethods>,
     counts: LookupCounts,
     refreshes: AtomicUsize,
@@ -108,7 +107,7 @@ impl ResponseCache {
             lifetimes: options.lifetimes(),
             options,
             entries,
-            flights: Arc::default(),
+            shared_calls: Arc::default(),
             known: ArcSwapOption::empty(),
             counts: LookupCounts::default(),
             refreshes: AtomicUsize::new(0),
@@ -203,37 +202,18 @@ impl Drop for Refresh {
     }
 }
 
-/// A service whose answers are cached.
-pub(crate) struct CachedService {
-    inner: Arc<dyn RpcService>,
-    cache: Arc<ResponseCache>,
-    /// The description of `inner`, which says that headers are added to responses.
-    latest: Latest,
-}
+/// A layer that answers calls from a cache.
+pub(crate) struct Caching(pub(crate) Arc<ResponseCache>);
 
-impl CachedService {
-    pub(crate) fn new(inner: Arc<dyn RpcService>, cache: Arc<ResponseCache>) -> CachedService {
-        CachedService { inner, cache, latest: Latest::default() }
-    }
-}
-
-impl RpcService for CachedService {
-    fn interface(&self) -> Arc<Interface> {
-        self.latest.with_response_headers(self.inner.interface())
-    }
-
-    fn interface_for(&self, caller: &Context) -> Arc<Interface> {
-        self.inner.interface_for(caller)
-    }
-
-    fn outage(&self) -> Option<Outage> {
-        self.inner.outage()
-    }
-
-    fn call(&self, call: Call<'_>) -> CallFuture {
-        match self.cache.slot(&call, || self.inner.interface()) {
-            Some(slot) => self.serve(slot, call),
-            None => self.inner.call(call),
+impl GroupLayer for Caching {
+    fn call(&self, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        match self.0.slot(&call, || next.interface()) {
+            Some(slot) => self.serve(slot, call, next),
+            None => next.call(call),
         }
+    }
+
+    fn sets_response_headers(&self) -> bool {
+        true
     }
 }

@@ -8,10 +8,10 @@ use tokio::runtime::Handle;
 
 use super::counts::Lookup;
 use super::entry::{Content, Entry};
-use super::flight::{Flight, FlightFuture, Landed, Landing, Waiting};
 use super::policy::Freshness;
 use super::rows::{Collected, collect};
-use super::{CachedService, ResponseCache, Slot};
+use super::shared_call::{FinishedCall, SharedCall, SharedCallFuture, SharedResult, Waiting};
+use super::{Caching, ResponseCache, Slot};
 use crate::model::fault::{Fault, Kind};
 use crate::model::value::SizeBudget;
 use crate::service::args::Args;
@@ -19,7 +19,7 @@ use crate::service::future::{MaybeReady, catch_panic_of, with_deadline};
 use crate::service::outage::is_outage;
 use crate::service::passthrough::{RawBody, RawResponse};
 use crate::service::result_memory::{ReservedMemory, ResultMemory};
-use crate::service::{Call, CallForm, CallFuture, Context, Output, catch_panic};
+use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService, catch_panic};
 
 /// Whether a call says more than its arguments do, so that it has to be passed on as it came.
 pub(super) fn has_to_be_passed_on(call: &Call<'_>) -> bool {
@@ -46,47 +46,53 @@ fn is_of_caller(fault: &Fault) -> bool {
     matches!(fault.kind, Kind::Late | Kind::Busy | Kind::Limit | Kind::RateLimited)
 }
 
-impl CachedService {
+impl Caching {
     /// The result of a call that has a place in the cache.
-    pub(super) fn serve(&self, slot: Slot, call: Call<'_>) -> CallFuture {
+    pub(super) fn serve(&self, slot: Slot, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
         let is_alone = !matches!(call.form, CallForm::Batch(_));
-        let kept = self.cache.entries.get(&slot.key).map(|entry| (entry.freshness(), entry));
+        let kept = self.0.entries.get(&slot.key).map(|entry| (entry.freshness(), entry));
         let stale = match kept {
             Some((Freshness::Fresh, entry)) if entry.is_passed() => {
-                self.cache.note(Lookup::Passed, call.context, is_alone, || "croupier; fwd=bypass".to_owned());
-                return self.inner.call(call);
+                self.0.note(Lookup::Passed, call.context, is_alone, || "croupier; fwd=bypass".to_owned());
+                return next.call(call);
             }
             Some((Freshness::Fresh, entry)) => return self.hit(Lookup::Hit, &entry, call.context, is_alone),
             Some((Freshness::Revalidate, entry)) if !entry.is_passed() => {
-                self.refresh(&slot, &call);
+                self.refresh(&slot, &call, next);
                 return self.hit(Lookup::Stale, &entry, call.context, is_alone);
             }
             Some((Freshness::IfError, entry)) if !entry.is_passed() => Some(entry),
             Some((Freshness::Expired, _)) => {
                 // It would only take memory. Another may have come in its place.
-                self.cache.entries.remove_if(&slot.key, |entry| entry.freshness() == Freshness::Expired);
+                self.0.entries.remove_if(&slot.key, |entry| entry.freshness() == Freshness::Expired);
                 None
             }
             _ => None,
         };
         let early = stale.as_ref().and_then(|_| ending_early(call.context));
         let call = Call { context: early.as_ref().unwrap_or(call.context), ..call };
-        self.fetch(slot, call, stale, is_alone)
+        self.fetch(slot, call, next, (stale, is_alone))
     }
 
     fn hit(&self, lookup: Lookup, entry: &Arc<Entry>, context: &Context, is_alone: bool) -> CallFuture {
         let status = || format!("croupier; hit; ttl={}", entry.seconds_left());
-        self.cache.note(lookup, context, is_alone, status);
+        self.0.note(lookup, context, is_alone, status);
         deliver(entry.clone(), context)
     }
 
     /// Makes the call, or waits for an equal one.
-    fn fetch(&self, slot: Slot, call: Call<'_>, stale: Option<Arc<Entry>>, is_alone: bool) -> CallFuture {
-        let known = self.cache.flights.find(&slot.key);
+    fn fetch(
+        &self,
+        slot: Slot,
+        call: Call<'_>,
+        next: &dyn RpcService,
+        (stale, is_alone): (Option<Arc<Entry>>, bool),
+    ) -> CallFuture {
+        let known = self.0.shared_calls.find(&slot.key);
         // One who waits for another may have to make the call after all. It is begun here, because its arguments are only
         // here, and nothing of it has been sent before it is polled.
         let call = if known.is_some() { alone(call) } else { readable(call) };
-        let pending = match self.inner.call(call) {
+        let pending = match next.call(call) {
             MaybeReady::Now(result) => {
                 let result = result.unwrap_or_else(|| Err(Fault::internal()));
                 if let Some(settled) = self.settle_now(&slot, result, &call, stale.as_ref(), is_alone) {
@@ -96,14 +102,14 @@ impl CachedService {
             }
             later => later,
         };
-        let cache = &self.cache;
-        let flown = match known {
-            Some(flight) => Flown::other(flight, pending),
+        let cache = &self.0;
+        let joined = match known {
+            Some(shared) => JoinedCall::other(shared, pending),
             // From here on, equal calls wait for this one: also those of the same batch, which begin before it is polled.
             None => cache.join_or_begin(&slot, pending, call.context.result_memory.as_ref()),
         };
         let waiter = Waiter { cache: cache.clone(), slot, context: call.context.clone(), is_alone, stale };
-        MaybeReady::later(with_early_end(call.context.deadline, waiter, flown))
+        MaybeReady::later(with_early_end(call.context.deadline, waiter, joined))
     }
 
     /// The result of a call that has ended at once.
@@ -115,7 +121,7 @@ impl CachedService {
         stale: Option<&Arc<Entry>>,
         is_alone: bool,
     ) -> Option<CallFuture> {
-        let (cache, context) = (&self.cache, call.context);
+        let (cache, context) = (&self.0, call.context);
         match result {
             Err(fault) => match stale.filter(|_| is_outage(&fault)) {
                 Some(stale) => {
@@ -128,21 +134,21 @@ impl CachedService {
                 }
             },
             Ok(Output::One(value)) => {
-                let landing = cache.keep_value(slot, value);
-                let stored = matches!(landing.landed, Landed::Answer(_));
+                let end = cache.keep_value(slot, value);
+                let stored = matches!(end.result, SharedResult::Answer(_));
                 cache.note(Lookup::Miss, context, is_alone, || miss_status(false, stored));
-                landing.own.map(|own| MaybeReady::now(Ok(own)))
+                end.own.map(|own| MaybeReady::now(Ok(own)))
             }
             Ok(output) => {
                 // Rows may have to be waited for.
                 let (cache, slot, context) = (cache.clone(), slot.clone(), context.clone());
                 Some(MaybeReady::later(async move {
-                    let landing = cache.keep(&slot, output, context.result_memory.as_ref()).await;
-                    let stored = matches!(landing.landed, Landed::Answer(_));
+                    let end = cache.keep(&slot, output, context.result_memory.as_ref()).await;
+                    let stored = matches!(end.result, SharedResult::Answer(_));
                     cache.note(Lookup::Miss, &context, is_alone, || miss_status(false, stored));
-                    match (landing.own, landing.landed) {
+                    match (end.own, end.result) {
                         (Some(own), _) => Ok(own),
-                        (None, Landed::Fault(fault)) => Err(fault),
+                        (None, SharedResult::Fault(fault)) => Err(fault),
                         (None, _) => Err(Fault::internal()),
                     }
                 }))
@@ -151,21 +157,21 @@ impl CachedService {
     }
 
     /// Fetches a new answer in the background, unless that is done already.
-    fn refresh(&self, slot: &Slot, call: &Call<'_>) {
-        if self.cache.flights.find(&slot.key).is_some() {
+    fn refresh(&self, slot: &Slot, call: &Call<'_>, next: &dyn RpcService) {
+        if self.0.shared_calls.find(&slot.key).is_some() {
             return;
         }
-        let (Ok(runtime), Some(permit)) = (Handle::try_current(), self.cache.begin_refresh()) else { return };
+        let (Ok(runtime), Some(permit)) = (Handle::try_current(), self.0.begin_refresh()) else { return };
         let context = Context { record: None, response_headers: None, ..call.context.clone() };
-        let pending = self.inner.call(alone(Call { context: &context, ..*call }));
-        let Flown { flight, own_call: None } = self.cache.join_or_begin(slot, pending, context.result_memory.as_ref())
+        let pending = next.call(alone(Call { context: &context, ..*call }));
+        let JoinedCall { shared, own_call: None } = self.0.join_or_begin(slot, pending, context.result_memory.as_ref())
         else {
             return;
         };
         let deadline = context.deadline;
         drop(runtime.spawn(async move {
             let _permit = permit;
-            with_deadline(deadline, Waiting(flight)).await;
+            with_deadline(deadline, Waiting(shared)).await;
         }));
     }
 }
@@ -215,27 +221,27 @@ struct Waiter {
     stale: Option<Arc<Entry>>,
 }
 
-/// The flight that a caller waits for.
-struct Flown {
-    flight: Arc<Flight>,
-    /// The call of this caller, if the flight is that of another.
+/// The shared call that a caller waits for.
+struct JoinedCall {
+    shared: Arc<SharedCall>,
+    /// The call of this caller, if the shared call is that of another.
     own_call: Option<CallFuture>,
 }
 
-impl Flown {
-    fn other(flight: Arc<Flight>, own_call: CallFuture) -> Flown {
-        Flown { flight, own_call: Some(own_call) }
+impl JoinedCall {
+    fn other(shared: Arc<SharedCall>, own_call: CallFuture) -> JoinedCall {
+        JoinedCall { shared, own_call: Some(own_call) }
     }
 }
 
 /// Waits for an answer. With a stale one in its place the wait ends by the deadline, which leaves some time.
-async fn with_early_end(deadline: Option<Instant>, waiter: Waiter, flown: Flown) -> Result<Output, Fault> {
+async fn with_early_end(deadline: Option<Instant>, waiter: Waiter, joined: JoinedCall) -> Result<Output, Fault> {
     if waiter.stale.is_none() {
-        return waiter.wait(flown).await;
+        return waiter.wait(joined).await;
     }
     let Waiter { cache, context, is_alone, stale, .. } = &waiter;
     let (cache, context, is_alone, stale) = (cache.clone(), context.clone(), *is_alone, stale.clone());
-    match (with_deadline(deadline, waiter.wait(flown)).await, stale) {
+    match (with_deadline(deadline, waiter.wait(joined)).await, stale) {
         (None, Some(stale)) => {
             cache.note(Lookup::Stale, &context, is_alone, || stale_status(&stale));
             stale.large_output(context.result_memory.as_ref(), None).await
@@ -245,20 +251,20 @@ async fn with_early_end(deadline: Option<Instant>, waiter: Waiter, flown: Flown)
 }
 
 impl Waiter {
-    /// Waits for the flight of an equal call, or makes the call. The deadline of another ends only its own wait: if the call
+    /// Waits for the shared call of an equal call, or makes the call. The deadline of another ends only its own wait: if the call
     /// fails because of it, this one makes the call itself, again for all who wait.
-    async fn wait(self, mut flown: Flown) -> Result<Output, Fault> {
+    async fn wait(self, mut joined: JoinedCall) -> Result<Output, Fault> {
         let Waiter { cache, slot, context, is_alone, stale } = self;
         loop {
-            let Flown { flight, own_call } = flown;
+            let JoinedCall { shared, own_call } = joined;
             let is_own = own_call.is_none();
-            let Landing { landed, own } = Waiting(flight).await;
-            match landed {
-                Landed::Fault(fault) if !is_own && is_of_caller(&fault) => {
+            let FinishedCall { result, own } = Waiting(shared).await;
+            match result {
+                SharedResult::Fault(fault) if !is_own && is_of_caller(&fault) => {
                     let Some(call) = own_call else { return Err(fault) };
-                    flown = cache.join_or_begin(&slot, call, context.result_memory.as_ref());
+                    joined = cache.join_or_begin(&slot, call, context.result_memory.as_ref());
                 }
-                Landed::Fault(fault) => {
+                SharedResult::Fault(fault) => {
                     return match stale.filter(|_| is_outage(&fault)) {
                         Some(stale) => {
                             cache.note(Lookup::Stale, &context, is_alone, || stale_status(&stale));
@@ -271,7 +277,7 @@ impl Waiter {
                         }
                     };
                 }
-                Landed::Answer(entry) => {
+                SharedResult::Answer(entry) => {
                     let lookup = if is_own { Lookup::Miss } else { Lookup::Collapsed };
                     cache.note(lookup, &context, is_alone, || miss_status(!is_own, true));
                     return match own {
@@ -279,7 +285,7 @@ impl Waiter {
                         None => entry.large_output(context.result_memory.as_ref(), context.deadline).await,
                     };
                 }
-                Landed::Apart => {
+                SharedResult::NotShared => {
                     cache.note(Lookup::Miss, &context, is_alone, || miss_status(false, false));
                     return match (own, own_call) {
                         (Some(own), _) => Ok(own),
@@ -294,45 +300,45 @@ impl Waiter {
 }
 
 impl ResponseCache {
-    /// Begins a flight with a call, unless there is one of an equal call.
+    /// Begins a shared call with a call, unless there is one of an equal call.
     fn join_or_begin(
         self: &Arc<ResponseCache>,
         slot: &Slot,
         pending: CallFuture,
         memory: Option<&ResultMemory>,
-    ) -> Flown {
-        let begin = |pending: CallFuture| -> FlightFuture {
+    ) -> JoinedCall {
+        let begin = |pending: CallFuture| -> SharedCallFuture {
             let (cache, slot, memory) = (self.clone(), slot.clone(), memory.cloned());
             Box::pin(async move {
                 match catch_panic_of(pending).await {
                     Ok(Ok(output)) => cache.keep(&slot, output, memory.as_ref()).await,
-                    Ok(Err(fault)) | Err(fault) => Landing { landed: Landed::Fault(fault), own: None },
+                    Ok(Err(fault)) | Err(fault) => FinishedCall { result: SharedResult::Fault(fault), own: None },
                 }
             })
         };
-        match self.flights.begin(&slot.key, pending, begin) {
-            Ok(flight) => Flown { flight, own_call: None },
-            Err((flight, pending)) => Flown::other(flight, pending),
+        match self.shared_calls.begin(&slot.key, pending, begin) {
+            Ok(shared) => JoinedCall { shared, own_call: None },
+            Err((shared, pending)) => JoinedCall::other(shared, pending),
         }
     }
 
     /// Keeps a result, if it is small enough.
-    async fn keep(&self, slot: &Slot, output: Output, memory: Option<&ResultMemory>) -> Landing {
+    async fn keep(&self, slot: &Slot, output: Output, memory: Option<&ResultMemory>) -> FinishedCall {
         match output {
             Output::One(value) => self.keep_value(slot, value),
             Output::Many(rows) => match collect(rows, self.most(), ReservedMemory::of(memory)).await {
                 Ok(Collected::All(value, bytes, memory)) => {
                     let entry = self.store(slot, Content::Value { value, is_void: false }, bytes);
-                    Landing { own: Some(entry.output_with(memory)), landed: Landed::Answer(entry) }
+                    FinishedCall { own: Some(entry.output_with(memory)), result: SharedResult::Answer(entry) }
                 }
                 Ok(Collected::Rest(output)) => self.pass(slot, output),
-                Err(fault) => Landing { landed: Landed::Fault(fault), own: None },
+                Err(fault) => FinishedCall { result: SharedResult::Fault(fault), own: None },
             },
             Output::Raw(response) => self.keep_raw(slot, response),
         }
     }
 
-    fn keep_value(&self, slot: &Slot, mut value: Box<dyn crate::service::Encode>) -> Landing {
+    fn keep_value(&self, slot: &Slot, mut value: Box<dyn crate::service::Encode>) -> FinishedCall {
         let most = self.most();
         let mut room = SizeBudget::new(most);
         match catch_panic(|| Ok(value.value(&mut room)?)) {
@@ -340,31 +346,31 @@ impl ResponseCache {
                 let content = Content::Value { value: kept, is_void: slot.is_void };
                 let entry = self.store(slot, content, most - room.left());
                 let own = entry.output_with(value.take_memory().unwrap_or_default());
-                Landing { landed: Landed::Answer(entry), own: Some(own) }
+                FinishedCall { result: SharedResult::Answer(entry), own: Some(own) }
             }
             Err(_) => self.pass(slot, Output::One(value)),
         }
     }
 
     /// Keeps a response in its original bytes, if all of it is here and it is a result.
-    fn keep_raw(&self, slot: &Slot, response: RawResponse) -> Landing {
+    fn keep_raw(&self, slot: &Slot, response: RawResponse) -> FinishedCall {
         let is_result = response.fault.is_none() && response.status == StatusCode::OK;
         match &response.content {
             RawBody::Whole(body) if is_result && body.len() <= self.most() => {
                 let (body, headers) = (body.clone(), response.headers.clone());
                 let bytes = body.len() + headers.iter().map(|(_, value)| value.len()).sum::<usize>();
                 let entry = self.store(slot, Content::Raw { status: response.status, headers, body }, bytes);
-                Landing { landed: Landed::Answer(entry), own: Some(Output::Raw(response)) }
+                FinishedCall { result: SharedResult::Answer(entry), own: Some(Output::Raw(response)) }
             }
             // The fault of a service may be another one at the next call.
-            _ if !is_result => Landing { landed: Landed::Apart, own: Some(Output::Raw(response)) },
+            _ if !is_result => FinishedCall { result: SharedResult::NotShared, own: Some(Output::Raw(response)) },
             _ => self.pass(slot, Output::Raw(response)),
         }
     }
 
     /// A result that is too large to be kept. Equal calls are not held up by each other from now on.
-    fn pass(&self, slot: &Slot, output: Output) -> Landing {
+    fn pass(&self, slot: &Slot, output: Output) -> FinishedCall {
         self.store(slot, Content::Passed, 0);
-        Landing { landed: Landed::Apart, own: Some(output) }
+        FinishedCall { result: SharedResult::NotShared, own: Some(output) }
     }
 }

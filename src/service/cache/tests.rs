@@ -14,6 +14,7 @@ use crate::model::units::Period;
 use crate::model::value::{SizeBudget, Value};
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
+use crate::service::layer::layered_unguarded;
 use crate::service::local::{Local, named};
 use crate::service::response_headers::ResponseHeaders;
 use crate::service::result_memory::ResultBudget;
@@ -87,7 +88,7 @@ fn cached(change: impl FnOnce(&mut CacheOptions)) -> Cached {
         .unwrap();
     let cache = Arc::new(ResponseCache::new(options(change)).unwrap());
     let inner: Arc<dyn RpcService> = Arc::new(service);
-    let service: Arc<dyn RpcService> = Arc::new(CachedService::new(inner.clone(), cache.clone()));
+    let service: Arc<dyn RpcService> = layered_unguarded(inner.clone(), Caching(cache.clone()));
     Cached { inner, service, cache, script }
 }
 
@@ -347,7 +348,7 @@ async fn another_description_makes_another_cache() {
         let title = title.to_owned();
         let answer = title.clone();
         let service = Local::new(title, answer).method(named("title").safe(), |title: &String, (): ()| title.clone());
-        CachedService::new(Arc::new(service.build().unwrap()), cache.clone())
+        layered_unguarded(Arc::new(service.build().unwrap()), Caching(cache.clone()))
     };
     let (first, second) = (service("a"), service("b"));
     let context = Context::default();

@@ -22,11 +22,11 @@ use crate::model::text::abridge;
 use crate::model::value::{SizeBudget, Value};
 use crate::service::args::Args;
 use crate::service::args::owned::OwnedArgs;
-use crate::service::draw::{Share, Source};
 use crate::service::future::{MaybeReady, catch_panic_of, with_deadline};
 use crate::service::layer::GroupLayer;
 use crate::service::lock::lock;
 use crate::service::result_memory::{ResultBudget, ResultMemory};
+use crate::service::sampling::{RandomSource, Share};
 use crate::service::target::TargetGroup;
 use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService, catch_panic};
 
@@ -57,7 +57,7 @@ pub struct ShadowOptions {
 pub struct Shadow {
     options: ShadowOptions,
     share: Share,
-    source: Source,
+    source: RandomSource,
     report: Arc<ShadowReport>,
 }
 
@@ -182,7 +182,7 @@ impl Shadow {
     /// A shadow with these options.
     pub fn new(options: ShadowOptions) -> Shadow {
         let share = Share::percent(options.percent);
-        Shadow { options, share, source: Source::default(), report: Arc::default() }
+        Shadow { options, share, source: RandomSource::default(), report: Arc::default() }
     }
 
     /// The same shadow, which goes on with the report of another if it sends the same calls to the same group.
@@ -416,7 +416,7 @@ mod tests {
         assert_eq!((other.calls.load(Relaxed), counts(&shadow)), (0, vec![]));
         for (number, sent) in [(0, 1), (u64::MAX / 10, 1), (u64::MAX / 10 * 2, 0), (u64::MAX, 0)] {
             let options = shadow.options.clone();
-            let source = Source::new(move || number);
+            let source = RandomSource::new(move || number);
             let drawn = Arc::new(Shadow { source, ..Shadow::new(ShadowOptions { percent: 15.0, ..options }) });
             let _ = begin(&layered_unguarded(own(), drawn.clone()), "differs", "[]").await;
             turn().await;

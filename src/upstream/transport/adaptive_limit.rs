@@ -79,7 +79,7 @@ impl AdaptiveLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::transport::balancing::Random;
+    use crate::service::random::Random;
 
     /// A host that serves `capacity` requests at a time in 10 ms, and lets others wait.
     fn latency(in_flight: u32, capacity: u32) -> Duration {

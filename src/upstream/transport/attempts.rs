@@ -15,7 +15,7 @@ use super::error::TransportError;
 use super::host_options::BalanceKey;
 use super::host_set::{HostSet, RunningRequest};
 use super::outgoing::{OutgoingRequest, arriving};
-use super::verdict::{Verdict, is_failure};
+use super::pending_outcome::{PendingOutcome, is_failure};
 use super::{Repeat, redirects};
 
 /// How many hosts are tried for one request of which nothing was sent.
@@ -182,7 +182,7 @@ impl Attempts<'_> {
             Ok(mut response) => {
                 running.responded();
                 if is_failure(response.status()) {
-                    Verdict::tell(response.extensions_mut(), running.verdict());
+                    PendingOutcome::tell(response.extensions_mut(), running.outcome());
                 } else {
                     running.answered();
                 }

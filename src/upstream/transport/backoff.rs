@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::balancing::Random;
+use crate::service::random::Random;
 
 /// The wait before retry `number`, of which the first is 0: a random time up to `base`, which doubles each time up to `max` (full
 /// jitter). Requests that have failed together are not sent again together.

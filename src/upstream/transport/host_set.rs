@@ -13,12 +13,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::TransportOptions;
 use super::adaptive_limit::AdaptiveLimit;
-use super::balancing::{
-    Ejection, HostState, Hosts, Measured, NewHost, NoHost, Outcome, ProbeThresholds, Random, key_of,
-};
+use super::balancing::{Ejection, HostState, Hosts, Measured, NewHost, NoHost, Outcome, ProbeThresholds, key_of};
 use super::host_options::Hedge;
 use super::latency_quantile::LatencyQuantile;
 use crate::service::lock::lock;
+use crate::service::random::Random;
 
 /// The first and the least adaptive limit.
 const ADAPTIVE: (u32, u32) = (20, 4);
@@ -120,7 +119,7 @@ impl RunningRequest {
     }
 
     /// What notes later whether the response is an answer.
-    pub(super) fn verdict(&self) -> impl FnOnce(bool) + Send + 'static {
+    pub(super) fn outcome(&self) -> impl FnOnce(bool) + Send + 'static {
         let (host_set, host, took) = (self.host_set.clone(), self.host, self.begun.elapsed());
         move |is_answer| {
             if !is_answer {

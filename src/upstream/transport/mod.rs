@@ -56,6 +56,7 @@ mod layer;
 mod oauth2;
 mod outgoing;
 pub(crate) mod pem;
+mod pending_outcome;
 mod pool;
 pub(crate) mod redirects;
 mod resolve;
@@ -67,7 +68,6 @@ pub(crate) mod stats;
 mod time_limit;
 mod tls;
 mod unpack;
-mod verdict;
 
 use std::fmt;
 use std::sync::Arc;
@@ -101,12 +101,12 @@ pub(crate) use outgoing::KeepCoding;
 use outgoing::OutgoingRequest;
 #[cfg(feature = "server")]
 pub(crate) use outgoing::arriving;
+#[cfg(feature = "server")]
+pub(crate) use pending_outcome::{PendingOutcome, is_failure};
 pub use resolve::DnsOptions;
 pub use secret_params::SecretParams;
 use stats::ServerStats;
 pub use tls::{Tls, TlsError};
-#[cfg(feature = "server")]
-pub(crate) use verdict::{Verdict, is_failure};
 
 /// How the servers of a [`Transport`] are connected to.
 #[derive(Debug, Clone)]

@@ -102,7 +102,7 @@ impl RetryBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::transport::balancing::Random;
+    use crate::service::random::Random;
 
     #[test]
     fn a_part_of_the_requests_may_be_sent_again() {

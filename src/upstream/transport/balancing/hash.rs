@@ -3,7 +3,7 @@
 //! If a host leaves, only its own keys move, and each of them to the host with the next highest score. A table as in Maglev
 //! finds a host in constant time, but moves a few keys of other hosts too; scores cost some nanoseconds for each host.
 
-use super::random::{fraction, mix};
+use crate::service::random::{fraction, mix};
 
 /// The key of some bytes: the same in every process, so that several gateways choose the same host (FNV-1a, mixed).
 pub(crate) fn key_of(bytes: &[u8]) -> u64 {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::latency::{Measured, PeakLatency};
 use super::outlier::{Ejection, EjectionReason, Outcome, OutlierDetector, OutlierOptions};
 use super::probe::{ProbeThresholds, ProbedHealth};
-use super::random::Random;
 use super::{Balance, hash, slow_start};
 use crate::service::lock::lock;
+use crate::service::random::Random;
 
 /// How often a host is drawn at random before all are looked at one by one.
 const DRAWS: usize = 6;
@@ -385,7 +385,7 @@ impl Hosts {
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "any number near it will do"
+    reason = "neither negative nor larger than `total`, and any number near it will do"
 )]
 fn stride(total: u64) -> u64 {
     let near = ((total as f64) * TURN_STRIDE) as u64;

@@ -7,7 +7,6 @@
 //! outlier.rs     hosts that fail, and how long they get no requests
 //! probe.rs       what probes find
 //! slow_start.rs  how a host comes back
-//! random.rs      the source of random numbers
 //! ```
 //!
 //! Times are durations since the start of a balancer, and the random source is a parameter. So a simulation with the same seed
@@ -18,7 +17,6 @@ mod hosts;
 mod latency;
 mod outlier;
 mod probe;
-mod random;
 #[cfg(test)]
 mod simulation;
 mod slow_start;
@@ -31,7 +29,6 @@ pub(crate) use outlier::{Ejection, Outcome};
 pub(crate) use probe::ProbeThresholds;
 #[cfg(feature = "server")]
 pub(crate) use probe::next_probe;
-pub(crate) use random::Random;
 
 /// How a host is chosen among several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -164,7 +164,7 @@ impl OutlierDetector {
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "a part of a number of hosts"
+            reason = "a number of hosts is far below 2^53, and a part of it is neither negative nor larger"
         )]
         let part = (hosts as f64 * self.options.max_ejected.clamp(0.0, 1.0)) as usize;
         part.clamp(1, hosts)
@@ -292,7 +292,7 @@ impl OutlierDetector {
 }
 
 /// The success rate below which a host is an outlier.
-#[allow(clippy::cast_precision_loss, reason = "a number of hosts")]
+#[allow(clippy::cast_precision_loss, reason = "a number of hosts is far below 2^53, up to which a double is exact")]
 fn threshold(rates: &[(usize, f64)], deviations: f64) -> f64 {
     let count = rates.len() as f64;
     let mean = rates.iter().map(|(_, rate)| rate).sum::<f64>() / count;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::random::Random;
+use crate::service::random::Random;
 
 /// How many equal results in a row change what is believed of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

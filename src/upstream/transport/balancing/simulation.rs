@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use super::outlier::{Ejection, Outcome, OutlierOptions};
-use super::{Balance, HostState, Hosts, Measured, NewHost, NoHost, ProbeThresholds, Random};
+use super::{Balance, HostState, Hosts, Measured, NewHost, NoHost, ProbeThresholds};
+use crate::service::random::Random;
 
 fn index(number: u64) -> usize {
     usize::try_from(number).unwrap()

@@ -12,7 +12,7 @@ use crate::service::lock::lock;
 /// An extension of a response whose status says that the server has failed. If all of its clones are dropped and none was told
 /// otherwise, the server has failed.
 #[derive(Clone)]
-pub(crate) struct Verdict(Arc<Undecided>);
+pub(crate) struct PendingOutcome(Arc<Undecided>);
 
 type Tell = Box<dyn FnOnce(bool) + Send>;
 
@@ -32,22 +32,22 @@ pub(crate) fn is_failure(status: StatusCode) -> bool {
     )
 }
 
-impl Verdict {
+impl PendingOutcome {
     /// Tells, once it is known, whether a response with these extensions is an answer.
     pub(crate) fn tell(extensions: &mut Extensions, tell: impl FnOnce(bool) + Send + 'static) {
-        let verdict = extensions.get_or_insert_with(|| {
-            Verdict(Arc::new(Undecided { is_answer: AtomicBool::new(false), told: Mutex::default() }))
+        let outcome = extensions.get_or_insert_with(|| {
+            PendingOutcome(Arc::new(Undecided { is_answer: AtomicBool::new(false), told: Mutex::default() }))
         });
-        lock(&verdict.0.told).push(Box::new(tell));
+        lock(&outcome.0.told).push(Box::new(tell));
     }
 
     /// Notes that a response is an answer: a result or a fault of the protocol.
     #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone does not watch over servers"))]
     pub(crate) fn note_answer(status: StatusCode, extensions: &Extensions) {
         if is_failure(status)
-            && let Some(verdict) = extensions.get::<Verdict>()
+            && let Some(outcome) = extensions.get::<PendingOutcome>()
         {
-            verdict.0.is_answer.store(true, Relaxed);
+            outcome.0.is_answer.store(true, Relaxed);
         }
     }
 }
@@ -72,21 +72,21 @@ mod tests {
     #[test]
     fn a_response_is_a_failure_unless_someone_knows_better() {
         for is_answer in [false, true] {
-            let (told, verdicts) = channel();
+            let (told, outcomes) = channel();
             let mut response = Response::new(());
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             for _ in 0..2 {
                 let told = told.clone();
-                Verdict::tell(response.extensions_mut(), move |verdict| told.send(verdict).unwrap());
+                PendingOutcome::tell(response.extensions_mut(), move |outcome| told.send(outcome).unwrap());
             }
             let copy = response.clone();
             drop(response);
-            assert!(verdicts.try_recv().is_err(), "not known yet");
+            assert!(outcomes.try_recv().is_err(), "not known yet");
             if is_answer {
-                Verdict::note_answer(copy.status(), copy.extensions());
+                PendingOutcome::note_answer(copy.status(), copy.extensions());
             }
             drop(copy);
-            assert_eq!(verdicts.try_iter().collect::<Vec<_>>(), [is_answer; 2]);
+            assert_eq!(outcomes.try_iter().collect::<Vec<_>>(), [is_answer; 2]);
         }
     }
 }

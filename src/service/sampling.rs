@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::service::Context;
 use crate::service::caller_key::CallerKey;
+use crate::service::random::{Random, fraction};
 
 /// A share of all calls, in percent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,20 +19,17 @@ impl Share {
 
     /// Whether a number is among those that the share takes. A larger share takes those of a smaller one, too.
     pub(crate) fn takes(self, number: u64) -> bool {
-        // 53 bits are as many as a double has.
-        #[expect(clippy::cast_precision_loss, reason = "2^53 and what is below it are exact")]
-        let place = (number >> 11) as f64 / (1_u64 << 53) as f64;
-        place < self.0
+        fraction(number) < self.0
     }
 }
 
 /// Where random numbers come from.
-pub(crate) struct Source(Box<dyn Fn() -> u64 + Send + Sync>);
+pub(crate) struct RandomSource(Box<dyn Fn() -> u64 + Send + Sync>);
 
-impl Source {
+impl RandomSource {
     /// A source that returns these numbers.
-    pub(crate) fn new(draw: impl Fn() -> u64 + Send + Sync + 'static) -> Source {
-        Source(Box::new(draw))
+    pub(crate) fn new(draw: impl Fn() -> u64 + Send + Sync + 'static) -> RandomSource {
+        RandomSource(Box::new(draw))
     }
 
     pub(crate) fn draw(&self) -> u64 {
@@ -39,15 +37,16 @@ impl Source {
     }
 }
 
-impl Default for Source {
-    fn default() -> Source {
-        Source::new(rand::random)
+impl Default for RandomSource {
+    fn default() -> RandomSource {
+        let random = Random::new();
+        RandomSource::new(move || random.next())
     }
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for RandomSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").finish_non_exhaustive()
+        f.debug_struct("RandomSource").finish_non_exhaustive()
     }
 }
 
