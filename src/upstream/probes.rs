@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use serde_json::Value as Json;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Upstream;
 use super::health_options::{HealthOptions, Probe};
+use super::transport::DecidedServer;
 use super::transport::balancing::{ProbeThresholds, next_probe};
 use super::version::Description;
 use crate::model::fault::Fault;
@@ -39,23 +40,41 @@ impl<E: fmt::Display> From<E> for ProbeError {
 impl Upstream {
     /// Probes all hosts again and again, if the options say so and there are several. Never completes: drop it to end the probes.
     pub(super) async fn probe_hosts(&self) {
-        let hosts = self.inner.transport.hosts().len();
-        if let Some(options) = self.inner.options.health.clone().filter(|_| hosts > 1) {
-            let options = Arc::new(options);
-            let mut probing = JoinSet::new();
-            for host in 0..hosts {
-                probing.spawn(self.clone().probe_host(host, options.clone()));
+        let Some(options) = self.inner.options.health.clone().map(Arc::new) else {
+            return std::future::pending().await;
+        };
+        let mut probing = JoinSet::new();
+        let mut probed: Vec<(DecidedServer, AbortHandle)> = Vec::new();
+        loop {
+            let hosts = self.inner.transport.decided_servers().await;
+            let hosts = if hosts.len() > 1 { hosts } else { Vec::new() };
+            probed.retain(|(host, task)| {
+                let stays = hosts.iter().any(|other| other.is_same(host));
+                if !stays {
+                    task.abort();
+                }
+                stays
+            });
+            for host in hosts {
+                if !probed.iter().any(|(other, _)| other.is_same(&host)) {
+                    let task = probing.spawn(self.clone().probe_host(host.clone(), options.clone()));
+                    probed.push((host, task));
+                }
             }
-            while probing.join_next().await.is_some() {}
+            if !self.inner.transport.is_changing() {
+                return std::future::pending().await;
+            }
+            // Those that were aborted are taken out.
+            while probing.try_join_next().is_some() {}
+            sleep(options.interval).await;
         }
-        std::future::pending().await
     }
 
-    async fn probe_host(self, host: usize, options: Arc<HealthOptions>) {
+    async fn probe_host(self, host: DecidedServer, options: Arc<HealthOptions>) {
         let random = Random::new();
         let thresholds = ProbeThresholds { unhealthy: options.unhealthy, healthy: options.healthy };
         loop {
-            let probed = match timeout(options.timeout, self.probe(host, &options)).await {
+            let probed = match timeout(options.timeout, self.probe(&host, &options)).await {
                 Ok(probed) => probed,
                 Err(_) => Err(ProbeError(format!("no response within {:?}", options.timeout))),
             };
@@ -65,17 +84,17 @@ impl Upstream {
                 Err(ProbeError(error)) => Some(Some(error.as_str())),
             };
             if let Some(error) = passed {
-                self.inner.transport.note_probe(host, error, thresholds);
+                self.inner.transport.note_probe(&host, error, thresholds);
             }
             sleep(next_probe(options.interval, options.jitter, &random)).await;
         }
     }
 
     /// Sends one probe; `None` if it is not yet known how a call is written.
-    async fn probe(&self, host: usize, options: &HealthOptions) -> Result<Option<()>, ProbeError> {
+    async fn probe(&self, host: &DecidedServer, options: &HealthOptions) -> Result<Option<()>, ProbeError> {
         let deadline = Some((Instant::now() + options.timeout).into_std());
         match &options.probe {
-            Probe::Connect => self.inner.transport.connect_to_host(host).await?,
+            Probe::Connect => host.try_connect().await?,
             Probe::Get { path, status } => self.probe_by_get(host, path, *status, deadline).await?,
             Probe::Call { method, result } => return self.probe_by_call(host, method, result.as_ref(), deadline).await,
             Probe::Describe => match self.inner.options.protocol {
@@ -92,7 +111,7 @@ impl Upstream {
 
     async fn probe_by_get(
         &self,
-        host: usize,
+        host: &DecidedServer,
         path: &str,
         status: Option<StatusCode>,
         deadline: Option<std::time::Instant>,
@@ -100,14 +119,14 @@ impl Upstream {
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = path.parse()?;
-        let response = self.inner.transport.exchange_with_host(host, request, MAX_RESPONSE, deadline).await?;
+        let response = self.inner.transport.exchange_with(host, request, MAX_RESPONSE, deadline).await?;
         let found = response.status();
         if status.map_or(found.is_success(), |status| status == found) { Ok(()) } else { Err(status_error(found)) }
     }
 
     async fn probe_by_call(
         &self,
-        host: usize,
+        host: &DecidedServer,
         method: &str,
         expected: Option<&Json>,
         deadline: Option<std::time::Instant>,
@@ -140,7 +159,7 @@ impl Upstream {
 
     async fn probe_by_question(
         &self,
-        host: usize,
+        host: &DecidedServer,
         method: &str,
         deadline: Option<std::time::Instant>,
     ) -> Result<Option<()>, ProbeError> {
@@ -157,14 +176,14 @@ impl Upstream {
 
     async fn ask_host(
         &self,
-        host: usize,
+        host: &DecidedServer,
         mut request: Request<Bytes>,
         deadline: Option<std::time::Instant>,
     ) -> Result<Response<Bytes>, ProbeError> {
         if let Some(token) = &self.inner.options.forwarding.identity_token {
             token.apply_own_to(request.headers_mut());
         }
-        Ok(self.inner.transport.exchange_with_host(host, request, MAX_RESPONSE, deadline).await?)
+        Ok(self.inner.transport.exchange_with(host, request, MAX_RESPONSE, deadline).await?)
     }
 }
 

@@ -44,7 +44,7 @@ use crate::upstream::UnsupportedProtocol;
 use crate::upstream::transport::TlsError;
 use crate::upstream::transport::redirects::FollowRedirects;
 use crate::upstream::transport::{
-    BalanceKey, CollectedBody, Incoming, PendingOutcome, Repeat, Transport, TransportError, arriving,
+    BalanceKey, CollectedBody, Incoming, PendingOutcome, Repeat, ServerReports, Transport, TransportError, arriving,
 };
 
 /// How many bytes of a response may be read until its first row is complete.
@@ -151,14 +151,15 @@ impl Upstream {
     /// The state of the upstream, for those who watch over it.
     pub(crate) fn state(&self) -> UpstreamState {
         let description = self.description();
+        let ServerReports { servers, hosts } = self.inner.transport.servers();
         UpstreamState {
             protocol: self.inner.options.protocol,
             methods: description.is_complete().then(|| description.interface.methods.len()),
             callable: description.codec.is_some(),
             discovery_error: self.inner.discovery_error.get(),
             gaps: description.gaps.clone(),
-            servers: self.inner.transport.stats().collect(),
-            hosts: self.inner.transport.hosts(),
+            servers,
+            hosts,
             sending: self.inner.transport.sending(),
             breakers: self.inner.breakers.as_ref().map(|breakers| breakers.reports()).unwrap_or_default(),
         }
@@ -192,10 +193,10 @@ impl Upstream {
     /// If TLS cannot be set up.
     #[cfg(feature = "cli")]
     pub(crate) fn each_server(&self) -> Result<Vec<(String, Upstream)>, TlsError> {
-        let names = self.inner.transport.stats().map(|(name, _)| name);
+        let names = self.inner.transport.distinct_names();
         let transports = self.inner.transport.each_server()?;
         let upstream = |transport| Upstream::with(transport, self.inner.options.clone());
-        Ok(names.zip(transports.into_iter().map(upstream)).collect())
+        Ok(names.into_iter().zip(transports.into_iter().map(upstream)).collect())
     }
 
     /// The names in the options that match none of the methods, as far as the server has described itself.

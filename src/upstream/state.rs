@@ -32,7 +32,7 @@ pub(crate) struct UpstreamState {
 impl UpstreamState {
     /// Whether none of the servers could be reached.
     pub(crate) fn is_unreached(&self) -> bool {
-        self.servers.iter().all(|(_, stats)| stats.state() == ServerHealth::Down)
+        !self.servers.is_empty() && self.servers.iter().all(|(_, stats)| stats.state() == ServerHealth::Down)
     }
 
     /// Why no call can succeed; `None` if calls can. A server that has described itself is trusted until it cannot be

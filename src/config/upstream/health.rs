@@ -89,7 +89,7 @@ impl SettingReader<'_> {
     pub(super) fn health(&mut self, file: &Spanned<HealthFile>, upstream: &UpstreamFile) -> Option<HealthOptions> {
         let HealthFile { interval, jitter, timeout, unhealthy, healthy, .. } = file.get_ref();
         self.check_part(jitter, "the interval");
-        if upstream.urls.len() == 1 {
+        if !upstream.may_have_several_hosts() {
             let problem = Problem::at(file.span(), "`health` has no effect, because there is one URL only");
             self.problem(problem.warning());
         }

@@ -33,9 +33,9 @@ pub(super) mod resolve;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct UpstreamFile {
     /// The URLs of the upstream: `"http://host:port/path"`, `"https://…"`, `"unix:/path/of.sock:/path"`,
-    /// `"scgi://host:port/path"` or `"scgi:/path/of.sock"`. Several URLs are hosts that are equal: `balance` says which of them gets a
+    /// `"scgi://host:port/path"`, `"scgi:/path/of.sock"`, or `"srv+http://_service._tcp.name/path"` for the hosts in SRV records. Several URLs are hosts that are equal: `balance` says which of them gets a
     /// call, and `outliers` which get none for a time.
-    #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = "^([a-zA-Z]+://.|(unix|scgi):/)")))]
+    #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = "^([a-zA-Z+]+://.|(unix|scgi):/)")))]
     urls: Vec<Spanned<String>>,
     /// The protocol of the upstream: `"xml-rpc"` (written by the rules of the group's `xml-rpc`), `"json-rpc"` (2.0),
     /// `"soap"` (1.1 or 1.2, as its WSDL document says) or `"rest"` (as its OpenAPI document says).
@@ -313,6 +313,15 @@ struct OAuth2File {
     tls: TlsFile,
 }
 
+impl UpstreamFile {
+    /// Whether there are several hosts, or DNS may say that there are.
+    fn may_have_several_hosts(&self) -> bool {
+        let is_service =
+            |url: &Spanned<String>| url.get_ref().parse::<transport::Address>().is_ok_and(|url| url.is_service());
+        self.urls.len() > 1 || self.dns.get_ref().each_address || self.urls.iter().any(is_service)
+    }
+}
+
 /// How names of upstream servers are looked up by DNS.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -330,13 +339,17 @@ struct DnsFile {
     /// How long the answer that a name has no addresses is kept at most.
     #[schemars(extend("maximum" = LONGEST))]
     negative_ttl: Period,
+    /// Whether each address of a name is a host of its own, with its own health, limits and share. Otherwise a name is one host, and
+    /// connections are spread over its addresses.
+    each_address: bool,
 }
 
 impl Default for DnsFile {
     fn default() -> Self {
-        let transport::DnsOptions { min_ttl, max_ttl, negative_ttl, .. } = transport::DnsOptions::default();
+        let transport::DnsOptions { min_ttl, max_ttl, negative_ttl, each_address, .. } =
+            transport::DnsOptions::default();
         let [min_ttl, max_ttl, negative_ttl] = [min_ttl, max_ttl, negative_ttl].map(Period);
-        DnsFile { servers: Vec::new(), min_ttl, max_ttl, negative_ttl }
+        DnsFile { servers: Vec::new(), min_ttl, max_ttl, negative_ttl, each_address }
     }
 }
 

@@ -580,7 +580,7 @@ impl SettingReader<'_> {
 
     /// How names are looked up.
     pub(super) fn dns(&mut self, file: &Spanned<DnsFile>) -> DnsOptions {
-        let DnsFile { servers, min_ttl, max_ttl, negative_ttl } = file.get_ref();
+        let DnsFile { servers, min_ttl, max_ttl, negative_ttl, each_address } = file.get_ref();
         if min_ttl.0 > max_ttl.0 {
             self.wrong(file.span(), format!("`dns.min-ttl` is {min_ttl}, but `dns.max-ttl` is {max_ttl}"));
         }
@@ -600,6 +600,7 @@ impl SettingReader<'_> {
             min_ttl: min_ttl.0,
             max_ttl: max_ttl.0,
             negative_ttl: negative_ttl.0,
+            each_address: *each_address,
         }
     }
 

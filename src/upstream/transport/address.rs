@@ -18,8 +18,8 @@ use crate::protocol::client_codec::BelowServer;
 /// The address of an upstream server, with the credentials for it.
 ///
 /// These forms are accepted: `http://host:port/path`, `https://…`, `unix:/path/of.sock:/path` for HTTP over a unix socket,
-/// `scgi://host:port/path` and `scgi:/path/of.sock:/path` for SCGI. `user:password@` before a host is sent as basic
-/// authentication.
+/// `scgi://host:port/path` and `scgi:/path/of.sock:/path` for SCGI, and `srv+http://_service._tcp.name/path` or `srv+https://…` for
+/// the hosts in the SRV records of a name. `user:password@` before a host is sent as basic authentication.
 ///
 /// ```
 /// use croupier::upstream::transport::Address;
@@ -32,6 +32,8 @@ pub struct Address {
     endpoint: Endpoint,
     secure: bool,
     scgi: bool,
+    /// Whether this is one of the servers behind a name or a service, which messages call by its own name.
+    is_member: bool,
     /// The path and query of requests, in origin form; the server's name is in the `Host` header (RFC 9112, section 3.2.1).
     path: Uri,
     host: HeaderValue,
@@ -62,6 +64,8 @@ struct Unprepared {
 pub(super) enum Endpoint {
     /// A TCP port. An IPv6 address is without brackets.
     Tcp { host: String, port: u16 },
+    /// The hosts and ports in the SRV records of a name (RFC 2782).
+    Service { name: String },
     /// A unix socket.
     Unix(PathBuf),
 }
@@ -84,6 +88,26 @@ impl Address {
     /// Whether the server is reached over SCGI instead of HTTP.
     pub fn is_scgi(&self) -> bool {
         self.scgi
+    }
+
+    /// The address of one of the servers behind a name or a service. Requests to it have the same `Host` and the same path.
+    pub(super) fn member(&self, host: String, port: u16) -> Address {
+        Address { endpoint: Endpoint::Tcp { host, port }, is_member: true, ..self.clone() }
+    }
+
+    /// The name for which a certificate must be valid: the one in the URL, whatever DNS says of it (RFC 9525, section 6.1).
+    pub(super) fn name_in_url(&self) -> &str {
+        let host = self.host.to_str().unwrap_or_default();
+        match &self.endpoint {
+            Endpoint::Tcp { host, .. } if !self.is_member => host,
+            _ => host.rsplit_once(':').map_or(host, |(name, _)| name),
+        }
+    }
+
+    /// Whether its servers are the hosts in SRV records.
+    #[cfg(feature = "config")]
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Service { .. })
     }
 
     /// Whether both are addresses of the same server, over the same protocol.
@@ -217,10 +241,13 @@ impl FromStr for Address {
             ("http", true) => parse_tcp(url),
             ("https", true) => Ok(Address { secure: true, ..parse_tcp(url)? }),
             ("scgi", true) => Ok(Address { scgi: true, ..parse_tcp(url)? }),
+            ("srv+http", true) => parse_service(url),
+            ("srv+https", true) => Ok(Address { secure: true, ..parse_service(url)? }),
             ("unix", _) => parse_unix(rest),
             ("scgi", false) => Ok(Address { scgi: true, ..parse_unix(rest)? }),
             (_, true) => {
-                Err(invalid(format!("the scheme `{}` is none of http, https, unix and scgi", abridge(scheme))))
+                let schemes = "http, https, unix, scgi, srv+http and srv+https";
+                Err(invalid(format!("the scheme `{}` is none of {schemes}", abridge(scheme))))
             }
             (_, false) => Err(invalid("a URL begins with `http://`, `https://`, `unix:/` or `scgi:`")),
         }
@@ -240,7 +267,25 @@ fn parse_tcp(url: &str) -> Result<Address, InvalidAddress> {
     let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort])
         .map_err(|_| invalid("the URL's host has characters that a header cannot hold"))?;
     let endpoint = Endpoint::Tcp { host: name.trim_matches(['[', ']']).to_owned(), port };
-    Ok(Address { endpoint, secure: false, scgi: false, path, host, authorization })
+    Ok(Address { endpoint, secure: false, scgi: false, is_member: false, path, host, authorization })
+}
+
+/// Parses the URL of a service. Requests have the name of the domain as their `Host`.
+fn parse_service(url: &str) -> Result<Address, InvalidAddress> {
+    let (_, plain) = url.split_once('+').unwrap_or_default();
+    let address = parse_tcp(plain)?;
+    let Endpoint::Tcp { host, .. } = &address.endpoint else { return Ok(address) };
+    let mut labels = host.splitn(3, '.');
+    let (service, protocol) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
+    let domain = labels.next().filter(|_| service.starts_with('_') && protocol.starts_with('_'));
+    let domain = domain.ok_or_else(|| invalid("a service has the form `srv+http://_service._tcp.name/path`"))?;
+    // As a scheme without a usual port, which a URL would not repeat.
+    let (_, rest) = plain.split_once(':').unwrap_or_default();
+    if Url::parse(&format!("srv:{rest}")).is_ok_and(|url| url.port().is_some()) {
+        return Err(invalid("a service has no port in its URL: its SRV records have one"));
+    }
+    let host_header = HeaderValue::from_str(domain).map_err(|error| invalid(error.to_string()))?;
+    Ok(Address { endpoint: Endpoint::Service { name: host.clone() }, host: host_header, ..address })
 }
 
 /// Parses what follows `unix:`: the path of a socket and, after `:`, the path of requests, which is `/` by default.
@@ -259,7 +304,7 @@ fn parse_unix(rest: &str) -> Result<Address, InvalidAddress> {
     }
     let path = parse_path(&format!("/{path}"))?;
     let (endpoint, host) = (Endpoint::Unix(socket.into()), HeaderValue::from_static("localhost"));
-    Ok(Address { endpoint, secure: false, scgi: false, path, host, authorization: None })
+    Ok(Address { endpoint, secure: false, scgi: false, is_member: false, path, host, authorization: None })
 }
 
 fn parse_path(path: &str) -> Result<Uri, InvalidAddress> {
@@ -310,7 +355,10 @@ impl fmt::Display for Address {
     /// The server, without path, user and password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.endpoint {
+            Endpoint::Tcp { host, port } if self.is_member && host.contains(':') => write!(f, "[{host}]:{port}"),
+            Endpoint::Tcp { host, port } if self.is_member => write!(f, "{host}:{port}"),
             Endpoint::Tcp { .. } => f.write_str(self.host.to_str().unwrap_or_default()),
+            Endpoint::Service { name } => f.write_str(name),
             Endpoint::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -450,6 +498,33 @@ mod tests {
         root.extensions_mut().insert(BelowServer { base: String::new() });
         parsed("http://localhost/api").apply_to(&mut root);
         assert_eq!(root.uri(), "/api/");
+    }
+
+    #[test]
+    fn a_service_is_named_by_its_url_and_its_hosts_by_their_records() {
+        let service = parsed("srv+https://ann:b@_rpc._tcp.wheels.example/RPC2");
+        let Endpoint::Service { name } = service.endpoint() else { panic!("{service:?}") };
+        assert_eq!((name.as_str(), service.to_string().as_str()), ("_rpc._tcp.wheels.example", name.as_str()));
+        assert!(service.is_secure());
+        let host = service.member("a.wheels.example".to_owned(), 9001);
+        assert_eq!((host.to_string().as_str(), host.name_in_url()), ("a.wheels.example:9001", "wheels.example"));
+        let request = applied(&host);
+        assert_eq!(
+            (request.uri().path(), request.headers()[header::HOST].as_bytes()),
+            ("/RPC2", &b"wheels.example"[..])
+        );
+        assert!(request.headers().contains_key(header::AUTHORIZATION));
+        let address = parsed("http://wheels.example:8008/RPC2").member("fd00::1".to_owned(), 8008);
+        assert_eq!((address.to_string().as_str(), address.name_in_url()), ("[fd00::1]:8008", "wheels.example"));
+        for (url, reason) in [
+            ("srv+http://wheels.example/", "has the form"),
+            ("srv+http://_rpc._tcp.wheels.example:80/", "no port"),
+            ("srv+http://_rpc._tcp.wheels.example:9001/", "no port"),
+            ("srv+scgi://_rpc._tcp.wheels.example/", "is none of"),
+        ] {
+            let error = url.parse::<Address>().unwrap_err().to_string();
+            assert!(error.contains(reason), "{url}: {error}");
+        }
     }
 
     #[test]

@@ -8,14 +8,16 @@ use http::Response;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff;
-use super::balancer::{Balancer, Failed, count_retry};
+use super::balancer::Balancer;
 use super::balancing::NoHost;
 use super::body::Incoming;
-use super::error::TransportError;
+use super::error::{Failed, TransportError};
 use super::host_options::BalanceKey;
 use super::host_set::{HostSet, RunningRequest};
+use super::noted_request::count_retry;
 use super::outgoing::{OutgoingRequest, arriving};
 use super::pending_outcome::{PendingOutcome, is_failure};
+use super::server_set::ServerSet;
 use super::{Repeat, redirects};
 
 /// How many hosts are tried for one request of which nothing was sent.
@@ -24,6 +26,7 @@ const MOST_HOSTS: usize = 8;
 /// What a request needs on its way, whatever host it goes to.
 struct Attempts<'b> {
     balancer: &'b Balancer,
+    servers: &'b ServerSet,
     host_set: &'b Arc<HostSet>,
     key: Option<u64>,
     repeat: Repeat,
@@ -40,16 +43,17 @@ impl Balancer {
     /// Sends a request to one of the hosts, and to another if that is of use and does no harm.
     pub(super) async fn send_balanced(
         &self,
-        host_set: &Arc<HostSet>,
+        servers: &ServerSet,
         request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {
+        let host_set = servers.host_set().ok_or_else(TransportError::no_server)?;
         let key = request.extensions().get::<BalanceKey>().map(|BalanceKey(key)| *key);
         // A body that arrives is there once only.
         let repeat = if arriving(&request).is_some() { Repeat::Unsent } else { repeat };
         let mut attempts =
-            Attempts { balancer: self, host_set, key, repeat, deadline, tried: Vec::new(), sent: 0, tries: 0 };
+            Attempts { balancer: self, servers, host_set, key, repeat, deadline, tried: Vec::new(), sent: 0, tries: 0 };
         attempts.run(request).await
     }
 }
@@ -118,7 +122,7 @@ impl Attempts<'_> {
         let number = self.tries.saturating_sub(1);
         let wait = backoff::wait(number, options.backoff, options.max_backoff, self.host_set.random());
         let is_in_time = self.deadline.is_none_or(|deadline| Instant::now() + wait < deadline);
-        if !is_in_time || !self.balancer.withdraw_retry() {
+        if !is_in_time || !self.balancer.sending().withdraw_retry() {
             return false;
         }
         sleep(wait).await;
@@ -145,7 +149,7 @@ impl Attempts<'_> {
         }
         let tried = [self.tried.as_slice(), &[first_host]].concat();
         let second = match self.host_set.try_begin(self.key, &tried) {
-            Ok(second) if self.balancer.withdraw_retry() => second,
+            Ok(second) if self.balancer.sending().withdraw_retry() => second,
             _ => return first.await,
         };
         count_retry(&copy);
@@ -173,11 +177,11 @@ impl Attempts<'_> {
         request: OutgoingRequest,
         resent: u32,
     ) -> Result<Response<Incoming>, Failed> {
-        let Some(server) = self.balancer.server(running.host()) else {
+        let Some(server) = self.servers.server(running.host()) else {
             return Err((TransportError::no_server(), None));
         };
         let body = arriving(&request);
-        let sent = self.balancer.send_to(server, request, self.repeat, self.deadline, resent).await;
+        let sent = server.send(request, self.repeat, self.deadline, self.balancer.sending(), resent).await;
         match sent {
             Ok(mut response) => {
                 running.responded();

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -14,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::address::{Address, Endpoint};
-use super::resolve::{DnsOptions, ResolvedName};
+use super::resolve::{Dns, ResolvedName};
 use super::tls::TlsConfig;
 use crate::http::coalesce::{SMALL, join_pieces};
 use crate::http::turn::charge;
@@ -24,7 +25,8 @@ pub(super) struct Connector {
     endpoint: Endpoint,
     /// The host, if it is a name and not an address.
     name: Option<ResolvedName>,
-    tls: Option<TlsConfig>,
+    /// With the name for which the certificate must be valid.
+    tls: Option<(TlsConfig, String)>,
     scgi: bool,
 }
 
@@ -38,10 +40,10 @@ pub(super) enum ByteStream {
 }
 
 impl Connector {
-    pub(super) fn new(address: &Address, tls: Option<TlsConfig>, dns: &DnsOptions) -> Connector {
-        let tls = tls.filter(|_| address.is_secure());
+    pub(super) fn new(address: &Address, tls: Option<TlsConfig>, dns: &Arc<Dns>) -> Connector {
+        let tls = tls.filter(|_| address.is_secure()).map(|tls| (tls, address.name_in_url().to_owned()));
         let name = match address.endpoint() {
-            Endpoint::Tcp { host, .. } if host.parse::<IpAddr>().is_err() => Some(ResolvedName::new(host, dns)),
+            Endpoint::Tcp { host, .. } if host.parse::<IpAddr>().is_err() => Some(ResolvedName::new(host, dns.clone())),
             _ => None,
         };
         Connector { endpoint: address.endpoint().clone(), name, tls, scgi: address.is_scgi() }
@@ -63,6 +65,8 @@ impl Connector {
             // An `Address` with a unix socket cannot be parsed on such a system.
             #[cfg(not(unix))]
             Endpoint::Unix(_) => return Err(io::ErrorKind::Unsupported.into()),
+            // Connections are opened to the hosts of a service.
+            Endpoint::Service { .. } => return Err(io::ErrorKind::Unsupported.into()),
         };
         let stream = match &self.name {
             Some(name) => name.connect(port).await?,
@@ -70,8 +74,8 @@ impl Connector {
         };
         // With Nagle's algorithm, the kernel may hold back the end of a request until the server acknowledges its start.
         stream.set_nodelay(true)?;
-        let Some(tls) = &self.tls else { return Ok(ByteStream::Tcp(stream)) };
-        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let Some((tls, name)) = &self.tls else { return Ok(ByteStream::Tcp(stream)) };
+        let name = ServerName::try_from(name.clone()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(tls.clone()).connect(name, stream).await?;
         Ok(ByteStream::Tls(Box::new(stream)))
     }

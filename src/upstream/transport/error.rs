@@ -39,6 +39,9 @@ enum FailureStage {
     Busy,
 }
 
+/// An error, with the request if nothing of it was sent: then another server may be tried.
+pub(super) type Failed = (TransportError, Option<OutgoingRequest>);
+
 /// Why a request over one connection has no response.
 pub(super) struct SendFailure {
     pub(super) cause: BoxError,

@@ -27,13 +27,20 @@ const MAX_ADAPTIVE: u32 = 1000;
 /// The hosts, and what else is known of the requests to them.
 pub(super) struct HostSet {
     hosts: Hosts,
-    random: Random,
-    start: Instant,
     /// The host names, for log lines.
     names: Vec<String>,
-    group: String,
     attempts: u32,
-    adaptive: Vec<Mutex<AdaptiveLimit>>,
+    adaptive: Vec<Arc<Mutex<AdaptiveLimit>>>,
+    /// How many requests may wait.
+    most_waiting: u32,
+    common: Arc<Common>,
+}
+
+/// What stays the same when other hosts come.
+struct Common {
+    random: Random,
+    start: Instant,
+    group: String,
     quantile: Option<LatencyQuantile>,
     queue: Queue,
     hedged: AtomicU64,
@@ -67,16 +74,15 @@ pub(crate) struct SendingReport {
 struct Queue {
     room: Notify,
     waiting: AtomicU32,
-    /// How many may wait.
-    most: u32,
 }
 
 /// A place in the queue.
 struct Place<'q>(&'q Queue);
 
 impl Queue {
-    fn join(&self) -> Option<Place<'_>> {
-        let joined = self.waiting.fetch_update(Relaxed, Relaxed, |count| (count < self.most).then_some(count + 1));
+    /// A place, if fewer requests than `most` wait.
+    fn join(&self, most: u32) -> Option<Place<'_>> {
+        let joined = self.waiting.fetch_update(Relaxed, Relaxed, |count| (count < most).then_some(count + 1));
         fence(SeqCst);
         joined.ok().map(|_| Place(self))
     }
@@ -149,7 +155,7 @@ impl RunningRequest {
         self.measured = true;
         let (host_set, now) = (&self.host_set, self.host_set.now());
         host_set.hosts.measure(self.host, measured, now);
-        if let (Measured::Response(latency), Some(quantile)) = (measured, &host_set.quantile) {
+        if let (Measured::Response(latency), Some(quantile)) = (measured, &host_set.common.quantile) {
             quantile.record(latency, now);
         }
         let Some(adaptive) = host_set.adaptive.get(self.host) else { return };
@@ -171,64 +177,107 @@ impl Drop for RunningRequest {
         self.host_set.hosts.end(self.host);
         // Either this sees the request that waits, or that sees the room: each writes before it reads.
         fence(SeqCst);
-        if self.host_set.queue.waiting.load(Relaxed) > 0 {
-            self.host_set.queue.room.notify_one();
+        let queue = &self.host_set.common.queue;
+        if queue.waiting.load(Relaxed) > 0 {
+            queue.room.notify_one();
         }
     }
 }
 
 impl HostSet {
-    /// `None` if there is nothing to decide.
-    pub(super) fn new(names: Vec<String>, identities: &[String], options: &TransportOptions) -> Option<Arc<HostSet>> {
-        let TransportOptions { limits, retries, http2, .. } = options;
-        // Over HTTP/1.1 and SCGI, each request has a connection: further ones would only wait for one, and fail.
-        let of_connections = limits.connections.filter(|_| !http2);
-        let most = [limits.requests, of_connections].into_iter().flatten().min();
-        let several = names.len() > 1;
-        let attempts = retries.attempts.unwrap_or(if several { 2 } else { 1 }).max(1);
-        if !several && attempts == 1 && most.is_none() && !limits.adaptive {
-            return None;
-        }
-        let weights = options.weights.iter().copied().chain(std::iter::repeat(1));
-        let hosts: Vec<NewHost> = identities
-            .iter()
-            .zip(weights)
-            .map(|(identity, weight)| NewHost { identity: key_of(identity.as_bytes()), weight })
-            .collect();
-        let count = u32::try_from(names.len()).unwrap_or(u32::MAX);
-        let (first, least) = ADAPTIVE;
-        let largest = most.unwrap_or(MAX_ADAPTIVE);
-        let adaptive = || Mutex::new(AdaptiveLimit::new(first, least.min(largest), largest));
-        let host_set = HostSet {
-            hosts: Hosts::new(&hosts, options.balance, options.slow_start, options.outliers.clone()),
+    /// A set of hosts, each with its identity and its share; `None` if there is nothing to decide.
+    pub(super) fn new(names: Vec<String>, hosts: &[(String, u32)], options: &TransportOptions) -> Option<Arc<HostSet>> {
+        let is_needed =
+            attempts(names.len(), options) > 1 || most_running(options).is_some() || options.limits.adaptive;
+        is_needed.then(|| Arc::new(HostSet::begin_with(names, hosts, options)))
+    }
+
+    /// No hosts, in place of which others will come.
+    pub(super) fn changing(options: &TransportOptions) -> Arc<HostSet> {
+        Arc::new(HostSet::begin_with(Vec::new(), &[], options))
+    }
+
+    fn begin_with(names: Vec<String>, hosts: &[(String, u32)], options: &TransportOptions) -> HostSet {
+        let common = Common {
             random: Random::new(),
             start: Instant::now(),
             group: options.group.clone(),
-            attempts,
-            adaptive: if limits.adaptive { names.iter().map(|_| adaptive()).collect() } else { Vec::new() },
             quantile: options.hedge.is_some().then(LatencyQuantile::default),
-            queue: Queue {
-                room: Notify::new(),
-                waiting: AtomicU32::new(0),
-                most: limits.waiting.saturating_mul(count),
-            },
+            queue: Queue { room: Notify::new(), waiting: AtomicU32::new(0) },
             hedged: AtomicU64::new(0),
             busy: AtomicU64::new(0),
-            names,
         };
-        let limit = if limits.adaptive { Some(first.min(largest)) } else { most };
-        if let Some(limit) = limit {
-            (0..host_set.hosts.len()).for_each(|host| host_set.hosts.set_limit(host, limit));
+        let outliers = options.outliers.clone();
+        let new = Hosts::new(&new_hosts(hosts), options.balance, options.slow_start, outliers);
+        HostSet::with(new, names, &[], Arc::new(common), options)
+    }
+
+    /// Other hosts in place of these. What is known of a host with the same identity stays.
+    pub(super) fn renewed(
+        &self,
+        names: Vec<String>,
+        hosts: &[(String, u32)],
+        options: &TransportOptions,
+    ) -> Arc<HostSet> {
+        let (renewed, before) = self.hosts.renewed(&new_hosts(hosts), self.now());
+        let known: Vec<Option<Arc<Mutex<AdaptiveLimit>>>> =
+            before.iter().map(|before| self.adaptive.get((*before)?).cloned()).collect();
+        let host_set = HostSet::with(renewed, names, &known, self.common.clone(), options);
+        self.log_changes(&host_set);
+        // There may be room on the new hosts.
+        self.common.queue.room.notify_waiters();
+        Arc::new(host_set)
+    }
+
+    /// Hosts, with the adaptive limits that are `known` of them.
+    fn with(
+        hosts: Hosts,
+        names: Vec<String>,
+        known: &[Option<Arc<Mutex<AdaptiveLimit>>>],
+        common: Arc<Common>,
+        options: &TransportOptions,
+    ) -> HostSet {
+        let limits = &options.limits;
+        let (first, least) = ADAPTIVE;
+        let most = most_running(options);
+        let largest = most.unwrap_or(MAX_ADAPTIVE);
+        let count = hosts.len();
+        let new = || Arc::new(Mutex::new(AdaptiveLimit::new(first, least.min(largest), largest)));
+        let known = known.iter().cloned().chain(std::iter::repeat(None));
+        let adaptive = known.take(if limits.adaptive { count } else { 0 }).map(|known| known.unwrap_or_else(new));
+        let adaptive: Vec<Arc<Mutex<AdaptiveLimit>>> = adaptive.collect();
+        for host in 0..count {
+            let limit = adaptive.get(host).map(|limit| lock(limit).limit()).or(most);
+            if let Some(limit) = limit {
+                hosts.set_limit(host, limit);
+            }
         }
-        Some(Arc::new(host_set))
+        HostSet {
+            attempts: attempts(count, options),
+            most_waiting: limits.waiting.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX)),
+            hosts,
+            names,
+            adaptive,
+            common,
+        }
+    }
+
+    fn log_changes(&self, other: &HostSet) {
+        let group = self.common.group.as_str();
+        for server in other.names.iter().filter(|name| !self.names.contains(name)) {
+            tracing::info!(group, server, "an upstream has another host");
+        }
+        for server in self.names.iter().filter(|name| !other.names.contains(name)) {
+            tracing::info!(group, server, "a host of an upstream has gone");
+        }
     }
 
     fn now(&self) -> Duration {
-        self.start.elapsed()
+        self.common.start.elapsed()
     }
 
     pub(super) fn random(&self) -> &Random {
-        &self.random
+        &self.common.random
     }
 
     /// How often a request is sent at most.
@@ -242,7 +291,7 @@ impl HostSet {
 
     /// Notes that a request is sent to a second host before the first has responded.
     pub(super) fn count_hedged(&self) {
-        self.hedged.fetch_add(1, Relaxed);
+        self.common.hedged.fetch_add(1, Relaxed);
     }
 
     /// The hosts, for those who watch over them.
@@ -259,18 +308,18 @@ impl HostSet {
 
     /// How many requests were sent to a second host before the first had responded.
     pub(super) fn hedged(&self) -> u64 {
-        self.hedged.load(Relaxed)
+        self.common.hedged.load(Relaxed)
     }
 
     /// How many requests were refused because all hosts were busy.
     pub(super) fn busy(&self) -> u64 {
-        self.busy.load(Relaxed)
+        self.common.busy.load(Relaxed)
     }
 
     /// Notes the result of a probe of a host.
     pub(super) fn probed(&self, host: usize, error: Option<&str>, thresholds: ProbeThresholds) {
         let changed = self.hosts.probed(host, error.is_none(), thresholds, self.now());
-        let (group, server) = (self.group.as_str(), self.name(host));
+        let (group, server) = (self.common.group.as_str(), self.name(host));
         match changed {
             Some(true) => tracing::info!(group, server, "a host of an upstream passes its probes again"),
             Some(false) => tracing::warn!(group, server, error, "a host of an upstream fails its probes"),
@@ -288,7 +337,7 @@ impl HostSet {
     }
 
     fn log(&self, changes: &[Ejection]) {
-        let group = self.group.as_str();
+        let group = self.common.group.as_str();
         for change in changes {
             match change {
                 Ejection::Ejected { host, reason, time } => {
@@ -314,12 +363,13 @@ impl HostSet {
             begun => return begun,
         }
         let full = || {
-            self.busy.fetch_add(1, Relaxed);
+            self.common.busy.fetch_add(1, Relaxed);
             NoHost::Full
         };
-        let _place = self.queue.join().ok_or_else(full)?;
+        let queue = &self.common.queue;
+        let _place = queue.join(self.most_waiting).ok_or_else(full)?;
         loop {
-            let mut room = pin!(self.queue.room.notified());
+            let mut room = pin!(queue.room.notified());
             // Before the hosts are looked at: room that comes after that wakes this request.
             room.as_mut().enable();
             match self.try_begin(key, tried) {
@@ -333,7 +383,7 @@ impl HostSet {
         let now = self.now();
         self.log(&self.hosts.advance(now));
         loop {
-            let host = self.hosts.pick(key, tried, now, &self.random)?;
+            let host = self.hosts.pick(key, tried, now, &self.common.random)?;
             if self.hosts.begin(host, now) {
                 return Ok(RunningRequest { host_set: self.clone(), host, begun: Instant::now(), measured: false });
             }
@@ -344,7 +394,23 @@ impl HostSet {
     pub(super) fn hedge_delay(&self, hedge: Option<Hedge>) -> Option<Duration> {
         match hedge? {
             Hedge::After(delay) => Some(delay),
-            Hedge::Quantile(part) => self.quantile.as_ref()?.quantile(part, self.now()),
+            Hedge::Quantile(part) => self.common.quantile.as_ref()?.quantile(part, self.now()),
         }
     }
+}
+
+/// How often a request is sent at most.
+fn attempts(hosts: usize, options: &TransportOptions) -> u32 {
+    options.retries.attempts.unwrap_or(if hosts > 1 { 2 } else { 1 }).max(1)
+}
+
+/// How many requests may run on each host.
+fn most_running(options: &TransportOptions) -> Option<u32> {
+    // Over HTTP/1.1 and SCGI, each request has a connection: further ones would only wait for one, and fail.
+    let of_connections = options.limits.connections.filter(|_| !options.http2);
+    [options.limits.requests, of_connections].into_iter().flatten().min()
+}
+
+fn new_hosts(hosts: &[(String, u32)]) -> Vec<NewHost> {
+    hosts.iter().map(|(identity, weight)| NewHost { identity: key_of(identity.as_bytes()), weight: *weight }).collect()
 }

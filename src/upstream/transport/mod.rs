@@ -6,9 +6,10 @@
 //! Transport::send
 //!   oauth2.rs     adds an access token, if the upstream needs one
 //!   layer.rs      tower layers that the embedding program has put around the client, if any
-//!   balancer.rs   sends to the only server, or lets
-//!   host_set.rs   choose one of several (`balancing`), and note what a response tells of it
+//!   balancer.rs   sends to the only server, or to one of several (server_set.rs), which DNS may change (changing_servers.rs)
+//!   host_set.rs   chooses one of several (`balancing`), and notes what a response tells of it
 //!   attempts.rs   sends again (`retry_budget.rs`, `backoff.rs`), to another server if there is one
+//!   server.rs     sends to one server, and counts
 //!   redirects.rs  follows redirects of safe requests within that server, if the request says so
 //!   pool.rs       hands out an idle connection of this thread, or
 //!   connect.rs    opens one: TCP, TLS or a unix socket
@@ -44,6 +45,7 @@ mod backoff;
 mod balancer;
 pub(crate) mod balancing;
 mod body;
+mod changing_servers;
 mod connect;
 mod connection_limit;
 mod error;
@@ -53,6 +55,7 @@ mod http1;
 mod http2;
 mod latency_quantile;
 mod layer;
+mod noted_request;
 mod oauth2;
 mod outgoing;
 pub(crate) mod pem;
@@ -63,6 +66,9 @@ mod resolve;
 mod retry_budget;
 mod scgi;
 mod secret_params;
+mod sending;
+mod server;
+mod server_set;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone is not observed"))]
 pub(crate) mod stats;
 mod time_limit;
@@ -105,7 +111,9 @@ pub(crate) use outgoing::arriving;
 pub(crate) use pending_outcome::{PendingOutcome, is_failure};
 pub use resolve::DnsOptions;
 pub use secret_params::SecretParams;
-use stats::ServerStats;
+#[cfg(feature = "server")]
+use server::Server;
+pub(crate) use server_set::ServerReports;
 pub use tls::{Tls, TlsError};
 
 /// How the servers of a [`Transport`] are connected to.
@@ -188,6 +196,24 @@ pub struct Transport {
     tokens: Option<Arc<TokenSource>>,
 }
 
+/// One of several servers among which something is decided.
+#[cfg(feature = "server")]
+#[derive(Clone)]
+pub(crate) struct DecidedServer(Arc<Server>);
+
+#[cfg(feature = "server")]
+impl DecidedServer {
+    /// Whether both are the same, with the same connections.
+    pub(crate) fn is_same(&self, other: &DecidedServer) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Opens a connection, and closes it.
+    pub(crate) async fn try_connect(&self) -> Result<(), BoxError> {
+        self.0.try_connect().await
+    }
+}
+
 /// Whether a request may reach a server twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
@@ -236,9 +262,16 @@ impl Transport {
         Transport { layers: Some(LayeredClient::new(layer(inner))), ..self }
     }
 
-    /// The servers as messages name them: host and port, or the path of the socket; without user and password.
+    /// The servers as messages name them: host and port, the name of the service, or the path of the socket; without user and
+    /// password.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.balancer.addresses().map(Address::to_string)
+    }
+
+    /// The same, with a number behind the name of a server that is there more than once.
+    #[cfg(feature = "cli")]
+    pub(super) fn distinct_names(&self) -> Vec<String> {
+        server_set::names(self.balancer.addresses())
     }
 
     /// The URLs of the servers that have one: their addresses without user and password.
@@ -260,30 +293,32 @@ impl Transport {
     }
 
     /// The servers, each by a name of its own, with what is known of it from the requests to it.
-    pub(crate) fn stats(&self) -> impl Iterator<Item = (String, Arc<ServerStats>)> {
-        self.balancer.stats()
+    pub(crate) fn servers(&self) -> ServerReports {
+        self.balancer.reports()
     }
 
-    /// Whether the servers get requests, in their order; empty if nothing is decided among them.
+    /// The servers among which something is decided, as DNS has them.
     #[cfg(feature = "server")]
-    pub(crate) fn hosts(&self) -> Vec<HostReport> {
-        self.balancer.host_set().map(|host_set| host_set.reports()).unwrap_or_default()
+    pub(crate) async fn decided_servers(&self) -> Vec<DecidedServer> {
+        self.balancer.decided().await.into_iter().map(DecidedServer).collect()
+    }
+
+    /// Whether the servers may become others.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_changing(&self) -> bool {
+        self.balancer.is_changing()
     }
 
     /// Sends a request to one of the servers, whether or not it gets others, and reads the whole response.
     #[cfg(feature = "server")]
-    pub(crate) async fn exchange_with_host(
+    pub(crate) async fn exchange_with(
         &self,
-        host: usize,
+        server: &DecidedServer,
         request: Request<Bytes>,
         max_body: usize,
         deadline: Option<Instant>,
     ) -> Result<Response<Bytes>, TransportError> {
-        let send = async |request| {
-            let server = self.balancer.server(host).ok_or_else(TransportError::no_server)?;
-            let sent = self.balancer.send_to(server, request, Repeat::Unsent, deadline.map(Into::into), 0).await;
-            sent.map_err(|(error, _)| error)
-        };
+        let send = |request| self.balancer.send_to(&server.0, request, deadline.map(Into::into));
         let request = Box::new(request);
         let sent = match &self.tokens {
             None => send(request).await,
@@ -293,30 +328,23 @@ impl Transport {
         Ok(Response::from_parts(head, body.with_deadline(deadline).collect(max_body).await?))
     }
 
-    /// Opens a connection to one of the servers, and closes it.
-    #[cfg(feature = "server")]
-    pub(crate) async fn connect_to_host(&self, host: usize) -> Result<(), BoxError> {
-        self.balancer.connect_to(host).await
-    }
-
     /// Notes the result of a probe of one of the servers.
     #[cfg(feature = "server")]
-    pub(crate) fn note_probe(&self, host: usize, error: Option<&str>, thresholds: balancing::ProbeThresholds) {
-        if let Some(host_set) = self.balancer.host_set() {
-            host_set.probed(host, error, thresholds);
-        }
+    pub(crate) fn note_probe(
+        &self,
+        server: &DecidedServer,
+        error: Option<&str>,
+        thresholds: balancing::ProbeThresholds,
+    ) {
+        self.balancer.note_probe(&server.0, error, thresholds);
     }
 
     /// What is known of requests that were sent again, or not at all.
     #[cfg(feature = "server")]
     pub(crate) fn sending(&self) -> SendingReport {
-        let (host_set, budget) = (self.balancer.host_set(), self.balancer.budget());
-        SendingReport {
-            retries: budget.made(),
-            refused_retries: budget.refused(),
-            hedged: host_set.map_or(0, |host_set| host_set.hedged()),
-            busy: host_set.map_or(0, |host_set| host_set.busy()),
-        }
+        let (hedged, busy) = self.balancer.hedged_and_busy();
+        let budget = &self.balancer.sending().budget;
+        SendingReport { retries: budget.made(), refused_retries: budget.refused(), hedged, busy }
     }
 
     /// Goes on with the counts of another transport to the same servers.

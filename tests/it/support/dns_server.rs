@@ -14,6 +14,8 @@ pub(crate) enum Said {
     Addresses(Vec<IpAddr>, u32),
     /// It is another name, which has these addresses for so many seconds, and this for as many itself.
     Alias(&'static str, Vec<IpAddr>, u32),
+    /// It is a service with these hosts for so many seconds: priority, weight, name and port of each.
+    Services(Vec<(u16, u16, &'static str, u16)>, u32),
     /// There is no such name.
     NoName,
     /// The server has failed.
@@ -25,6 +27,7 @@ pub(crate) enum Said {
 const A: u16 = 1;
 const CNAME: u16 = 5;
 const AAAA: u16 = 28;
+const SRV: u16 = 33;
 
 #[derive(Default)]
 struct Zone {
@@ -86,7 +89,7 @@ fn response(query: &[u8], zone: &mut Zone) -> Option<Vec<u8>> {
     zone.asked.push((name.clone(), record));
     let said = zone.names.get(&name).cloned().unwrap_or(Said::NoName);
     let (code, mut answers) = match &said {
-        Said::Addresses(..) => (0, Vec::new()),
+        Said::Addresses(..) | Said::Services(..) => (0, Vec::new()),
         Said::Alias(alias, _, ttl) => (0, vec![answer(&[0xc0, 12], CNAME, *ttl, &encoded(alias))]),
         Said::NoName => (3, Vec::new()),
         Said::Failure => (2, Vec::new()),
@@ -101,6 +104,12 @@ fn response(query: &[u8], zone: &mut Zone) -> Option<Vec<u8>> {
             (IpAddr::V4(address), A) => Some(answer(&owner, A, *ttl, &address.octets())),
             (IpAddr::V6(address), AAAA) => Some(answer(&owner, AAAA, *ttl, &address.octets())),
             _ => None,
+        }));
+    }
+    if let (Said::Services(hosts, ttl), SRV) = (&said, record) {
+        answers.extend(hosts.iter().map(|(priority, weight, target, port)| {
+            let numbers = [priority, weight, port].map(|number| number.to_be_bytes()).concat();
+            answer(&owner, SRV, *ttl, &[numbers, encoded(target)].concat())
         }));
     }
     let count = u16::try_from(answers.len()).unwrap().to_be_bytes();

@@ -1,7 +1,8 @@
 //! The hosts of an upstream, and the choice among them.
 
-use std::sync::Mutex;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::latency::{Measured, PeakLatency};
@@ -24,23 +25,35 @@ const TURN_STRIDE: f64 = 0.618_033_988_749_895;
 /// All times are since the start of the balancer, and so the same for the same requests: nothing here reads a clock.
 #[derive(Debug)]
 pub(crate) struct Hosts {
-    hosts: Box<[Host]>,
+    hosts: Box<[WeightedHost]>,
     balance: Balance,
-    /// The sums of the weights up to and including each host; empty if all weights are the same.
-    cumulative: Box<[u64]>,
-    total_weight: u64,
-    /// The step from turn to turn, without a common divisor with the sum of the weights.
-    stride: u64,
+    turns: Turns,
     turn: AtomicU64,
     slow_start: Duration,
     outliers: OutlierDetector,
 }
 
+/// The places of the hosts among all turns and draws: each has as many as its weight.
 #[derive(Debug)]
-struct Host {
+struct Turns {
+    /// The sums of the weights up to and including each host; empty if all weights are the same.
+    cumulative: Box<[u64]>,
+    total_weight: u64,
+    /// The step from turn to turn, without a common divisor with the sum of the weights.
+    stride: u64,
+}
+
+#[derive(Debug)]
+struct WeightedHost {
     weight: u32,
     /// What it is in hashes: its address, so that another order of the hosts moves no keys.
     identity: u64,
+    host: Arc<Host>,
+}
+
+/// What is known of a host.
+#[derive(Debug)]
+struct Host {
     in_flight: AtomicU32,
     /// How many requests may run at a time.
     limit: AtomicU32,
@@ -59,6 +72,12 @@ pub(crate) struct NewHost {
     pub(crate) identity: u64,
     /// Its share of requests in relation to that of others, at least 1.
     pub(crate) weight: u32,
+}
+
+impl NewHost {
+    fn with(self, host: Arc<Host>) -> WeightedHost {
+        WeightedHost { weight: self.weight.max(1), identity: self.identity, host }
+    }
 }
 
 /// Why there is no host for a request.
@@ -93,22 +112,9 @@ impl HostState {
     }
 }
 
-impl Hosts {
-    pub(crate) fn new(hosts: &[NewHost], balance: Balance, slow_start: Duration, outliers: OutlierOptions) -> Hosts {
-        let weights: Vec<u64> = hosts.iter().map(|host| u64::from(host.weight.max(1))).collect();
-        let same = weights.windows(2).all(|pair| matches!(pair, [one, other] if one == other));
-        let mut sum = 0_u64;
-        let cumulative: Vec<u64> = weights
-            .iter()
-            .map(|weight| {
-                sum = sum.saturating_add(*weight);
-                sum
-            })
-            .collect();
-        let total_weight = if same { hosts.len() as u64 } else { sum };
-        let hosts = hosts.iter().map(|host| Host {
-            weight: host.weight.max(1),
-            identity: host.identity,
+impl Default for Host {
+    fn default() -> Self {
+        Host {
             in_flight: AtomicU32::new(0),
             limit: AtomicU32::new(u32::MAX),
             latency: Mutex::default(),
@@ -116,17 +122,74 @@ impl Hosts {
             probed: Mutex::default(),
             ill: AtomicU32::new(0),
             ejections: Default::default(),
+        }
+    }
+}
+
+impl Turns {
+    fn new(hosts: &[NewHost]) -> Turns {
+        let weights: Vec<u64> = hosts.iter().map(|host| u64::from(host.weight.max(1))).collect();
+        let same = weights.windows(2).all(|pair| matches!(pair, [one, other] if one == other));
+        if same {
+            return Turns { cumulative: Box::default(), total_weight: hosts.len() as u64, stride: 1 };
+        }
+        let mut sum = 0_u64;
+        let cumulative = weights.iter().map(|weight| {
+            sum = sum.saturating_add(*weight);
+            sum
         });
+        let cumulative = cumulative.collect();
+        Turns { cumulative, total_weight: sum, stride: stride(sum) }
+    }
+
+    /// The host that has a place.
+    fn host_at(&self, place: u64) -> usize {
+        if self.cumulative.is_empty() {
+            return usize::try_from(place).unwrap_or_default();
+        }
+        self.cumulative.partition_point(|sum| *sum <= place)
+    }
+}
+
+impl Hosts {
+    pub(crate) fn new(hosts: &[NewHost], balance: Balance, slow_start: Duration, outliers: OutlierOptions) -> Hosts {
         Hosts {
             outliers: OutlierDetector::new(hosts.len(), outliers),
-            hosts: hosts.collect(),
+            hosts: hosts.iter().map(|host| host.with(Arc::default())).collect(),
             balance,
-            cumulative: if same { Box::default() } else { cumulative.into() },
-            stride: if same { 1 } else { stride(total_weight) },
-            total_weight,
+            turns: Turns::new(hosts),
             turn: AtomicU64::new(0),
             slow_start,
         }
+    }
+
+    /// Other hosts in place of these. What is known of a host with the same identity stays, and is the same for both: requests
+    /// that were begun before end there. New hosts get few requests at first. Also returns which hosts they were.
+    pub(crate) fn renewed(&self, hosts: &[NewHost], now: Duration) -> (Hosts, Vec<Option<usize>>) {
+        let mut known: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (index, host) in self.hosts.iter().enumerate().rev() {
+            known.entry(host.identity).or_default().push(index);
+        }
+        let before: Vec<Option<usize>> =
+            hosts.iter().map(|host| known.get_mut(&host.identity).and_then(Vec::pop)).collect();
+        let host_before = |index: &Option<usize>| index.and_then(|index| self.hosts.get(index));
+        let renewed = Hosts {
+            hosts: hosts
+                .iter()
+                .zip(&before)
+                .map(|(host, index)| host.with(host_before(index).map(|known| known.host.clone()).unwrap_or_default()))
+                .collect(),
+            balance: self.balance,
+            turns: Turns::new(hosts),
+            turn: AtomicU64::new(self.turn.load(Relaxed)),
+            slow_start: self.slow_start,
+            outliers: self.outliers.renewed(before.iter().copied()),
+        };
+        if !self.hosts.is_empty() {
+            let new = before.iter().enumerate().filter(|(_, before)| before.is_none());
+            new.for_each(|(index, _)| renewed.begin_slowly(index, now));
+        }
+        (renewed, before)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -157,7 +220,7 @@ impl Hosts {
     fn pick_of_two(&self, tried: &[usize], now: Duration, random: &Random) -> Option<usize> {
         let mut first = None;
         for _ in 0..DRAWS {
-            let drawn = self.draw(random.below(self.total_weight));
+            let drawn = self.turns.host_at(random.below(self.turns.total_weight));
             if first == Some(drawn) || !self.takes(drawn, tried, now, random) {
                 continue;
             }
@@ -173,16 +236,17 @@ impl Hosts {
     fn pick_by_turn(&self, tried: &[usize], now: Duration, random: &Random) -> Option<usize> {
         // The turn of a host that does not take the request is over, too: otherwise the host after it would get all of its
         // requests beside its own.
-        let mut turns = (0..self.total_weight.min(MOST_TURNS)).map(|_| {
-            let turn = self.turn.fetch_add(1, Relaxed).wrapping_mul(self.stride) % self.total_weight.max(1);
-            self.draw(turn)
+        let Turns { total_weight, stride, .. } = self.turns;
+        let mut turns = (0..total_weight.min(MOST_TURNS)).map(|_| {
+            let turn = self.turn.fetch_add(1, Relaxed).wrapping_mul(stride) % total_weight.max(1);
+            self.turns.host_at(turn)
         });
         turns.find(|host| self.takes(*host, tried, now, random))
     }
 
     fn pick_by_hash(&self, key: u64, tried: &[usize]) -> Option<usize> {
-        let available = |(index, _): &(usize, &Host)| self.is_available(*index) && self.has_room(*index, tried);
-        let score = |host: &Host| hash::score(key, host.identity, host.weight);
+        let available = |(index, _): &(usize, &WeightedHost)| self.is_available(*index) && self.has_room(*index, tried);
+        let score = |host: &WeightedHost| hash::score(key, host.identity, host.weight);
         let hosts = self.hosts.iter().enumerate().filter(available);
         hosts.max_by(|(_, a), (_, b)| score(a).total_cmp(&score(b))).map(|(index, _)| index)
     }
@@ -200,30 +264,22 @@ impl Hosts {
         least(true).or_else(|| least(false))
     }
 
-    /// The host that has a place among the weights.
-    fn draw(&self, place: u64) -> usize {
-        if self.cumulative.is_empty() {
-            return usize::try_from(place).unwrap_or_default();
-        }
-        self.cumulative.partition_point(|sum| *sum <= place)
-    }
-
     /// Whether a host takes this request: one that has just come back takes a part of them only.
     fn takes(&self, index: usize, tried: &[usize], now: Duration, random: &Random) -> bool {
         if !self.is_available(index) || !self.has_room(index, tried) {
             return false;
         }
-        let share = self.hosts.get(index).map_or(1.0, |host| self.share(host, now));
+        let share = self.host(index).map_or(1.0, |host| self.share(host, now));
         share >= 1.0 || random.fraction() < share
     }
 
     fn has_room(&self, index: usize, tried: &[usize]) -> bool {
-        let host = self.hosts.get(index).filter(|_| !tried.contains(&index));
+        let host = self.host(index).filter(|_| !tried.contains(&index));
         host.is_some_and(|host| host.in_flight.load(Relaxed) < host.limit.load(Relaxed))
     }
 
     fn is_available(&self, index: usize) -> bool {
-        let is_ill = self.hosts.get(index).is_none_or(|host| host.ill.load(Relaxed) != 0);
+        let is_ill = self.host(index).is_none_or(|host| host.ill.load(Relaxed) != 0);
         !is_ill && !self.outliers.is_ejected(index)
     }
 
@@ -237,19 +293,23 @@ impl Hosts {
 
     /// How busy a host is. Weights count for requests in flight only: with few requests, draws alone give each its share.
     fn load(&self, index: usize, now: Duration) -> f64 {
-        let Some(host) = self.hosts.get(index) else { return f64::INFINITY };
+        let Some(WeightedHost { weight, host, .. }) = self.hosts.get(index) else { return f64::INFINITY };
         let in_flight = host.in_flight.load(Relaxed);
-        let waiting = f64::from(in_flight) / f64::from(host.weight);
+        let waiting = f64::from(in_flight) / f64::from(*weight);
         match self.balance {
             Balance::LeastRequests => waiting,
             _ => lock(&host.latency).expected(in_flight, now) * (waiting + 1.0),
         }
     }
 
+    fn host(&self, index: usize) -> Option<&Host> {
+        self.hosts.get(index).map(|weighted| &*weighted.host)
+    }
+
     /// Notes that a request is sent to a host. Returns whether it had room for it: another thread may have taken the last.
     #[must_use]
     pub(crate) fn begin(&self, index: usize, now: Duration) -> bool {
-        let Some(host) = self.hosts.get(index) else { return false };
+        let Some(host) = self.host(index) else { return false };
         let limit = host.limit.load(Relaxed);
         let begun = host.in_flight.fetch_update(Relaxed, Relaxed, |count| (count < limit).then_some(count + 1));
         let Ok(before) = begun else { return false };
@@ -261,20 +321,20 @@ impl Hosts {
 
     /// Notes how long a response took to begin, or a failure to show.
     pub(crate) fn measure(&self, index: usize, measured: Measured, now: Duration) {
-        let Some(host) = self.hosts.get(index).filter(|_| self.measures()) else { return };
+        let Some(host) = self.host(index).filter(|_| self.measures()) else { return };
         let left = host.in_flight.load(Relaxed).saturating_sub(1);
         lock(&host.latency).end(measured, left, now);
     }
 
     /// Notes that the response to a request, whose latency was measured, is a failure.
     pub(crate) fn penalise(&self, index: usize, took: Duration, now: Duration) {
-        let Some(host) = self.hosts.get(index).filter(|_| self.measures()) else { return };
+        let Some(host) = self.host(index).filter(|_| self.measures()) else { return };
         lock(&host.latency).end(Measured::Failure(took), host.in_flight.load(Relaxed), now);
     }
 
     /// Notes that a request to a host is over, with its response.
     pub(crate) fn end(&self, index: usize) {
-        if let Some(host) = self.hosts.get(index) {
+        if let Some(host) = self.host(index) {
             let ended = host.in_flight.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1));
             debug_assert!(ended.is_ok(), "a request ends once");
         }
@@ -302,7 +362,7 @@ impl Hosts {
         for change in changes {
             match change {
                 Ejection::Ejected { host, reason, .. } => {
-                    let counts = self.hosts.get(*host).map(|host| &host.ejections);
+                    let counts = self.host(*host).map(|host| &host.ejections);
                     let count = counts
                         .and_then(|counts| EjectionReason::ALL.iter().zip(counts).find(|(other, _)| *other == reason));
                     if let Some((_, count)) = count {
@@ -316,7 +376,7 @@ impl Hosts {
 
     /// From now on a host gets few requests at first.
     pub(crate) fn begin_slowly(&self, index: usize, now: Duration) {
-        if let Some(host) = self.hosts.get(index) {
+        if let Some(host) = self.host(index) {
             host.returned.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1), Relaxed);
             lock(&host.latency).forget();
         }
@@ -331,7 +391,7 @@ impl Hosts {
         thresholds: ProbeThresholds,
         now: Duration,
     ) -> Option<bool> {
-        let host = self.hosts.get(index)?;
+        let host = self.host(index)?;
         let (changed, is_ill) = {
             let mut probed = lock(&host.probed);
             let changed = probed.note(passed, thresholds);
@@ -350,17 +410,17 @@ impl Hosts {
 
     /// Sets how many requests may run at a time on a host.
     pub(crate) fn set_limit(&self, index: usize, limit: u32) {
-        if let Some(host) = self.hosts.get(index) {
+        if let Some(host) = self.host(index) {
             host.limit.store(limit.max(1), Relaxed);
         }
     }
 
     pub(crate) fn in_flight(&self, index: usize) -> u32 {
-        self.hosts.get(index).map_or(0, |host| host.in_flight.load(Relaxed))
+        self.host(index).map_or(0, |host| host.in_flight.load(Relaxed))
     }
 
     pub(crate) fn state(&self, index: usize, now: Duration) -> HostState {
-        let Some(host) = self.hosts.get(index) else { return HostState::Available };
+        let Some(host) = self.host(index) else { return HostState::Available };
         if host.ill.load(Relaxed) != 0 {
             return HostState::Unhealthy;
         }
@@ -375,7 +435,7 @@ impl Hosts {
 
     /// How often a host was ejected, by reason.
     pub(crate) fn ejections(&self, index: usize) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self.hosts.get(index).into_iter().flat_map(|host| &host.ejections);
+        let counts = self.host(index).into_iter().flat_map(|host| &host.ejections);
         EjectionReason::ALL.iter().zip(counts).map(|(reason, count)| (reason.word(), count.load(Relaxed)))
     }
 }
@@ -505,5 +565,28 @@ mod tests {
         hosts.record(0, Outcome::Unreached, at(2));
         assert_eq!(hosts.probed(0, true, thresholds, at(3)), Some(true));
         assert!(matches!(hosts.state(0, at(3)), HostState::Warming(_)), "it is not ejected any longer");
+    }
+
+    #[test]
+    fn hosts_that_stay_keep_what_is_known_and_new_ones_begin_slowly() {
+        let random = Random::seeded(5);
+        let at = Duration::from_secs;
+        let before = hosts(&[1, 1, 1], Balance::RoundRobin);
+        assert!(before.begin(2, at(1)));
+        before.record(1, Outcome::Unreached, at(1));
+        let new = [14, 12, 13].map(|identity| NewHost { identity, weight: 1 });
+        let (after, same) = before.renewed(&new, at(2));
+        assert_eq!(same, [None, Some(1), Some(2)]);
+        assert!(matches!(after.state(0, at(2)), HostState::Warming(_)));
+        assert_eq!(after.state(1, at(2)), HostState::Ejected(at(4)));
+        assert_eq!((after.state(2, at(2)), after.in_flight(2)), (HostState::Available, 1));
+        let picked = counts(&after, 1000, at(2), &random);
+        assert!((20..130).contains(&picked[0]) && picked[1] == 0, "{picked:?}");
+        before.end(2);
+        assert_eq!(after.in_flight(2), 0, "the request has ended on the host, whichever set it was begun in");
+        let (none, _) = after.renewed(&[], at(3));
+        assert_eq!(none.pick(None, &[], at(3), &random), Err(NoHost::AllTried));
+        let (first, _) = none.renewed(&new, at(3));
+        assert_eq!(first.state(0, at(3)), HostState::Available, "there is no other to take its requests");
     }
 }

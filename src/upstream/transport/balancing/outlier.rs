@@ -4,8 +4,8 @@
 //! cannot be connected to is ejected at once: nothing was sent to it, so the request goes to another host, and each further attempt
 //! would cost a whole time limit. Never are more than a part of the hosts ejected.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::service::lock::lock;
@@ -102,30 +102,32 @@ pub(crate) enum Ejection {
 #[derive(Debug)]
 pub(crate) struct OutlierDetector {
     options: OutlierOptions,
-    counts: Box<[HostCounts]>,
-    state: Mutex<DetectorState>,
-    /// When something is to be done, in milliseconds; read for each request.
+    hosts: Box<[Arc<HostOutcomes>]>,
+    schedule: Arc<Schedule>,
+}
+
+/// When something is to be done.
+#[derive(Debug)]
+struct Schedule {
+    /// Locked by all that ejects hosts or ends that.
+    interval_end: Mutex<Duration>,
+    /// In milliseconds; read for each request.
     next_event: AtomicU64,
 }
 
+/// How the requests to a host have ended.
 #[derive(Debug, Default)]
-struct HostCounts {
+struct HostOutcomes {
     in_a_row: AtomicU32,
     answered: AtomicU32,
     failed: AtomicU32,
     /// Until when the host is ejected, in milliseconds; 0 if it is not.
     ejected_until: AtomicU64,
+    ejections: Mutex<Ejections>,
 }
 
-#[derive(Debug)]
-struct DetectorState {
-    hosts: Vec<HostEjections>,
-    interval_end: Duration,
-    ejected: usize,
-}
-
-#[derive(Debug, Clone, Default)]
-struct HostEjections {
+#[derive(Debug, Default)]
+struct Ejections {
     until: Option<Duration>,
     /// How often the time of the next ejection is doubled.
     doublings: u32,
@@ -136,27 +138,34 @@ struct HostEjections {
 impl OutlierDetector {
     pub(crate) fn new(hosts: usize, options: OutlierOptions) -> OutlierDetector {
         let interval_end = options.interval;
+        let schedule =
+            Schedule { interval_end: Mutex::new(interval_end), next_event: AtomicU64::new(millis(interval_end)) };
+        OutlierDetector { hosts: (0..hosts).map(|_| Arc::default()).collect(), schedule: Arc::new(schedule), options }
+    }
+
+    /// A detector for other hosts. Each is new, or has this index here; both detectors then share what is known of it.
+    pub(crate) fn renewed(&self, hosts: impl Iterator<Item = Option<usize>>) -> OutlierDetector {
+        let known = |index: Option<usize>| index.and_then(|index| self.hosts.get(index)).cloned().unwrap_or_default();
         OutlierDetector {
-            counts: (0..hosts).map(|_| HostCounts::default()).collect(),
-            state: Mutex::new(DetectorState { hosts: vec![HostEjections::default(); hosts], interval_end, ejected: 0 }),
-            next_event: AtomicU64::new(millis(interval_end)),
-            options,
+            hosts: hosts.map(known).collect(),
+            schedule: self.schedule.clone(),
+            options: self.options.clone(),
         }
     }
 
     pub(crate) fn is_ejected(&self, host: usize) -> bool {
-        self.counts.get(host).is_some_and(|counts| counts.ejected_until.load(Relaxed) > 0)
+        self.hosts.get(host).is_some_and(|host| host.is_ejected())
     }
 
     /// How much longer a host is ejected.
     pub(crate) fn ejected_for(&self, host: usize, now: Duration) -> Option<Duration> {
-        let until = self.counts.get(host)?.ejected_until.load(Relaxed);
+        let until = self.hosts.get(host)?.ejected_until.load(Relaxed);
         (until > 0).then(|| Duration::from_millis(until).saturating_sub(now))
     }
 
     /// How many hosts may be ejected at a time.
     pub(crate) fn most_ejected(&self) -> usize {
-        let hosts = self.counts.len();
+        let hosts = self.hosts.len();
         if hosts < 2 || self.options.max_ejected <= 0.0 {
             return 0;
         }
@@ -171,89 +180,71 @@ impl OutlierDetector {
     }
 
     /// Notes how a request has ended.
-    pub(crate) fn record(&self, host: usize, outcome: Outcome, now: Duration) -> Option<Ejection> {
-        let counts = self.counts.get(host)?;
+    pub(crate) fn record(&self, index: usize, outcome: Outcome, now: Duration) -> Option<Ejection> {
+        let host = self.hosts.get(index)?;
         if outcome == Outcome::Answered {
-            counts.answered.fetch_add(1, Relaxed);
+            host.answered.fetch_add(1, Relaxed);
             // Only written if it changes, so that threads do not wait for each other's writes.
-            if counts.in_a_row.load(Relaxed) > 0 {
-                counts.in_a_row.store(0, Relaxed);
+            if host.in_a_row.load(Relaxed) > 0 {
+                host.in_a_row.store(0, Relaxed);
             }
             return None;
         }
-        counts.failed.fetch_add(1, Relaxed);
-        let in_a_row = counts.in_a_row.fetch_add(1, Relaxed).saturating_add(1);
+        host.failed.fetch_add(1, Relaxed);
+        let in_a_row = host.in_a_row.fetch_add(1, Relaxed).saturating_add(1);
         let reason = match outcome {
             Outcome::Unreached => EjectionReason::Unreached,
             _ if self.options.failures > 0 && in_a_row >= self.options.failures => EjectionReason::Failures,
             _ => return None,
         };
-        self.eject(&mut lock(&self.state), host, reason, now)
+        let interval_end = lock(&self.schedule.interval_end);
+        let ejection = self.eject(index, reason, now);
+        self.plan(*interval_end);
+        ejection
     }
 
     /// Ends ejections whose time is over, and compares success rates at the end of an interval. Returns what has changed.
     pub(crate) fn advance(&self, now: Duration) -> Vec<Ejection> {
-        if millis(now) < self.next_event.load(Relaxed) {
+        if millis(now) < self.schedule.next_event.load(Relaxed) {
             return Vec::new();
         }
-        let mut state = lock(&self.state);
+        let mut interval_end = lock(&self.schedule.interval_end);
         let mut changes = Vec::new();
-        for host in 0..state.hosts.len() {
-            let is_over = state.hosts.get(host).and_then(|host| host.until).is_some_and(|until| until <= now);
-            if is_over {
-                changes.extend(self.end_ejection(&mut state, host));
+        for (index, host) in self.hosts.iter().enumerate() {
+            if lock(&host.ejections).until.is_some_and(|until| until <= now) {
+                changes.extend(host.end_ejection().then_some(Ejection::Returned { host: index }));
             }
         }
-        if state.interval_end <= now {
-            state.interval_end = now.saturating_add(self.options.interval);
-            changes.extend(self.compare_rates(&mut state, now));
-            for (host, counts) in state.hosts.iter_mut().zip(&self.counts) {
-                counts.answered.store(0, Relaxed);
-                counts.failed.store(0, Relaxed);
-                if !host.was_ejected {
-                    host.doublings = host.doublings.saturating_sub(1);
-                }
-                host.was_ejected = host.until.is_some();
-            }
+        if *interval_end <= now {
+            *interval_end = now.saturating_add(self.options.interval);
+            changes.extend(self.compare_rates(now));
+            self.hosts.iter().for_each(|host| host.begin_interval());
         }
-        self.plan(&state);
+        self.plan(*interval_end);
         changes
     }
 
     /// Ends the ejection of a host before its time: a probe has found it to be well.
-    pub(crate) fn pardon(&self, host: usize) -> Option<Ejection> {
-        let mut state = lock(&self.state);
-        let returned = self.end_ejection(&mut state, host);
-        self.plan(&state);
-        returned
+    pub(crate) fn pardon(&self, index: usize) -> Option<Ejection> {
+        let interval_end = lock(&self.schedule.interval_end);
+        let returned = self.hosts.get(index)?.end_ejection();
+        self.plan(*interval_end);
+        returned.then_some(Ejection::Returned { host: index })
     }
 
-    fn end_ejection(&self, state: &mut DetectorState, host: usize) -> Option<Ejection> {
-        let ejections = state.hosts.get_mut(host)?;
-        ejections.until.take()?;
-        state.ejected = state.ejected.saturating_sub(1);
-        let counts = self.counts.get(host)?;
-        counts.ejected_until.store(0, Relaxed);
-        // Requests that were sent before may still fail; they do not count against the host again.
-        counts.in_a_row.store(0, Relaxed);
-        counts.answered.store(0, Relaxed);
-        counts.failed.store(0, Relaxed);
-        Some(Ejection::Returned { host })
-    }
-
-    fn compare_rates(&self, state: &mut DetectorState, now: Duration) -> Vec<Ejection> {
+    fn compare_rates(&self, now: Duration) -> Vec<Ejection> {
         if self.options.deviations <= 0.0 {
             return Vec::new();
         }
         let rates: Vec<(usize, f64)> = self
-            .counts
+            .hosts
             .iter()
             .enumerate()
-            .filter_map(|(host, counts)| {
-                let (answered, failed) = (counts.answered.load(Relaxed), counts.failed.load(Relaxed));
+            .filter_map(|(index, host)| {
+                let (answered, failed) = (host.answered.load(Relaxed), host.failed.load(Relaxed));
                 let all = answered.saturating_add(failed);
                 let counts = all > 0 && all >= self.options.min_requests;
-                counts.then(|| (host, f64::from(answered) / f64::from(all)))
+                counts.then(|| (index, f64::from(answered) / f64::from(all)))
             })
             .collect();
         if rates.len() < self.options.min_hosts.max(2) {
@@ -262,32 +253,68 @@ impl OutlierDetector {
         let threshold = threshold(&rates, self.options.deviations);
         let mut below: Vec<(usize, f64)> = rates.into_iter().filter(|(_, rate)| *rate < threshold).collect();
         below.sort_by(|(_, a), (_, b)| a.total_cmp(b));
-        below.iter().filter_map(|(host, _)| self.eject(state, *host, EjectionReason::SuccessRate, now)).collect()
+        below.iter().filter_map(|(host, _)| self.eject(*host, EjectionReason::SuccessRate, now)).collect()
     }
 
-    fn eject(&self, state: &mut DetectorState, host: usize, reason: EjectionReason, now: Duration) -> Option<Ejection> {
-        if state.ejected >= self.most_ejected() {
+    /// Ejects a host, if not as many are ejected as may be.
+    fn eject(&self, index: usize, reason: EjectionReason, now: Duration) -> Option<Ejection> {
+        if self.hosts.iter().filter(|host| host.is_ejected()).count() >= self.most_ejected() {
             return None;
         }
-        let ejections = state.hosts.get_mut(host).filter(|host| host.until.is_none())?;
+        let time = self.hosts.get(index)?.eject(now, &self.options)?;
+        Some(Ejection::Ejected { host: index, reason, time })
+    }
+
+    fn plan(&self, interval_end: Duration) {
+        let ends = self.hosts.iter().map(|host| host.ejected_until.load(Relaxed)).filter(|until| *until > 0);
+        self.schedule.next_event.store(ends.fold(millis(interval_end), u64::min), Relaxed);
+    }
+}
+
+impl HostOutcomes {
+    fn is_ejected(&self) -> bool {
+        self.ejected_until.load(Relaxed) > 0
+    }
+
+    /// Ejects the host, unless it is ejected already. Returns for how long.
+    fn eject(&self, now: Duration, options: &OutlierOptions) -> Option<Duration> {
+        let mut ejections = lock(&self.ejections);
+        if ejections.until.is_some() {
+            return None;
+        }
         let factor = 2_u32.saturating_pow(ejections.doublings);
-        let time =
-            self.options.ejection.saturating_mul(factor).min(self.options.max_ejection.max(self.options.ejection));
-        if time < self.options.max_ejection {
+        let time = options.ejection.saturating_mul(factor).min(options.max_ejection.max(options.ejection));
+        if time < options.max_ejection {
             ejections.doublings += 1;
         }
         let until = now.saturating_add(time);
         (ejections.until, ejections.was_ejected) = (Some(until), true);
-        state.ejected += 1;
-        let counts = self.counts.get(host)?;
-        counts.ejected_until.store(millis(until).max(1), Relaxed);
-        self.plan(state);
-        Some(Ejection::Ejected { host, reason, time })
+        self.ejected_until.store(millis(until).max(1), Relaxed);
+        Some(time)
     }
 
-    fn plan(&self, state: &DetectorState) {
-        let ends = state.hosts.iter().filter_map(|host| host.until);
-        self.next_event.store(millis(ends.fold(state.interval_end, Duration::min)), Relaxed);
+    /// Ends an ejection. Returns whether the host was ejected.
+    fn end_ejection(&self) -> bool {
+        if lock(&self.ejections).until.take().is_none() {
+            return false;
+        }
+        self.ejected_until.store(0, Relaxed);
+        // Requests that were sent before may still fail; they do not count against the host again.
+        self.in_a_row.store(0, Relaxed);
+        self.answered.store(0, Relaxed);
+        self.failed.store(0, Relaxed);
+        true
+    }
+
+    /// Counts anew. An interval without an ejection halves the time of the next one.
+    fn begin_interval(&self) {
+        self.answered.store(0, Relaxed);
+        self.failed.store(0, Relaxed);
+        let mut ejections = lock(&self.ejections);
+        if !ejections.was_ejected {
+            ejections.doublings = ejections.doublings.saturating_sub(1);
+        }
+        ejections.was_ejected = ejections.until.is_some();
     }
 }
 
@@ -389,5 +416,21 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(detector.record(0, Outcome::Unreached, secs(1)), None);
         }
+    }
+
+    #[test]
+    fn detectors_of_other_hosts_share_what_is_known() {
+        let before = OutlierDetector::new(4, OutlierOptions::default());
+        assert!(before.record(1, Outcome::Unreached, secs(1)).is_some());
+        // The hosts 1 and 3 have stayed, and one is new.
+        let after = before.renewed([Some(3), None, Some(1)].into_iter());
+        assert_eq!([0, 1, 2].map(|host| after.is_ejected(host)), [false, false, true]);
+        assert_eq!(after.record(0, Outcome::Unreached, secs(2)), None, "one of three is ejected already");
+        // A request that was sent before the change ends.
+        assert!(before.record(3, Outcome::Unreached, secs(3)).is_some());
+        assert_eq!(after.ejected_for(0, secs(3)), Some(secs(5)));
+        assert_eq!(after.advance(secs(6)), [Ejection::Returned { host: 2 }]);
+        assert_eq!(after.advance(secs(8)), [Ejection::Returned { host: 0 }]);
+        assert!(!before.is_ejected(3));
     }
 }

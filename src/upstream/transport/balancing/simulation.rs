@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::outlier::{Ejection, Outcome, OutlierOptions};
@@ -18,20 +19,31 @@ fn small(number: u64) -> u32 {
 
 const THRESHOLDS: ProbeThresholds = ProbeThresholds { unhealthy: 3, healthy: 2 };
 
+/// A request that runs on a host of the set in which it was begun.
+struct Running {
+    hosts: Rc<Hosts>,
+    host: usize,
+    identity: u64,
+    begun: Duration,
+}
+
 /// What the hosts must be like after each step.
 struct Model {
-    hosts: Hosts,
+    hosts: Rc<Hosts>,
+    new: Vec<NewHost>,
+    next_identity: u64,
     options: OutlierOptions,
-    /// The host and the beginning of each running request.
-    running: Vec<(usize, Duration)>,
+    running: Vec<Running>,
     limits: Vec<u32>,
+    /// How many hosts were ejected when others left, or by a request to an earlier set: they may be too many for the set.
+    left_over: usize,
     now: Duration,
     seed: u64,
 }
 
 impl Model {
     fn new(random: &Random, seed: u64) -> Model {
-        let count = index(random.below(12)) + 1;
+        let count = random.below(12) + 1;
         let balances = [Balance::LeastLatency, Balance::LeastRequests, Balance::RoundRobin, Balance::Hash];
         let options = OutlierOptions {
             failures: small(random.below(6)),
@@ -41,10 +53,20 @@ impl Model {
             ..OutlierOptions::default()
         };
         let new: Vec<NewHost> =
-            (0..count).map(|host| NewHost { identity: host as u64, weight: small(random.below(4)) + 1 }).collect();
+            (0..count).map(|identity| NewHost { identity, weight: small(random.below(4)) + 1 }).collect();
         let balance = balances[index(random.below(4))];
         let hosts = Hosts::new(&new, balance, Duration::from_secs(random.below(20)), options.clone());
-        Model { hosts, options, running: Vec::new(), limits: vec![u32::MAX; count], now: Duration::ZERO, seed }
+        Model {
+            hosts: Rc::new(hosts),
+            limits: vec![u32::MAX; new.len()],
+            new,
+            next_identity: count,
+            options,
+            running: Vec::new(),
+            left_over: 0,
+            now: Duration::ZERO,
+            seed,
+        }
     }
 
     fn step(&mut self, random: &Random) {
@@ -52,21 +74,7 @@ impl Model {
         let host = index(random.below(self.hosts.len() as u64));
         match random.below(12) {
             0..4 => self.pick(random),
-            4..8 if !self.running.is_empty() => {
-                let (host, begun) = self.running.swap_remove(index(random.below(self.running.len() as u64)));
-                let took = self.now - begun;
-                let (measured, outcome) = match random.below(6) {
-                    0 => (Measured::Failure(took), Outcome::Unreached),
-                    1 => (Measured::AtLeast(took), Outcome::Failed),
-                    2 => (Measured::Failure(took), Outcome::Failed),
-                    _ => (Measured::Response(took), Outcome::Answered),
-                };
-                self.hosts.measure(host, measured, self.now);
-                self.hosts.end(host);
-                if let Some(Ejection::Ejected { time, .. }) = self.hosts.record(host, outcome, self.now) {
-                    assert!(time <= self.options.max_ejection, "seed {}", self.seed);
-                }
-            }
+            4..8 if !self.running.is_empty() => self.end(random),
             8 => drop(self.hosts.advance(self.now)),
             9 => {
                 self.hosts.probed(host, random.below(2) == 0, THRESHOLDS, self.now);
@@ -75,9 +83,53 @@ impl Model {
                 self.limits[host] = if random.below(2) == 0 { u32::MAX } else { small(random.below(6)) + 1 };
                 self.hosts.set_limit(host, self.limits[host]);
             }
+            _ if random.below(20) == 0 => self.change_hosts(random),
             _ => {}
         }
         self.check();
+    }
+
+    fn end(&mut self, random: &Random) {
+        let Running { hosts, host, begun, .. } =
+            self.running.swap_remove(index(random.below(self.running.len() as u64)));
+        let took = self.now - begun;
+        let (measured, outcome) = match random.below(6) {
+            0 => (Measured::Failure(took), Outcome::Unreached),
+            1 => (Measured::AtLeast(took), Outcome::Failed),
+            2 => (Measured::Failure(took), Outcome::Failed),
+            _ => (Measured::Response(took), Outcome::Answered),
+        };
+        hosts.measure(host, measured, self.now);
+        hosts.end(host);
+        if let Some(Ejection::Ejected { time, .. }) = hosts.record(host, outcome, self.now) {
+            assert!(time <= self.options.max_ejection, "seed {}", self.seed);
+            if !Rc::ptr_eq(&hosts, &self.hosts) {
+                self.left_over = self.ejected();
+            }
+        }
+    }
+
+    /// Some hosts leave, and others come.
+    fn change_hosts(&mut self, random: &Random) {
+        let mut new: Vec<NewHost> = self.new.iter().copied().filter(|_| random.below(3) > 0).collect();
+        for _ in 0..random.below(3) + u64::from(new.is_empty()) {
+            let host = NewHost { identity: self.next_identity, weight: small(random.below(4)) + 1 };
+            new.insert(index(random.below(new.len() as u64 + 1)), host);
+            self.next_identity += 1;
+        }
+        let (hosts, before) = self.hosts.renewed(&new, self.now);
+        for (host, before) in before.iter().enumerate() {
+            let known = before.map(|before| self.hosts.state(before, self.now));
+            assert!(known.is_none_or(|known| known == hosts.state(host, self.now)), "seed {}", self.seed);
+        }
+        self.limits = before.iter().map(|before| before.map_or(u32::MAX, |before| self.limits[before])).collect();
+        (self.hosts, self.new) = (Rc::new(hosts), new);
+        self.left_over = self.ejected();
+    }
+
+    fn ejected(&self) -> usize {
+        let states = (0..self.hosts.len()).map(|host| self.hosts.state(host, self.now));
+        states.filter(|state| matches!(state, HostState::Ejected(_))).count()
     }
 
     fn has_room(&self, host: usize) -> bool {
@@ -100,7 +152,8 @@ impl Model {
                 let better = (0..self.hosts.len()).any(|host| open(self, host) && self.is_available(host));
                 assert!(self.is_available(host) || !better, "seed {}: {host} is ejected", self.seed);
                 assert!(self.hosts.begin(host, self.now), "seed {}", self.seed);
-                self.running.push((host, self.now));
+                let (hosts, identity) = (self.hosts.clone(), self.new[host].identity);
+                self.running.push(Running { hosts, host, identity, begun: self.now });
             }
             Err(reason) => {
                 assert!(!any_open, "seed {}: there is a host", self.seed);
@@ -110,9 +163,8 @@ impl Model {
         }
     }
 
-    fn check(&self) {
-        let states: Vec<HostState> = (0..self.hosts.len()).map(|host| self.hosts.state(host, self.now)).collect();
-        let ejected = states.iter().filter(|state| matches!(state, HostState::Ejected(_))).count();
+    fn check(&mut self) {
+        let ejected = self.ejected();
         let most = match self.hosts.len() {
             1 => 0,
             _ if self.options.max_ejected == 0.0 => 0,
@@ -121,12 +173,13 @@ impl Model {
                 (0..=count).rev().find(|most| *most as f64 <= part).unwrap().max(1)
             }
         };
-        assert!(ejected <= most, "seed {}: {ejected} of {most}", self.seed);
-        for (host, state) in states.iter().enumerate() {
-            let running = self.running.iter().filter(|(other, _)| *other == host).count();
+        assert!(ejected <= most.max(self.left_over), "seed {}: {ejected} of {most}", self.seed);
+        self.left_over = self.left_over.min(ejected);
+        for (host, new) in self.new.iter().enumerate() {
+            let running = self.running.iter().filter(|running| running.identity == new.identity).count();
             assert_eq!(self.hosts.in_flight(host), small(running as u64), "seed {}", self.seed);
-            if let HostState::Warming(share) = state {
-                assert!((0.1..1.0).contains(share), "seed {}: {share}", self.seed);
+            if let HostState::Warming(share) = self.hosts.state(host, self.now) {
+                assert!((0.1..1.0).contains(&share), "seed {}: {share}", self.seed);
             }
         }
     }
@@ -159,6 +212,9 @@ enum Sickness {
     Silent,
 }
 
+/// How often a part of the hosts is replaced by new ones, in seconds, and which part.
+const CHURN: (f64, u64) = (2.0, 50);
+
 impl Sickness {
     const ALL: [Sickness; 5] = [Sickness::Dead, Sickness::Failing, Sickness::Flaky, Sickness::Slow, Sickness::Silent];
 }
@@ -173,10 +229,14 @@ const SICK: (f64, f64) = (10.0, 40.0);
 const END: f64 = 60.0;
 
 struct Fleet {
-    hosts: Hosts,
+    hosts: Rc<Hosts>,
+    new: Vec<NewHost>,
     sick: Vec<Sickness>,
     random: Random,
 }
+
+/// When a request ends, its host, the number of its set of hosts, when it began, and how it ends.
+type EndingRequest = (u64, usize, usize, u64, usize);
 
 /// What has become of the calls.
 #[derive(Debug, Default)]
@@ -210,7 +270,16 @@ impl Fleet {
         let new: Vec<NewHost> = (0..count).map(|host| NewHost { identity: host as u64, weight: 1 }).collect();
         let sick = (0..count).map(|host| if host % 10 == 3 { Sickness::ALL[host / 10 % 5] } else { Sickness::None });
         let hosts = Hosts::new(&new, balance, Duration::from_secs(10), outliers);
-        Fleet { hosts, sick: sick.collect(), random: Random::seeded(seed) }
+        Fleet { hosts: Rc::new(hosts), new, sick: sick.collect(), random: Random::seeded(seed) }
+    }
+
+    /// Replaces a part of the hosts by new ones, with the same sickness.
+    fn replace_some(&mut self, round: u64, now: Duration) {
+        let count = self.new.len() as u64;
+        for host in (0..count).filter(|host| host % CHURN.1 == round % CHURN.1) {
+            self.new[index(host)].identity = count * (round + 1) + host;
+        }
+        self.hosts = Rc::new(self.hosts.renewed(&self.new, now).0);
     }
 
     fn sickness(&self, host: usize, time: f64) -> Sickness {
@@ -235,18 +304,24 @@ impl Fleet {
     fn run(&mut self, rate: f64) -> Report {
         let count = self.hosts.len();
         let mut report = Report { healthy: vec![0; count], ..Report::default() };
-        let mut running = BinaryHeap::new();
+        let mut running: BinaryHeap<Reverse<EndingRequest>> = BinaryHeap::new();
         let mut first_ejection = vec![false; count];
         let mut time = 0.0;
+        // A request ends in the set of hosts in which it was begun.
+        let mut sets: Vec<Rc<Hosts>> = vec![self.hosts.clone()];
         while time < END {
             time += -(1.0 - self.random.fraction()).ln() / (rate * count as f64);
-            while let Some(Reverse((at, host, begun, outcome))) = running.peek().copied() {
+            if time > CHURN.0 * sets.len() as f64 {
+                self.replace_some(sets.len() as u64, Duration::from_secs_f64(time));
+                sets.push(self.hosts.clone());
+            }
+            while let Some(Reverse((at, host, set, begun, outcome))) = running.peek().copied() {
                 let now = Duration::from_nanos(at);
                 if now.as_secs_f64() > time {
                     break;
                 }
                 running.pop();
-                let changes = self.end(host, now, Duration::from_nanos(begun), outcome);
+                let changes = end(sets[set].as_ref(), host, now, Duration::from_nanos(begun), outcome);
                 report.failed += u64::from(outcome != 0);
                 self.note(&changes, now, &mut first_ejection, &mut report);
             }
@@ -259,7 +334,7 @@ impl Fleet {
             let outcome = [Outcome::Answered, Outcome::Failed, Outcome::Unreached].iter().position(|o| *o == outcome);
             let at = now + Duration::from_secs_f64(took);
             let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap();
-            running.push(Reverse((nanos(at), host, nanos(now), outcome.unwrap())));
+            running.push(Reverse((nanos(at), host, sets.len() - 1, nanos(now), outcome.unwrap())));
             report.calls += 1;
             if (SICK.0..SICK.1).contains(&time) {
                 report.while_sick += 1;
@@ -275,18 +350,6 @@ impl Fleet {
         report
     }
 
-    fn end(&self, host: usize, now: Duration, begun: Duration, outcome: usize) -> Vec<Ejection> {
-        let took = now.saturating_sub(begun);
-        let (measured, outcome) = match outcome {
-            0 => (Measured::Response(took), Outcome::Answered),
-            1 => (Measured::Failure(took), Outcome::Failed),
-            _ => (Measured::Failure(took), Outcome::Unreached),
-        };
-        self.hosts.measure(host, measured, now);
-        self.hosts.end(host);
-        self.hosts.record(host, outcome, now).into_iter().collect()
-    }
-
     fn note(&self, changes: &[Ejection], now: Duration, first: &mut [bool], report: &mut Report) {
         for change in changes {
             let Ejection::Ejected { host, .. } = change else { continue };
@@ -298,6 +361,18 @@ impl Fleet {
             }
         }
     }
+}
+
+fn end(hosts: &Hosts, host: usize, now: Duration, begun: Duration, outcome: usize) -> Vec<Ejection> {
+    let took = now.saturating_sub(begun);
+    let (measured, outcome) = match outcome {
+        0 => (Measured::Response(took), Outcome::Answered),
+        1 => (Measured::Failure(took), Outcome::Failed),
+        _ => (Measured::Failure(took), Outcome::Unreached),
+    };
+    hosts.measure(host, measured, now);
+    hosts.end(host);
+    hosts.record(host, outcome, now).into_iter().collect()
 }
 
 /// No ejections.
@@ -322,7 +397,8 @@ fn a_fleet_of_which_a_part_is_sick() {
 #[test]
 #[ignore = "needs minutes"]
 fn a_fleet_of_a_thousand_hosts() {
-    println!("1,000 hosts, of which every tenth is sick from 10 s to 40 s; 20 calls a second for each host");
+    println!("1,000 hosts, of which every tenth is sick from 10 s to 40 s, and every fiftieth is replaced every 2 s");
+    println!("20 calls a second for each host");
     println!(
         "{:<34}{:>9}{:>9}{:>10}  calls to dead/failing/flaky/slow/silent hosts; s until ejected",
         "", "to sick", "failed", "fairness"

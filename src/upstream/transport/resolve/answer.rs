@@ -1,9 +1,8 @@
-//! What is known of the addresses of a name, and when it is looked up again.
+//! What is known of the records of a name, and when it is looked up again.
 //!
 //! Nothing here waits or reads a clock: times are parameters.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,34 +10,34 @@ use tokio::time::Instant;
 
 use super::DnsOptions;
 
-/// How many addresses of a name are kept.
-const MAX_ADDRESSES: usize = 64;
+/// How many records of a name are kept.
+const MAX_RECORDS: usize = 256;
 
 /// What a lookup has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// The addresses, and how long they may be kept.
-    Found { addresses: Vec<IpAddr>, ttl: Duration },
+pub(in super::super) enum Outcome<R> {
+    /// The records, and how long they may be kept.
+    Found { records: Vec<R>, ttl: Duration },
     /// There are none, as the DNS servers say, and how long that may be kept if they say it.
     Absent { ttl: Option<Duration> },
     /// The DNS servers have not said it, and why.
     Failed { reason: String },
 }
 
-impl Outcome {
+impl<R> Outcome<R> {
     /// What the lookups of both families of addresses together have found.
-    pub(super) fn with(self, other: Outcome) -> Outcome {
+    pub(super) fn with(self, other: Outcome<R>) -> Outcome<R> {
         match (self, other) {
-            (Outcome::Found { mut addresses, ttl }, Outcome::Found { addresses: others, ttl: other_ttl }) => {
-                addresses.extend(others);
-                Outcome::Found { addresses, ttl: ttl.min(other_ttl) }
+            (Outcome::Found { mut records, ttl }, Outcome::Found { records: others, ttl: other_ttl }) => {
+                records.extend(others);
+                Outcome::Found { records, ttl: ttl.min(other_ttl) }
             }
             (found @ Outcome::Found { .. }, Outcome::Absent { .. })
             | (Outcome::Absent { .. }, found @ Outcome::Found { .. }) => found,
             // Half of the addresses are better than none, but not for long.
-            (Outcome::Found { addresses, .. }, Outcome::Failed { .. })
-            | (Outcome::Failed { .. }, Outcome::Found { addresses, .. }) => {
-                Outcome::Found { addresses, ttl: Duration::ZERO }
+            (Outcome::Found { records, .. }, Outcome::Failed { .. })
+            | (Outcome::Failed { .. }, Outcome::Found { records, .. }) => {
+                Outcome::Found { records, ttl: Duration::ZERO }
             }
             (Outcome::Absent { ttl }, Outcome::Absent { ttl: other_ttl }) => {
                 let ttl = ttl.into_iter().chain(other_ttl).min();
@@ -49,55 +48,67 @@ impl Outcome {
     }
 }
 
-/// What a request does that needs the addresses.
+/// What a request does that needs the records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(super) enum Decision<R> {
     /// It uses these.
-    Use(Arc<[IpAddr]>),
+    Use(Arc<[R]>),
     /// The name is looked up. If that takes long, it uses the last good answer.
-    LookUp { last: Option<Arc<[IpAddr]>> },
+    LookUp { last: Option<Arc<[R]>> },
     /// It fails, for this reason.
     Refuse(Arc<str>),
 }
 
 /// What is known of a name.
 #[derive(Debug)]
-pub(super) struct KnownAnswer {
+pub(super) struct KnownAnswer<R> {
     /// The last good answer, or why there is none.
-    last: Result<Arc<[IpAddr]>, Arc<str>>,
+    last: Result<Arc<[R]>, Arc<str>>,
     /// Until when the name is not looked up again.
     until: Option<Instant>,
+    /// Says that there are none.
+    absent: &'static str,
 }
 
-impl KnownAnswer {
-    pub(super) fn new() -> KnownAnswer {
-        KnownAnswer { last: Err("the name has not been looked up".into()), until: None }
+impl<R: Clone + Ord> KnownAnswer<R> {
+    /// Nothing is known. `absent` will say that there are no records.
+    pub(super) fn new(absent: &'static str) -> KnownAnswer<R> {
+        KnownAnswer { last: Err("the name has not been looked up".into()), until: None, absent }
     }
 
-    pub(super) fn decide(&self, now: Instant) -> Decision {
+    pub(super) fn decide(&self, now: Instant) -> Decision<R> {
         match (self.until.is_some_and(|until| now < until), &self.last) {
-            (true, Ok(addresses)) => Decision::Use(addresses.clone()),
+            (true, Ok(records)) => Decision::Use(records.clone()),
             (true, Err(reason)) => Decision::Refuse(reason.clone()),
             (false, last) => Decision::LookUp { last: last.as_ref().ok().cloned() },
         }
     }
 
+    /// For how long the time of the answer has been over.
+    pub(super) fn overdue(&self, now: Instant) -> Duration {
+        self.until.map_or(Duration::MAX, |until| now.saturating_duration_since(until))
+    }
+
     /// The last good answer, or why there is none.
-    pub(super) fn latest(&self) -> Result<Arc<[IpAddr]>, Arc<str>> {
+    pub(super) fn latest(&self) -> Result<Arc<[R]>, Arc<str>> {
         self.last.clone()
     }
 
-    /// Notes what a lookup has found. Returns whether the addresses are others than before; their order does not matter.
-    pub(super) fn note(&mut self, outcome: Outcome, now: Instant, options: &DnsOptions) -> bool {
+    /// Notes what a lookup has found. Returns whether the records are others than before; their order does not matter.
+    pub(super) fn note(&mut self, outcome: Outcome<R>, now: Instant, options: &DnsOptions) -> bool {
         let DnsOptions { min_ttl, max_ttl, negative_ttl, .. } = *options;
         let (last, kept) = match outcome {
-            Outcome::Found { mut addresses, ttl } if !addresses.is_empty() => {
+            Outcome::Found { records, ttl } if !records.is_empty() => {
                 let mut seen = BTreeSet::new();
-                addresses.retain(|address| seen.len() < MAX_ADDRESSES && seen.insert(*address));
-                (Ok(addresses.into()), ttl.min(max_ttl).max(min_ttl))
+                let records = records.into_iter();
+                let records =
+                    records.filter(|record| seen.len() < MAX_RECORDS && seen.insert(record.clone())).collect();
+                (Ok(records), ttl.min(max_ttl).max(min_ttl))
             }
-            Outcome::Found { .. } => (Err(absent()), negative_ttl),
-            Outcome::Absent { ttl } => (Err(absent()), ttl.unwrap_or(negative_ttl).max(min_ttl).min(negative_ttl)),
+            Outcome::Found { .. } => (Err(self.absent.into()), negative_ttl),
+            Outcome::Absent { ttl } => {
+                (Err(self.absent.into()), ttl.unwrap_or(negative_ttl).max(min_ttl).min(negative_ttl))
+            }
             // What was known may still be true.
             Outcome::Failed { reason } => {
                 (self.last.clone().map_err(|_| format!("no DNS server has found it: {reason}").into()), min_ttl)
@@ -108,17 +119,17 @@ impl KnownAnswer {
             (Ok(before), Ok(after)) => before.iter().collect::<BTreeSet<_>>() != after.iter().collect::<BTreeSet<_>>(),
             (before, after) => before.is_ok() != after.is_ok(),
         };
-        self.last = last;
+        if is_changed || last.is_err() {
+            self.last = last;
+        }
         is_changed
     }
 }
 
-fn absent() -> Arc<str> {
-    "the name has no addresses".into()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
 
@@ -128,12 +139,12 @@ mod tests {
         [127, 0, 0, last].into()
     }
 
-    fn found(last: &[u8], seconds: u64) -> Outcome {
-        let addresses = last.iter().map(|last| address(*last)).collect();
-        Outcome::Found { addresses, ttl: Duration::from_secs(seconds) }
+    fn found(last: &[u8], seconds: u64) -> Outcome<IpAddr> {
+        let records = last.iter().map(|last| address(*last)).collect();
+        Outcome::Found { records, ttl: Duration::from_secs(seconds) }
     }
 
-    fn failed() -> Outcome {
+    fn failed() -> Outcome<IpAddr> {
         Outcome::Failed { reason: "SERVFAIL".to_owned() }
     }
 
@@ -143,6 +154,7 @@ mod tests {
             min_ttl: Duration::from_secs(2),
             max_ttl: Duration::from_secs(60),
             negative_ttl: Duration::from_secs(10),
+            each_address: false,
         }
     }
 
@@ -161,8 +173,8 @@ mod tests {
             assert_eq!(first.clone().with(second.clone()), expected);
             let swapped = second.with(first);
             match (&swapped, &expected) {
-                (Outcome::Found { addresses, ttl }, Outcome::Found { addresses: all, ttl: expected }) => {
-                    assert_eq!((addresses.len(), ttl), (all.len(), expected));
+                (Outcome::Found { records, ttl }, Outcome::Found { records: all, ttl: expected }) => {
+                    assert_eq!((records.len(), ttl), (all.len(), expected));
                 }
                 _ => assert_eq!(swapped, expected),
             }
@@ -170,8 +182,8 @@ mod tests {
     }
 
     /// How long an answer is kept, in seconds.
-    fn kept(outcome: Outcome) -> u64 {
-        let (mut known, now) = (KnownAnswer::new(), Instant::now());
+    fn kept(outcome: Outcome<IpAddr>) -> u64 {
+        let (mut known, now) = (KnownAnswer::new("there are none"), Instant::now());
         known.note(outcome, now, &options());
         (known.until.unwrap() - now).as_secs()
     }
@@ -186,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_order_of_addresses_is_no_change() {
-        let (mut known, now) = (KnownAnswer::new(), Instant::now());
+        let (mut known, now) = (KnownAnswer::new("there are none"), Instant::now());
         let changes = [
             found(&[1, 2], 9),
             found(&[2, 1, 2], 9),
@@ -199,9 +211,10 @@ mod tests {
             changes.map(|outcome| known.note(outcome, now, &options())),
             [true, false, false, true, true, false]
         );
-        let many: Vec<IpAddr> = (0..200).map(address).collect();
-        known.note(Outcome::Found { addresses: many, ttl: Duration::ZERO }, now, &options());
-        assert!(matches!(known.decide(now), Decision::Use(addresses) if addresses.len() == MAX_ADDRESSES));
+        let many: Vec<IpAddr> =
+            (0..=u16::MAX).map(|last| IpAddr::from([127, 0, last.to_be_bytes()[0], last.to_be_bytes()[1]])).collect();
+        known.note(Outcome::Found { records: many, ttl: Duration::ZERO }, now, &options());
+        assert!(matches!(known.decide(now), Decision::Use(addresses) if addresses.len() == MAX_RECORDS));
     }
 
     /// The name has other addresses from time to time, none at times, and its DNS servers fail at times. Requests come at any time.
@@ -214,7 +227,7 @@ mod tests {
 
     fn simulate(random: &mut StdRng) {
         let options = options();
-        let (mut known, mut now) = (KnownAnswer::new(), Instant::now());
+        let (mut known, mut now) = (KnownAnswer::new("there are none"), Instant::now());
         // What the DNS servers would say, and what they have said last.
         let (mut truth, mut is_failing) = (Some(1), false);
         let mut last_lookup: Option<Instant> = None;
@@ -235,7 +248,7 @@ mod tests {
                 let ttl = Duration::from_secs(random.random_range(0..100));
                 let outcome = match (is_failing, truth) {
                     (true, _) => failed(),
-                    (false, Some(last)) => Outcome::Found { addresses: vec![address(last)], ttl },
+                    (false, Some(last)) => Outcome::Found { records: vec![address(last)], ttl },
                     (false, None) => Outcome::Absent { ttl: random.random::<bool>().then_some(ttl) },
                 };
                 let before = last_said;

@@ -33,25 +33,60 @@ pub(super) enum Family {
     V6,
 }
 
+/// One host of a service, by its SRV record (RFC 2782).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in super::super) struct ServiceHost {
+    /// Hosts with a lower number come first.
+    pub(in super::super) priority: u16,
+    /// Its share among the hosts with the same priority.
+    pub(in super::super) weight: u16,
+    pub(in super::super) name: String,
+    pub(in super::super) port: u16,
+}
+
 /// The DNS servers, and the names in the files of the system.
-pub(super) struct Dns {
+pub(in super::super) struct Dns {
     pub(super) options: DnsOptions,
     /// The resolver, and when the files of the system were read for it.
     resolver: Mutex<Option<(Instant, Arc<TokioResolver>)>>,
 }
 
 impl Dns {
-    pub(super) fn new(options: DnsOptions) -> Dns {
+    pub(in super::super) fn new(options: DnsOptions) -> Dns {
         Dns { options, resolver: Mutex::default() }
     }
 
     /// Looks up the addresses of a name in one family.
-    pub(super) async fn look_up(&self, name: &str, family: Family) -> Outcome {
-        let Ok(name) = Name::from_utf8(name) else { return Outcome::Absent { ttl: None } };
+    pub(super) async fn addresses(&self, name: &str, family: Family) -> Outcome<IpAddr> {
         let record = match family {
             Family::V4 => RecordType::A,
             Family::V6 => RecordType::AAAA,
         };
+        self.look_up(name, record, |data| match data {
+            RData::A(address) => Some(IpAddr::V4(address.0)),
+            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Looks up the hosts of a service (RFC 2782).
+    pub(super) async fn service_hosts(&self, name: &str) -> Outcome<ServiceHost> {
+        self.look_up(name, RecordType::SRV, |data| match data {
+            // "." says that there is no such service.
+            RData::SRV(record) if !record.target.is_root() => Some(ServiceHost {
+                priority: record.priority,
+                weight: record.weight,
+                name: record.target.to_ascii().trim_end_matches('.').to_owned(),
+                port: record.port,
+            }),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn look_up<R>(&self, name: &str, record: RecordType, read: impl Fn(&RData) -> Option<R>) -> Outcome<R> {
+        let Ok(name) = Name::from_utf8(name) else { return Outcome::Absent { ttl: None } };
         let resolver = match self.resolver().await {
             Ok(resolver) => resolver,
             Err(reason) => return Outcome::Failed { reason },
@@ -59,12 +94,8 @@ impl Dns {
         match tokio::time::timeout(LONGEST_LOOKUP, resolver.lookup(name, record)).await {
             Ok(Ok(lookup)) => {
                 let ttl = lookup.answers().iter().map(|record| record.ttl).min().unwrap_or_default();
-                let addresses = lookup.answers().iter().filter_map(|record| match &record.data {
-                    RData::A(address) => Some(IpAddr::V4(address.0)),
-                    RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-                    _ => None,
-                });
-                Outcome::Found { addresses: addresses.collect(), ttl: Duration::from_secs(ttl.into()) }
+                let records = lookup.answers().iter().filter_map(|record| read(&record.data)).collect();
+                Outcome::Found { records, ttl: Duration::from_secs(ttl.into()) }
             }
             Ok(Err(NetError::Dns(DnsError::NoRecordsFound(none)))) => {
                 Outcome::Absent { ttl: none.negative_ttl.map(|seconds| Duration::from_secs(seconds.into())) }
