@@ -102,7 +102,7 @@ use outgoing::OutgoingRequest;
 #[cfg(feature = "server")]
 pub(crate) use outgoing::arriving;
 #[cfg(feature = "server")]
-pub(crate) use pending_outcome::{PendingOutcome, is_failure};
+pub(crate) use pending_outcome::{MayBeAnswer, PendingOutcome, is_failure};
 pub use resolve::DnsOptions;
 pub use secret_params::SecretParams;
 use stats::ServerStats;
@@ -291,6 +291,13 @@ impl Transport {
         };
         let (head, body) = Incoming::unpacked(sent?).into_parts();
         Ok(Response::from_parts(head, body.with_deadline(deadline).collect(max_body).await?))
+    }
+
+    /// Whether a request that is harmless to repeat may be sent again because of its response.
+    #[cfg(feature = "server")]
+    pub(crate) fn replaces_responses(&self) -> bool {
+        let attempts = self.balancer.options().retries.attempts;
+        attempts.map_or(self.balancer.addresses().nth(1).is_some(), |attempts| attempts > 1)
     }
 
     /// Opens a connection to one of the servers, and closes it.

@@ -23,6 +23,7 @@ mod rest_credentials;
 mod rest_methods;
 mod rest_passthrough;
 mod rest_responses;
+mod retries;
 mod soap_samples;
 mod soap_services;
 mod transports;
