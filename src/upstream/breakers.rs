@@ -123,12 +123,12 @@ impl Breakers {
 }
 
 fn refusal(left: Duration) -> Fault {
-    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    let fault = Fault::new(Kind::Unreachable, "").retry_in(left);
+    let seconds = fault.retry_after.map_or(0, u32::from);
     let message = format!(
-        "the upstream server is not called, because too many calls to it have failed; it is called again in {} s",
-        seconds.max(1)
+        "the upstream server is not called, because too many calls to it have failed; it is called again in {seconds} s"
     );
-    Fault::new(Kind::Unreachable, message)
+    Fault { message: message.into(), ..fault }
 }
 
 impl AdmittedCall {

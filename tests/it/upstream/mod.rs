@@ -24,6 +24,7 @@ mod rest_methods;
 mod rest_passthrough;
 mod rest_responses;
 mod retries;
+mod retry_after;
 mod soap_samples;
 mod soap_services;
 mod transports;
