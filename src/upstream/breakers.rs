@@ -97,8 +97,12 @@ impl Breakers {
         (breaker.clone(), Some(method.clone()))
     }
 
-    /// The outage of the upstream, while calls of all methods are refused.
+    /// The outage of the upstream, while calls of all methods are refused. If each method has a breaker of its own, the common one
+    /// refuses batches only.
     pub(super) fn outage(&self) -> Option<Outage> {
+        if self.options.per_method {
+            return None;
+        }
         let BreakerState::Open(until) = self.common.state() else { return None };
         let left = until.saturating_sub(self.start.elapsed());
         let since = lock(&self.since).unwrap_or_else(SystemTime::now);

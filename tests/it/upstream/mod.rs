@@ -1,6 +1,8 @@
 //! Upstream servers.
 
+mod balance_keys;
 mod batches;
+mod breakers;
 mod broken;
 mod connections;
 mod deviations;
@@ -18,6 +20,7 @@ mod oauth2;
 mod outages;
 mod passthrough;
 mod passthrough_soap;
+mod probes;
 mod rest;
 mod rest_credentials;
 mod rest_methods;
@@ -25,6 +28,7 @@ mod rest_passthrough;
 mod rest_responses;
 mod retries;
 mod retry_after;
+mod slow_hosts;
 mod soap_samples;
 mod soap_services;
 mod transports;
