@@ -4,6 +4,7 @@
 //! ResolvedName::connect
 //!   answer.rs   what is known of the name: the addresses are used until their time (TTL) is over, within bounds
 //!   dns.rs      looks the name up, in /etc/hosts and at the DNS servers
+//!   search.rs   which names that are, by the search domains of the system
 //!   dial.rs     connects to one of the addresses (RFC 8305)
 //! ```
 //!
@@ -13,6 +14,7 @@
 mod answer;
 mod dial;
 mod dns;
+mod search;
 
 use std::fmt;
 use std::io;
