@@ -4,7 +4,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::{Extensions, Response};
+use http::Response;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff;
@@ -85,7 +85,7 @@ impl Attempts<'_> {
             let copy = self.may_be_sent_again().then(|| unsent.clone());
             match self.send_hedged(running, unsent).await {
                 Ok(mut response) => {
-                    let copy = copy.filter(|copy| self.is_no_answer(&response, copy.extensions()));
+                    let copy = copy.filter(|copy| self.is_no_answer(&response, copy.extensions().get().copied()));
                     let Some(copy) = copy else { return Ok(response) };
                     if !self.may_retry().await {
                         return Ok(response);
@@ -110,9 +110,9 @@ impl Attempts<'_> {
     }
 
     /// Whether a response is to be replaced by that of another host, by its head: its status is one of the options, or says that the
-    /// server has failed while the media type is not one of an answer. `extensions` are those of the request.
-    fn is_no_answer(&self, response: &Response<Incoming>, extensions: &Extensions) -> bool {
-        let may_be_answer = || extensions.get().is_none_or(|MayBeAnswer(may_be)| may_be(response.headers()));
+    /// server has failed while the media type is not one of an answer. `may_be` is that of the request.
+    fn is_no_answer(&self, response: &Response<Incoming>, may_be: Option<MayBeAnswer>) -> bool {
+        let may_be_answer = || may_be.is_none_or(|MayBeAnswer(may_be)| may_be(response.headers()));
         self.balancer.options().retries.statuses.contains(&response.status())
             || is_failure(response.status()) && !may_be_answer()
     }
@@ -165,20 +165,21 @@ impl Attempts<'_> {
         };
         count_retry(&copy);
         self.host_set.count_hedged();
+        let may_be = copy.extensions().get().copied();
+        let is_answered = |sent: &Result<Response<Incoming>, Failed>| {
+            sent.as_ref().is_ok_and(|response| !self.is_no_answer(response, may_be))
+        };
         let mut second = pin!(self.send_to(second, copy, resent + 1));
         // The one that is not waited for any longer is dropped, which ends it.
-        let (other, failed) = tokio::select! {
-            sent = first.as_mut() => match sent {
-                Ok(response) => return Ok(response),
-                Err(failed) => (second.await, failed),
-            },
-            sent = second.as_mut() => match sent {
-                Ok(response) => return Ok(response),
-                Err(failed) => (first.await, failed),
-            },
+        let (ended, other) = tokio::select! {
+            sent = first.as_mut() => if is_answered(&sent) { return sent } else { (sent, second.await) },
+            sent = second.as_mut() => if is_answered(&sent) { return sent } else { (sent, first.await) },
         };
-        // Both have failed: one of them may have been received.
-        other.map_err(|(error, unsent)| (error, unsent.filter(|_| failed.1.is_some())))
+        match (ended, other) {
+            (_, Ok(response)) | (Ok(response), Err(_)) => Ok(response),
+            // Both have failed: one of them may have been received.
+            (Err(failed), Err((error, unsent))) => Err((error, unsent.filter(|_| failed.1.is_some()))),
+        }
     }
 
     /// Sends a request to the host on which it has begun, and notes what its end tells of the host.

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use croupier::Kind;
 use croupier::protocol::Protocol;
@@ -10,7 +11,7 @@ use croupier::upstream::transport::{Hedge, HostLimits, TransportOptions};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::failing_hosts::{advance, behind, call, idempotent, in_turn, requests, start, upstream, urls};
+use super::failing_hosts::{advance, behind, call, idempotent, in_turn, requests, start, status, upstream, urls};
 use crate::support::hello::{CLIENT_PROTOCOLS, response, world};
 use crate::support::over::{Behind, Over};
 use crate::support::upstream::{Act, ScriptedUpstream};
@@ -32,6 +33,36 @@ async fn a_call_that_takes_longer_than_most_is_hedged() {
             assert_eq!(over.ask(&behind, "hello", &[]).await, Ok(world()), "{over:?} to {protocol}");
         }
         assert!(hosts[2].requests() >= 3, "{protocol}: {}", hosts[2].requests());
+    }
+}
+
+/// The error page of one host does not end the request to the other, which is only slow.
+#[tokio::test]
+async fn an_error_page_does_not_end_a_call_that_is_hedged() {
+    let failing = start(1).await.remove(0);
+    for protocol in CLIENT_PROTOCOLS {
+        let slow = HeldHost::start().await;
+        let sound = response(protocol).await;
+        let hedge = Some(Hedge::After(Duration::from_millis(1)));
+        let urls = [slow.host.address(), failing.address()].map(|address| format!("http://{address}/"));
+        let behind = behind(&urls, idempotent(protocol), TransportOptions { hedge, ..in_turn() }).await;
+        for over in Over::ALL {
+            slow.hold(&sound);
+            failing.will([status(500, "text/html", "<h1>error</h1>")]);
+            let let_go = async {
+                while slow.host.requests() == 0 || failing.requests() == 0 {
+                    tokio::task::yield_now().await;
+                }
+                // Until the error page has been read.
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+                slow.gate.add_permits(1);
+            };
+            let (result, ()) = tokio::join!(over.ask(&behind, "hello", &[]), let_go);
+            assert_eq!(result, Ok(world()), "{over:?} to {protocol}");
+            assert_eq!((slow.host.requests(), failing.requests()), (1, 1), "{over:?} to {protocol}");
+        }
     }
 }
 
