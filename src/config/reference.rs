@@ -62,14 +62,12 @@ impl ReferenceWriter {
             // A table below each of several tables has their name without brackets: `[listen.tls]`.
             let path =
                 if name.is_empty() { key.to_owned() } else { format!("{}.{key}", name.trim_matches(['[', ']'])) };
-            let described =
-                value.reference().and_then(|name| self.described.iter().find(|(described, _)| described == name));
-            if let Some((_, section)) = described {
+            if let Some(section) = self.section_of(value) {
                 let line = format!("- `{key}`: a table with the keys of `[{section}]`. {}\n", prose(value.doc()));
                 self.text.push_str(&line);
-            } else if !value.properties().is_empty() {
-                self.described.extend(value.reference().map(|reference| (reference.to_owned(), path.clone())));
-                inner.push((path, value, value.doc()));
+            } else if let Some(table) = value.table().filter(|table| self.section_of(*table).is_none()) {
+                self.described.extend(table.reference().map(|reference| (reference.to_owned(), path.clone())));
+                inner.push((path, table, value.doc()));
             } else if let Some(item) = value.others().filter(|item| !item.properties().is_empty()) {
                 self.tables(key, &path, value, item, &mut inner);
             } else {
@@ -93,6 +91,12 @@ impl ReferenceWriter {
         }
     }
 
+    /// The section that describes the keys of a table, if one does already.
+    fn section_of(&self, table: SchemaNode<'_>) -> Option<String> {
+        let name = table.reference()?;
+        self.described.iter().find(|(described, _)| described == name).map(|(_, section)| section.clone())
+    }
+
     /// Writes the keys of a table that contains no tables.
     fn keys(&mut self, node: SchemaNode<'_>) {
         let required = node.required();
@@ -110,9 +114,7 @@ impl ReferenceWriter {
         item: SchemaNode<'n>,
         inner: &mut Vec<(String, SchemaNode<'n>, &'n str)>,
     ) {
-        let described =
-            item.reference().and_then(|name| self.described.iter().find(|(described, _)| described == name));
-        if let Some((_, section)) = described {
+        if let Some(section) = self.section_of(item) {
             self.text.push_str(&format!("- `{key}`: tables with the keys of `[{section}]`. {}\n", prose(value.doc())));
             return;
         }

@@ -78,6 +78,17 @@ impl<'s> SchemaNode<'s> {
         all.filter(|node| node.text("type") != Some("null")).collect()
     }
 
+    /// The table with known keys that a value is, if there is one at all.
+    pub(super) fn table(self) -> Option<SchemaNode<'s>> {
+        if !self.properties().is_empty() {
+            return Some(self);
+        }
+        match self.alternatives().as_slice() {
+            [only] if !only.properties().is_empty() => Some(*only),
+            _ => None,
+        }
+    }
+
     /// The allowed words, if only certain words match.
     pub(super) fn words(self) -> Option<Vec<&'s str>> {
         if let Some(word) = self.text("const") {

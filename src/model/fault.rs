@@ -1,7 +1,11 @@
 //! Faults: why a call failed, independent of any protocol, and the codes of each protocol for them.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
+#[cfg(feature = "server")]
+use http::HeaderValue;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -282,6 +286,9 @@ pub struct Fault {
     pub parameter: Option<Box<str>>,
     /// What else the service says of the fault.
     pub data: Option<FaultData>,
+    /// After how many seconds a further call may succeed, if that is known: `Retry-After` of the responses in which the status is that
+    /// of the fault (RFC 9110, section 10.2.3).
+    pub retry_after: Option<NonZeroU32>,
 }
 
 /// What a service says of a fault beyond code and message, as JSON: the `data` of JSON-RPC errors and REST problems.
@@ -318,7 +325,7 @@ impl Eq for FaultData {}
 impl Fault {
     /// A fault that is not about one parameter.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Fault {
-        Fault { kind, message: message.into(), parameter: None, data: None }
+        Fault { kind, message: message.into(), parameter: None, data: None, retry_after: None }
     }
 
     /// The same fault with data that every protocol carries: as `data` in JSON-RPC and REST, in the detail of SOAP, and with
@@ -334,6 +341,29 @@ impl Fault {
     #[must_use]
     pub fn with_data(self, data: impl Into<FaultData>) -> Fault {
         Fault { data: Some(data.into()), ..self }
+    }
+
+    /// The same fault, of a call that may succeed after this time. It is rounded up to whole seconds, and is at least one.
+    ///
+    /// ```
+    /// # use croupier::{Fault, Kind};
+    /// # use std::time::Duration;
+    /// let fault = Fault::new(Kind::Unreachable, "the wheel is closed").retry_in(Duration::from_millis(2300));
+    /// assert_eq!(fault.retry_after.map(u32::from), Some(3));
+    /// ```
+    #[must_use]
+    pub fn retry_in(self, wait: Duration) -> Fault {
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        Fault { retry_after: Some(NonZeroU32::new(seconds).unwrap_or(NonZeroU32::MIN)), ..self }
+    }
+
+    /// The value of `Retry-After` in a response with the status of the fault; `None` if it has no such header. A server that has too much
+    /// to do may be asked again after a second.
+    #[cfg(feature = "server")]
+    pub(crate) fn retry_after_header(&self, status: StatusCode) -> Option<HeaderValue> {
+        let busy = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(NonZeroU32::MIN);
+        self.retry_after.or(busy).map(|seconds| HeaderValue::from(seconds.get()))
     }
 
     /// The same fault with the name of the wrong parameter.

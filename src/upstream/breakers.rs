@@ -97,8 +97,12 @@ impl Breakers {
         (breaker.clone(), Some(method.clone()))
     }
 
-    /// The outage of the upstream, while calls of all methods are refused.
+    /// The outage of the upstream, while calls of all methods are refused. If each method has a breaker of its own, the common one
+    /// refuses batches only.
     pub(super) fn outage(&self) -> Option<Outage> {
+        if self.options.per_method {
+            return None;
+        }
         let BreakerState::Open(until) = self.common.state() else { return None };
         let left = until.saturating_sub(self.start.elapsed());
         let since = lock(&self.since).unwrap_or_else(SystemTime::now);
@@ -123,12 +127,12 @@ impl Breakers {
 }
 
 fn refusal(left: Duration) -> Fault {
-    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    let fault = Fault::new(Kind::Unreachable, "").retry_in(left);
+    let seconds = fault.retry_after.map_or(0, u32::from);
     let message = format!(
-        "the upstream server is not called, because too many calls to it have failed; it is called again in {} s",
-        seconds.max(1)
+        "the upstream server is not called, because too many calls to it have failed; it is called again in {seconds} s"
     );
-    Fault::new(Kind::Unreachable, message)
+    Fault { message: message.into(), ..fault }
 }
 
 impl AdmittedCall {

@@ -23,6 +23,8 @@
 //! the group and the server.
 
 #[cfg(feature = "server")]
+mod answer_media;
+#[cfg(feature = "server")]
 mod balance_key;
 #[cfg(feature = "server")]
 mod batch;

@@ -9,6 +9,7 @@ use http::response::Parts;
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 
+use super::answer_media::answer_media;
 use super::balance_key::Described;
 use super::breakers::Breakers;
 use super::call_scope::CallScope;
@@ -44,7 +45,8 @@ use crate::upstream::UnsupportedProtocol;
 use crate::upstream::transport::TlsError;
 use crate::upstream::transport::redirects::FollowRedirects;
 use crate::upstream::transport::{
-    BalanceKey, CollectedBody, Incoming, PendingOutcome, Repeat, ServerReports, Transport, TransportError, arriving,
+    BalanceKey, CollectedBody, Incoming, MayBeAnswer, PendingOutcome, Repeat, ServerReports, Transport, TransportError,
+    arriving,
 };
 
 /// How many bytes of a response may be read until its first row is complete.
@@ -245,6 +247,9 @@ impl Upstream {
         scope: &CallScope,
     ) -> Result<(Parts, Incoming), Fault> {
         scope.apply_to(&mut request);
+        if repeat == Repeat::Harmless && self.inner.transport.replaces_responses() {
+            request.extensions_mut().insert(MayBeAnswer(answer_media(self.inner.options.protocol)));
+        }
         let admitted = match &self.inner.breakers {
             Some(breakers) => Some(breakers.admit(scope.method.as_ref(), arriving(&request))?),
             None => None,

@@ -108,7 +108,8 @@ pub(in crate::config) struct RetriesFile {
     /// The longest wait at all.
     #[schemars(extend("maximum" = LONGEST))]
     max_backoff: Period,
-    /// The statuses of responses after which a call is sent again: some of 429, 502, 503 and 504.
+    /// The statuses of responses after which a call is sent again, whatever else the response says: some of 429, 502, 503 and 504. After
+    /// an error page with status 500, 502, 503 or 504, which cannot be a fault of the protocol, it is sent again in any case.
     #[schemars(with = "Vec<u16>")]
     statuses: Vec<Spanned<u16>>,
 }

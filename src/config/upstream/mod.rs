@@ -268,14 +268,13 @@ pub(super) struct UpstreamFile {
     #[serde(default)]
     limits: HostLimitsFile,
     /// How the hosts are probed if there are several `urls`: by one of `method` (and the expected `result`), `describe = true`, `path` (and
-    /// the expected `status`) and `tcp = true`. The other keys are `interval` (10 s), `jitter` (0.2), `timeout` (2 s), `unhealthy` (3) and
-    /// `healthy` (2). A host that fails its probes gets no calls, unless all do. Without this table, hosts are not probed.
+    /// the expected `status`) and `tcp = true`. A host that fails its probes gets no calls, unless all do. Without this table, hosts are
+    /// not probed.
     #[schemars(with = "Option<HealthFile>")]
     #[serde(default)]
     health: Option<Spanned<HealthFile>>,
-    /// When calls are refused because too many have failed: `failures` (20) within the `window` (10 s), and at least the part `ratio`
-    /// (0.5) of all. They are refused for the time `open` (5 s); then `probes` (3) are let through, which must be answered. With
-    /// `per-method` (`false`), each method is judged by itself. Without this table, no call is refused.
+    /// When calls are refused because too many have failed: `failures` within the `window`, and at least the part `ratio` of all. They are
+    /// refused for the time `open`; then `probes` are let through, which must be answered. Without this table, no call is refused.
     #[serde(default)]
     breaker: Option<BreakerFile>,
 }

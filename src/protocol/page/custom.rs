@@ -173,7 +173,10 @@ impl TemplatePage {
             failures.log(move |count| tracing::error!(%error, count, "cannot render the error page"));
             (StatusCode::INTERNAL_SERVER_ERROR, String::new())
         });
-        let response = self.response(status, html);
+        let mut response = self.response(status, html);
+        if let Some(retry_after) = fault.as_ref().and_then(|fault| fault.retry_after_header(status)) {
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after);
+        }
         FrontendResponse { response, method: Box::from(&*self.method), fault: fault.map(|fault| fault.kind) }
     }
 
@@ -221,9 +224,6 @@ impl TemplatePage {
         let headers = response.headers_mut();
         if let Some(seconds) = self.refresh {
             headers.insert(header::REFRESH, HeaderValue::from(seconds));
-        }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }

@@ -88,7 +88,8 @@ fn method_fault(method: &Composed, part: &Part, fault: Fault) -> Fault {
         kind => kind,
     };
     let message = format!("{}: {}", part.name, fault.message);
-    let fault = Fault::new(kind, shorten(&message, LONGEST).into_owned());
+    let retry_after = fault.retry_after;
+    let fault = Fault { retry_after, ..Fault::new(kind, shorten(&message, LONGEST).into_owned()) };
     own.into_iter().fold(fault, |fault, own| fault.of_parameter(own.name.as_str()))
 }
 

@@ -148,7 +148,7 @@ impl Caching {
                     cache.note(Lookup::Miss, &context, is_alone, || miss_status(false, stored));
                     match (end.own, end.result) {
                         (Some(own), _) => Ok(own),
-                        (None, SharedResult::Fault(fault)) => Err(fault),
+                        (None, SharedResult::Fault(fault)) => Err(*fault),
                         (None, _) => Err(Fault::internal()),
                     }
                 }))
@@ -261,7 +261,7 @@ impl Waiter {
             let FinishedCall { result, own } = Waiting(shared).await;
             match result {
                 SharedResult::Fault(fault) if !is_own && is_of_caller(&fault) => {
-                    let Some(call) = own_call else { return Err(fault) };
+                    let Some(call) = own_call else { return Err(*fault) };
                     joined = cache.join_or_begin(&slot, call, context.result_memory.as_ref());
                 }
                 SharedResult::Fault(fault) => {
@@ -273,7 +273,7 @@ impl Waiter {
                         None => {
                             let lookup = if is_own { Lookup::Miss } else { Lookup::Collapsed };
                             cache.note(lookup, &context, is_alone, || miss_status(!is_own, false));
-                            Err(fault)
+                            Err(*fault)
                         }
                     };
                 }
@@ -312,7 +312,9 @@ impl ResponseCache {
             Box::pin(async move {
                 match catch_panic_of(pending).await {
                     Ok(Ok(output)) => cache.keep(&slot, output, memory.as_ref()).await,
-                    Ok(Err(fault)) | Err(fault) => FinishedCall { result: SharedResult::Fault(fault), own: None },
+                    Ok(Err(fault)) | Err(fault) => {
+                        FinishedCall { result: SharedResult::Fault(Box::new(fault)), own: None }
+                    }
                 }
             })
         };
@@ -332,7 +334,7 @@ impl ResponseCache {
                     FinishedCall { own: Some(entry.output_with(memory)), result: SharedResult::Answer(entry) }
                 }
                 Ok(Collected::Rest(output)) => self.pass(slot, output),
-                Err(fault) => FinishedCall { result: SharedResult::Fault(fault), own: None },
+                Err(fault) => FinishedCall { result: SharedResult::Fault(Box::new(fault)), own: None },
             },
             Output::Raw(response) => self.keep_raw(slot, response),
         }

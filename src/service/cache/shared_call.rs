@@ -21,7 +21,7 @@ pub(super) enum SharedResult {
     /// With an answer that all of them can have.
     Answer(Arc<Entry>),
     /// With a fault.
-    Fault(Fault),
+    Fault(Box<Fault>),
     /// With a result for one of them only: it is too large to be kept.
     NotShared,
 }
@@ -171,7 +171,7 @@ mod tests {
             Box::pin(async move {
                 begun.fetch_add(1, SeqCst);
                 end.notified().await;
-                FinishedCall { result: SharedResult::Fault(Fault::internal()), own: None }
+                FinishedCall { result: SharedResult::Fault(Box::new(Fault::internal())), own: None }
             })
         }
     }

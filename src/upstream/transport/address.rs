@@ -356,7 +356,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.endpoint {
             Endpoint::Tcp { host, port } if self.is_member && host.contains(':') => write!(f, "[{host}]:{port}"),
-            Endpoint::Tcp { host, port } if self.is_member => write!(f, "{host}:{port}"),
+            Endpoint::Tcp { host, port } if self.is_member => write!(f, "{}:{port}", host.trim_end_matches('.')),
             Endpoint::Tcp { .. } => f.write_str(self.host.to_str().unwrap_or_default()),
             Endpoint::Service { name } => f.write_str(name),
             Endpoint::Unix(path) => write!(f, "unix:{}", path.display()),
@@ -506,7 +506,7 @@ mod tests {
         let Endpoint::Service { name } = service.endpoint() else { panic!("{service:?}") };
         assert_eq!((name.as_str(), service.to_string().as_str()), ("_rpc._tcp.wheels.example", name.as_str()));
         assert!(service.is_secure());
-        let host = service.member("a.wheels.example".to_owned(), 9001);
+        let host = service.member("a.wheels.example.".to_owned(), 9001);
         assert_eq!((host.to_string().as_str(), host.name_in_url()), ("a.wheels.example:9001", "wheels.example"));
         let request = applied(&host);
         assert_eq!(

@@ -16,7 +16,7 @@ use super::host_options::BalanceKey;
 use super::host_set::{HostSet, RunningRequest};
 use super::noted_request::count_retry;
 use super::outgoing::{OutgoingRequest, arriving};
-use super::pending_outcome::{PendingOutcome, is_failure};
+use super::pending_outcome::{MayBeAnswer, PendingOutcome, is_failure};
 use super::server_set::ServerSet;
 use super::{Repeat, redirects};
 
@@ -61,49 +61,64 @@ impl Balancer {
 impl Attempts<'_> {
     async fn run(&mut self, request: OutgoingRequest) -> Result<Response<Incoming>, TransportError> {
         let mut unsent = request;
-        let mut last_error = None;
+        // What the caller gets if the request cannot be sent again.
+        let mut last: Option<Box<Result<Response<Incoming>, TransportError>>> = None;
+        let mut is_permitted = false;
         loop {
             let running = match self.host_set.begin(self.key, &self.tried, self.until()).await {
                 Ok(running) => running,
                 Err(no_host) => {
-                    let error = last_error.take().unwrap_or_else(|| no_room(no_host));
+                    let outcome = last.take().unwrap_or_else(|| Box::new(Err(no_room(no_host))));
                     let again = no_host == NoHost::AllTried && self.tries < self.host_set.attempts();
-                    if !again || !self.may_retry().await {
-                        return Err(error);
+                    if !again || !(is_permitted || self.may_retry().await) {
+                        return *outcome;
                     }
-                    (self.tried, last_error) = (Vec::new(), Some(error));
+                    (self.tried, last, is_permitted) = (Vec::new(), Some(outcome), true);
                     continue;
                 }
             };
+            if let Some(Ok(response)) = last.take().map(|last| *last) {
+                redirects::discard(response, self.deadline).await;
+            }
             if self.tries > 0 {
                 count_retry(&unsent);
             }
             self.tried.push(running.host());
             self.tries += 1;
+            is_permitted = false;
             let copy = self.may_be_sent_again().then(|| unsent.clone());
             match self.send_hedged(running, unsent).await {
-                Ok(response) => {
-                    let statuses = &self.balancer.options().retries.statuses;
-                    let Some(copy) = copy.filter(|_| statuses.contains(&response.status())) else {
-                        return Ok(response);
-                    };
+                Ok(mut response) => {
+                    let copy = copy.filter(|copy| self.is_no_answer(&response, copy.extensions().get().copied()));
+                    let Some(copy) = copy else { return Ok(response) };
                     if !self.may_retry().await {
                         return Ok(response);
                     }
-                    redirects::discard(response, self.deadline).await;
-                    unsent = copy;
+                    // Its host has room again, which the request may need.
+                    response.body_mut().end_running();
+                    (unsent, last, is_permitted) = (copy, Some(Box::new(Ok(response))), true);
                 }
                 Err((error, Some(request))) if self.tried.len() < MOST_HOSTS => {
                     self.sent -= 1;
-                    (unsent, last_error) = (request, Some(error));
+                    (unsent, last) = (request, Some(Box::new(Err(error))));
                 }
                 Err((error, None)) if !error.is_past_deadline() => match copy {
-                    Some(copy) if self.may_retry().await => (unsent, last_error) = (copy, Some(error)),
+                    Some(copy) if self.may_retry().await => {
+                        (unsent, last, is_permitted) = (copy, Some(Box::new(Err(error))), true);
+                    }
                     _ => return Err(error),
                 },
                 Err((error, _)) => return Err(error),
             }
         }
+    }
+
+    /// Whether a response is to be replaced by that of another host, by its head: its status is one of the options, or says that the
+    /// server has failed while the media type is not one of an answer. `may_be` is that of the request.
+    fn is_no_answer(&self, response: &Response<Incoming>, may_be: Option<MayBeAnswer>) -> bool {
+        let may_be_answer = || may_be.is_none_or(|MayBeAnswer(may_be)| may_be(response.headers()));
+        self.balancer.options().retries.statuses.contains(&response.status())
+            || is_failure(response.status()) && !may_be_answer()
     }
 
     /// Until when room on a host is waited for.
@@ -154,20 +169,21 @@ impl Attempts<'_> {
         };
         count_retry(&copy);
         self.host_set.count_hedged();
+        let may_be = copy.extensions().get().copied();
+        let is_answered = |sent: &Result<Response<Incoming>, Failed>| {
+            sent.as_ref().is_ok_and(|response| !self.is_no_answer(response, may_be))
+        };
         let mut second = pin!(self.send_to(second, copy, resent + 1));
         // The one that is not waited for any longer is dropped, which ends it.
-        let (other, failed) = tokio::select! {
-            sent = first.as_mut() => match sent {
-                Ok(response) => return Ok(response),
-                Err(failed) => (second.await, failed),
-            },
-            sent = second.as_mut() => match sent {
-                Ok(response) => return Ok(response),
-                Err(failed) => (first.await, failed),
-            },
+        let (ended, other) = tokio::select! {
+            sent = first.as_mut() => if is_answered(&sent) { return sent } else { (sent, second.await) },
+            sent = second.as_mut() => if is_answered(&sent) { return sent } else { (sent, first.await) },
         };
-        // Both have failed: one of them may have been received.
-        other.map_err(|(error, unsent)| (error, unsent.filter(|_| failed.1.is_some())))
+        match (ended, other) {
+            (_, Ok(response)) | (Ok(response), Err(_)) => Ok(response),
+            // Both have failed: one of them may have been received.
+            (Err(failed), Err((error, unsent))) => Err((error, unsent.filter(|_| failed.1.is_some()))),
+        }
     }
 
     /// Sends a request to the host on which it has begun, and notes what its end tells of the host.

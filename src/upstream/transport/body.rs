@@ -140,6 +140,11 @@ impl Incoming {
         self
     }
 
+    /// Says that the request does not run any longer, whether or not the body is read to its end.
+    pub(super) fn end_running(&mut self) {
+        self.running = None;
+    }
+
     /// The response with its body unpacked, if it is compressed with gzip or deflate.
     pub(super) fn unpacked(mut response: Response<Incoming>) -> Response<Incoming> {
         if response.headers().contains_key(header::CONTENT_ENCODING) {

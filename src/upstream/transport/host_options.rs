@@ -21,7 +21,8 @@ pub struct RetryOptions {
     pub backoff: Duration,
     /// The longest wait before any retry (250 ms by default).
     pub max_backoff: Duration,
-    /// The statuses of responses after which a request is sent again (503 by default).
+    /// The statuses of responses after which a request is sent again (503 by default). An upstream also sends a call again after an error
+    /// page: a response with status 500, 502, 503 or 504 that cannot be a fault of the protocol by its media type.
     pub statuses: Vec<StatusCode>,
 }
 

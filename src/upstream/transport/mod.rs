@@ -108,7 +108,7 @@ use outgoing::OutgoingRequest;
 #[cfg(feature = "server")]
 pub(crate) use outgoing::arriving;
 #[cfg(feature = "server")]
-pub(crate) use pending_outcome::{PendingOutcome, is_failure};
+pub(crate) use pending_outcome::{MayBeAnswer, PendingOutcome, is_failure};
 pub use resolve::DnsOptions;
 pub use secret_params::SecretParams;
 #[cfg(feature = "server")]
@@ -326,6 +326,13 @@ impl Transport {
         };
         let (head, body) = Incoming::unpacked(sent?).into_parts();
         Ok(Response::from_parts(head, body.with_deadline(deadline).collect(max_body).await?))
+    }
+
+    /// Whether a request that is harmless to repeat may be sent again because of its response.
+    #[cfg(feature = "server")]
+    pub(crate) fn replaces_responses(&self) -> bool {
+        let several = self.balancer.is_changing() || self.balancer.addresses().nth(1).is_some();
+        self.balancer.options().retries.attempts.map_or(several, |attempts| attempts > 1)
     }
 
     /// Notes the result of a probe of one of the servers.

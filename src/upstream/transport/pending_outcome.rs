@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use http::{Extensions, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
 
 use crate::service::lock::lock;
 
@@ -13,6 +13,12 @@ use crate::service::lock::lock;
 /// otherwise, the server has failed.
 #[derive(Clone)]
 pub(crate) struct PendingOutcome(Arc<Undecided>);
+
+/// An extension of a request: whether a response with these headers may be an answer, although its status says that the server has
+/// failed. A request that is harmless to repeat is sent again after one that may not.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone has no protocol"))]
+pub(crate) struct MayBeAnswer(pub(crate) fn(&HeaderMap) -> bool);
 
 type Tell = Box<dyn FnOnce(bool) + Send>;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::commands::{Folder, croupier};
-use crate::support::peers::free_port;
+use crate::support::peers::{free_port, until};
 use crate::support::pki::Authority;
 use crate::support::process::Process;
 use crate::support::scrape::Scrape;
@@ -357,6 +357,56 @@ fn the_status_says_which_hosts_get_calls_and_which_breakers_are_closed() {
     assert_eq!(several["breakers"], serde_json::json!([breaker]));
     let one = group("/up");
     assert_eq!((&one["breakers"], &one["servers"][0]["availability"]), (&serde_json::json!([]), &Value::Null));
+}
+
+/// What the shadow of a group has shown after this many calls of `pockets`.
+fn shadow_after(served: &Served, path: &str, calls: u64) -> Value {
+    const POCKETS: &str = r#"{"jsonrpc":"2.0","method":"pockets","id":1}"#;
+    for _ in 0..calls {
+        let (status, body) = served.call(path, POCKETS);
+        assert!(status == 200 && body.contains("result"), "{body}");
+    }
+    let counts = ["equal", "different", "failed", "uncompared", "left-out"];
+    until("the calls of the shadow have ended", || {
+        let (_, state) = served.json("/status");
+        let group = state["groups"].as_array().unwrap().iter().find(|group| group["path"] == path).unwrap().clone();
+        let ended: u64 = counts.iter().map(|name| group["shadow"][*name].as_u64().unwrap()).sum();
+        (ended == calls).then(|| group["shadow"].clone())
+    })
+}
+
+#[test]
+fn the_status_has_what_a_shadow_has_shown() {
+    let folder = Folder::new();
+    let wheel = |path: &str, family: &str, more: &str| {
+        format!("[group.'{path}']\nservice = 'wheel'\noptions = {{ family = '{family}' }}\n{more}")
+    };
+    let groups = [
+        wheel("/same", "french", "shadow = { to = '/french', concurrent = 1000 }\n"),
+        wheel("/other", "american", "shadow = { to = '/french', concurrent = 1000 }\n"),
+        wheel("/french", "french", ""),
+    ];
+    let served = Served::start(&folder.file("c.toml", &format!("{LISTEN}{}", groups.concat())));
+    let expected = serde_json::json!({
+        "to": "/french", "equal": 3, "different": 0, "failed": 0, "uncompared": 0, "left-out": 0, "examples": []
+    });
+    assert_eq!(shadow_after(&served, "/same", 3), expected);
+    let shadow = shadow_after(&served, "/other", 25);
+    assert_eq!((shadow["different"].as_u64(), shadow["equal"].as_u64()), (Some(25), Some(0)), "{shadow}");
+    let examples = shadow["examples"].as_array().unwrap();
+    assert_eq!(examples.len(), 20, "the first of them");
+    for example in examples {
+        let differences = example["differences"].as_array().unwrap();
+        assert!(example["method"] == "pockets" && (1..=8).contains(&differences.len()), "{example}");
+        assert!(example["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{example}");
+        for difference in differences {
+            let texts = ["place", "own", "other"].map(|name| difference[name].as_str().unwrap());
+            assert!(!texts[0].is_empty() && texts[1] != texts[2], "{difference}");
+        }
+    }
+    let (_, state) = served.json("/status");
+    let groups = state["groups"].as_array().unwrap();
+    assert_eq!(groups.iter().find(|group| group["path"] == "/french").unwrap()["shadow"], Value::Null);
 }
 
 /// Checks that each metric of a query is in a scrape.

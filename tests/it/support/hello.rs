@@ -40,7 +40,11 @@ pub(crate) fn frontends() -> Vec<Arc<dyn Frontend>> {
 
 /// What the server is known to be, so that it need not be asked.
 pub(crate) fn description(protocol: Protocol) -> DescriptionSource {
-    let service = sound();
+    description_of(&sound(), protocol)
+}
+
+/// What a server with the methods of this service would say of itself.
+pub(crate) fn description_of(service: &Arc<dyn RpcService>, protocol: Protocol) -> DescriptionSource {
     let text = match protocol {
         Protocol::Soap => {
             let form = WsdlForm { style: wsdl::Style::Document, versions: Versions::One };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Semaphore};
 use tokio::task::JoinSet;
 
 /// What is done about a request.
@@ -19,6 +19,8 @@ pub(crate) enum Act {
     Output(Vec<u8>),
     /// The same once as many requests have come as the barrier waits for.
     BatchFuture(Arc<Barrier>, Vec<u8>),
+    /// The bytes are sent once the semaphore has a permit for it, and the connection is kept.
+    Held(Arc<Semaphore>, Vec<u8>),
     /// The bytes are sent and the connection is closed.
     Cut(Vec<u8>),
     /// Reads this many bytes of the request, then closes the connection.
@@ -181,6 +183,10 @@ impl Script {
             Act::Output(bytes) => stream.write_all(&bytes).await.is_ok(),
             Act::BatchFuture(all, bytes) => {
                 all.wait().await;
+                stream.write_all(&bytes).await.is_ok()
+            }
+            Act::Held(gate, bytes) => {
+                gate.acquire().await.unwrap().forget();
                 stream.write_all(&bytes).await.is_ok()
             }
             Act::Cut(bytes) => {

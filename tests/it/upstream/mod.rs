@@ -1,6 +1,8 @@
 //! Upstream servers.
 
+mod balance_keys;
 mod batches;
+mod breakers;
 mod broken;
 mod connections;
 mod deviations;
@@ -18,11 +20,15 @@ mod oauth2;
 mod outages;
 mod passthrough;
 mod passthrough_soap;
+mod probes;
 mod rest;
 mod rest_credentials;
 mod rest_methods;
 mod rest_passthrough;
 mod rest_responses;
+mod retries;
+mod retry_after;
+mod slow_hosts;
 mod soap_samples;
 mod soap_services;
 mod transports;

@@ -1,6 +1,7 @@
 //! SOAP messages passed through unchanged: clients that were generated from an upstream server's own description work
 //! through a group as before. Other messages are decoded and encoded again.
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use croupier::codec::soap::Operation;
 use croupier::model::name_patterns::NamePatterns;
@@ -11,7 +12,12 @@ use croupier::protocol::soap::server::namespace_of;
 use croupier::protocol::soap::wsdl::read as discover;
 use croupier::protocol::soap::wsdl::write as wsdl;
 use croupier::protocol::soap::wsdl::write::{Style, Versions, WsdlForm};
+use croupier::server::mount::GroupMount;
 use croupier::service::RpcService;
+use croupier::service::local::{Local, named};
+use croupier::service::shadow::{Shadow, ShadowOptions};
+use croupier::service::split::{Split, SplitOptions};
+use croupier::service::target::TargetGroup;
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
 use croupier::upstream::{DescriptionSource, Upstream, UpstreamOptions};
@@ -38,6 +44,15 @@ async fn remote_with_headers(
     deny: &str,
     soap_headers: SoapHeaders,
 ) -> Arc<dyn RpcService> {
+    let options = UpstreamOptions {
+        deny: NamePatterns(vec![deny.to_owned()]),
+        soap_headers,
+        ..UpstreamOptions::new(Protocol::Soap)
+    };
+    Arc::new(upstream(server, versions, options).await)
+}
+
+async fn upstream(server: &ScriptedUpstream, versions: Versions, options: UpstreamOptions) -> Upstream {
     let service = sound();
     let form = WsdlForm { style: Style::Document, versions };
     let shapes = Shapes::of(&service.interface());
@@ -45,20 +60,10 @@ async fn remote_with_headers(
     let address = format!("http://{}/", server.address()).parse().unwrap();
     let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
     let description = Some(DescriptionSource::Text { name: "description".to_owned(), text });
-    let deny = NamePatterns(vec![deny.to_owned()]);
-    let remote = Upstream::new(
-        transport,
-        UpstreamOptions {
-            description,
-            deny,
-            soap_headers,
-            max_response: LARGEST,
-            ..UpstreamOptions::new(Protocol::Soap)
-        },
-    )
-    .unwrap();
+    let options = UpstreamOptions { description, max_response: LARGEST, ..options };
+    let remote = Upstream::new(transport, options).unwrap();
     remote.discover().await.unwrap();
-    Arc::new(remote)
+    remote
 }
 
 fn message(envelope: &str, content: &str) -> String {
@@ -309,4 +314,86 @@ fn fault_string(envelope: &str) -> String {
     let document = roxmltree::Document::parse(envelope).unwrap();
     let fault = document.descendants().find(|node| node.has_tag_name("faultstring")).unwrap();
     fault.text().unwrap().to_owned()
+}
+
+/// A group of the server, of which all methods are safe.
+async fn group(server: &ScriptedUpstream) -> GroupMount {
+    let safe = NamePatterns(vec!["*".to_owned()]);
+    let options = UpstreamOptions { safe, ..UpstreamOptions::new(Protocol::Soap) };
+    GroupMount::upstream(PATH, upstream(server, Versions::One, options).await)
+}
+
+/// A service that counts its calls.
+fn counting() -> (Arc<dyn RpcService>, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let hello = move |(): &(), (): ()| {
+        counted.fetch_add(1, SeqCst);
+        "world"
+    };
+    (Arc::new(Local::new("Other", ()).method(named("hello").safe(), hello).build().unwrap()), calls)
+}
+
+/// Its arguments are not read, so the other group could not be called with them.
+#[tokio::test]
+async fn a_message_of_the_servers_own_description_has_no_shadow() {
+    let server = ScriptedUpstream::start().await;
+    let (other, calls) = counting();
+    for compare in [true, false] {
+        let shadow = Shadow::new(ShadowOptions {
+            to: TargetGroup::new("/other", other.clone()),
+            percent: 100.0,
+            methods: NamePatterns(vec!["*".to_owned()]),
+            compare,
+            concurrent: 1000,
+        });
+        let service = group(&server).await.with_shadow(shadow).layered_service();
+        server.will([Act::Output(response("200 OK", "text/xml", &answer(V11)))]);
+        calls.store(0, SeqCst);
+        let sent = call(V11, THEIRS);
+        let heard = post_to(&service, &frontends(), "", "text/xml", sent.as_bytes()).await;
+        assert_eq!(heard, (StatusCode::OK, answer(V11)));
+        assert_eq!(body_of(&server.last()), sent);
+        // A message of the group's own description has one.
+        let own = call(V11, &namespace_of(PATH));
+        let (status, text) = post_to(&service, &frontends(), "", "text/xml", own.as_bytes()).await;
+        assert!(status == StatusCode::OK && text.contains("world"), "{text}");
+        while calls.load(SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((calls.load(SeqCst), server.requests()), (1, 2));
+    }
+}
+
+#[tokio::test]
+async fn a_message_of_the_servers_own_description_goes_to_a_group_with_the_same_messages_only() {
+    let (server, second) = (ScriptedUpstream::start().await, ScriptedUpstream::start().await);
+    let split = |service: Arc<dyn RpcService>| {
+        let to = TargetGroup::new("/other", service);
+        let methods = NamePatterns(vec!["*".to_owned()]);
+        Split::new(SplitOptions { group: PATH.to_owned(), to, percent: 100.0, methods, sticky: None })
+    };
+    let (sent, own) = (call(V11, THEIRS), call(V11, &namespace_of(PATH)));
+    let sound = Act::Output(response("200 OK", "text/xml", &answer(V11)));
+    let (other, calls) = counting();
+    let service = group(&server).await.with_split(split(other)).layered_service();
+    server.will([sound.clone()]);
+    let heard = post_to(&service, &frontends(), "", "text/xml", sent.as_bytes()).await;
+    assert_eq!((heard, server.requests(), calls.load(SeqCst)), ((StatusCode::OK, answer(V11)), 1, 0));
+    let (status, text) = post_to(&service, &frontends(), "", "text/xml", own.as_bytes()).await;
+    assert!(status == StatusCode::OK && text.contains("world"), "{text}");
+    assert_eq!((server.requests(), calls.load(SeqCst)), (1, 1));
+
+    let other = group(&second).await.layered_service();
+    let service = group(&server).await.with_split(split(other)).layered_service();
+    for message in [&sent, &own] {
+        server.will([Act::Cut(Vec::new())]);
+        second.will([sound.clone()]);
+        let (status, text) = post_to(&service, &frontends(), "", "text/xml", message.as_bytes()).await;
+        assert!(status == StatusCode::OK && text.contains("world"), "{text}");
+        assert_eq!((server.requests(), second.requests()), (0, 1));
+    }
+    second.will([sound]);
+    let heard = post_to(&service, &frontends(), "", "text/xml", sent.as_bytes()).await;
+    assert_eq!((heard, body_of(&second.last())), ((StatusCode::OK, answer(V11)), sent.as_str()));
 }

@@ -52,7 +52,7 @@ async fn serving(server: &RestUpstream, options: UpstreamOptions) -> Running {
 }
 
 /// A response to a request in text: its head and its body. The requests have `Connection: close`.
-async fn exchange(running: &Running, head: &str, body: &str) -> (String, String) {
+pub(super) async fn exchange(running: &Running, head: &str, body: &str) -> (String, String) {
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     let (line, headers) = head.split_once("\r\n").unwrap_or((head, ""));

@@ -98,10 +98,13 @@ impl RestProblem {
     pub(super) fn into_response(self) -> Response<Body> {
         let (status, allow, retry_after) = match &self {
             RestProblem::Fault { fault, status, .. } => {
-                (status.unwrap_or_else(|| fault.kind.http_status()), Cow::Borrowed(""), 1)
+                let status = status.unwrap_or_else(|| fault.kind.http_status());
+                (status, Cow::Borrowed(""), fault.retry_after_header(status))
             }
             RestProblem::HttpRejection(rejection) => {
-                (rejection.status, Cow::Owned(list(&rejection.allow)), rejection.retry_after)
+                let is_unavailable = rejection.status == StatusCode::SERVICE_UNAVAILABLE;
+                let retry_after = is_unavailable.then(|| HeaderValue::from(rejection.retry_after));
+                (rejection.status, Cow::Owned(list(&rejection.allow)), retry_after)
             }
         };
         let mut response = Response::new(Body::whole(self.details(status)));
@@ -115,8 +118,8 @@ impl RestProblem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
+        if let Some(retry_after) = retry_after {
+            headers.insert(header::RETRY_AFTER, retry_after);
         }
         if let Some(allow) = HeaderValue::from_str(&allow).ok().filter(|allow| !allow.is_empty()) {
             headers.insert(header::ALLOW, allow);

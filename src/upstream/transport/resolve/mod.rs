@@ -5,6 +5,7 @@
 //!   known_name.rs   a name: one lookup of it runs at a time, and all who need it wait for that
 //!   answer.rs       what is known of it: an answer is used until its time (TTL) is over, within bounds
 //!   dns.rs          looks the name up, in /etc/hosts and at the DNS servers
+//!   search.rs       which names that are, by the search domains of the system
 //!   dial.rs         connects to one of the addresses (RFC 8305)
 //! service.rs        the hosts of a service (RFC 2782), known in the same way
 //! ```
@@ -16,6 +17,7 @@ mod answer;
 mod dial;
 mod dns;
 mod known_name;
+mod search;
 mod service;
 
 use std::io;
