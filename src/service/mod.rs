@@ -52,6 +52,8 @@ pub(crate) mod entity_tag;
 #[cfg(feature = "server")]
 pub mod fallback;
 pub mod future;
+#[cfg(feature = "server")]
+pub(crate) mod kept_call;
 mod latest;
 pub mod layer;
 #[cfg(feature = "server")]
