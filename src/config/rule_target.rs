@@ -13,6 +13,8 @@ pub(super) struct RuleTarget {
     pub(super) method: Option<Spanned<String>>,
     /// The methods of whose calls the rule is.
     pub(super) methods: NamePatterns,
+    /// Whether the other group has to take requests at the paths of a REST server's own document, too.
+    pub(super) takes_paths: bool,
     /// Where the service is set.
     pub(super) target: TargetGroup,
 }

@@ -5,6 +5,8 @@ use toml::Spanned;
 use super::problem::Problem;
 use super::resolved::{ResolvedGroup, no_group, no_method};
 use super::rule_target::RuleTarget;
+use crate::model::http_operations::HttpOperation;
+use crate::model::interface::Interface;
 use crate::model::text::abridge;
 
 /// Connects the rules of all groups with the groups that they call. `calls` has the calls of the aggregates, from group to
@@ -78,6 +80,7 @@ fn check(rule: &RuleTarget, own: &ResolvedGroup, other: &ResolvedGroup) -> Vec<P
         problems.push(Problem::at(rule.group.span(), message).warning().hint(hint));
     }
     let Some(interface) = other.interface() else { return problems };
+    problems.extend(own.interface().and_then(|own| missing_path(rule, &own, &interface)));
     match &rule.method {
         Some(method) => match interface.method(method.get_ref()) {
             None => problems.push(no_method(&interface, method, &rule.group)),
@@ -101,9 +104,85 @@ fn check(rule: &RuleTarget, own: &ResolvedGroup, other: &ResolvedGroup) -> Vec<P
     problems
 }
 
+/// That a request in the form of the own document has no equal in the other group, so that the rule does not hold for it.
+fn missing_path(rule: &RuleTarget, own: &Interface, other: &Interface) -> Option<Problem> {
+    let takes = |operation: &HttpOperation| {
+        let same = other.operations.with_request_of(operation);
+        same.is_some_and(|same| rule.method.as_ref().is_none_or(|method| *method.get_ref() == same.method))
+    };
+    let is_of_rule = |operation: &HttpOperation| {
+        let method = own.method(&operation.method).filter(|method| method.safe && rule.methods.has(&method.name));
+        method.is_some() && operation.verb.is_safe()
+    };
+    let mut operations = own.operations.all().iter().filter(|operation| rule.takes_paths && is_of_rule(operation));
+    let missing = operations.find(|operation| !takes(operation))?;
+    let (verb, path, name) = (&missing.verb, missing.template(), abridge(rule.group.get_ref()));
+    let message = format!("`{verb} {}` has no fallback: the group `{name}` has no such path", abridge(&path));
+    let hint = "calls of the method over other protocols have one";
+    Some(Problem::at(rule.group.span(), message).warning().hint(hint))
+}
+
 #[cfg(test)]
 mod tests {
+    use http::{Method as Verb, StatusCode};
+
     use super::*;
+    use crate::model::http_operations::{HttpOperations, PathPiece};
+    use crate::model::interface::Method;
+    use crate::model::name_patterns::NamePatterns;
+    use crate::service::target::TargetGroup;
+
+    /// A description with one method and one path.
+    fn with_path(name: &str, verb: Verb, literal: &str, variable: &str) -> Interface {
+        let method = Method {
+            name: name.to_owned(),
+            doc: String::new(),
+            params: Vec::new(),
+            result: schemars::Schema::default(),
+            safe: verb.is_safe(),
+        };
+        let operation = HttpOperation {
+            method: name.to_owned(),
+            verb,
+            path: vec![PathPiece::Literal(literal.to_owned()), PathPiece::Variable(variable.to_owned())],
+            params: Vec::new(),
+            body: None,
+            invalid_status: StatusCode::BAD_REQUEST,
+        };
+        Interface {
+            methods: vec![method],
+            operations: HttpOperations::new(vec![operation]).into(),
+            ..Interface::default()
+        }
+    }
+
+    #[test]
+    fn a_path_that_the_other_group_does_not_have_is_named() {
+        let own = with_path("read", Verb::GET, "/pets/", "number");
+        let rule = |method: Option<&str>, takes_paths| RuleTarget {
+            group: Spanned::new(0..1, "/other".to_owned()),
+            method: method.map(|method| Spanned::new(0..1, method.to_owned())),
+            methods: NamePatterns(vec!["*".to_owned()]),
+            takes_paths,
+            target: TargetGroup::at("/other"),
+        };
+        let missing = "`GET /pets/{number}` has no fallback: the group `/other` has no such path";
+        for (other, method, expected) in [
+            (with_path("read", Verb::GET, "/pets/", "id"), None, None),
+            (with_path("fetch", Verb::GET, "/pets/", "id"), None, None),
+            (with_path("fetch", Verb::GET, "/pets/", "id"), Some("fetch"), None),
+            (with_path("fetch", Verb::GET, "/pets/", "id"), Some("read"), Some(missing)),
+            (with_path("read", Verb::GET, "/toys/", "number"), None, Some(missing)),
+            (with_path("read", Verb::PUT, "/pets/", "number"), None, Some(missing)),
+            (Interface::default(), None, Some(missing)),
+        ] {
+            let found = missing_path(&rule(method, true), &own, &other);
+            assert_eq!(found.map(|problem| problem.message).as_deref(), expected);
+            assert!(missing_path(&rule(method, false), &own, &other).is_none());
+        }
+        let unsafe_only = with_path("write", Verb::PUT, "/pets/", "number");
+        assert!(missing_path(&rule(None, true), &unsafe_only, &Interface::default()).is_none());
+    }
 
     #[test]
     fn the_shortest_way_is_found_and_cycles_do_not_hold_up_the_search() {

@@ -128,7 +128,33 @@ impl PartialEq for HttpOperations {
     }
 }
 
+impl HttpOperation {
+    /// The path with the names of its variables in braces.
+    pub fn template(&self) -> String {
+        let piece = |piece: &PathPiece| match piece {
+            PathPiece::Literal(text) => text.clone(),
+            PathPiece::Variable(name) => format!("{{{name}}}"),
+        };
+        self.path.iter().map(piece).collect()
+    }
+
+    /// Whether both are the same requests: with the same verb and path, whatever the names of the variables.
+    fn has_request_of(&self, other: &HttpOperation) -> bool {
+        let is_same = |(own, other): (&PathPiece, &PathPiece)| match (own, other) {
+            (PathPiece::Literal(own), PathPiece::Literal(other)) => own == other,
+            (PathPiece::Variable(_), PathPiece::Variable(_)) => true,
+            _ => false,
+        };
+        self.verb == other.verb && self.path.len() == other.path.len() && self.path.iter().zip(&other.path).all(is_same)
+    }
+}
+
 impl HttpOperations {
+    /// The operation whose requests are the same as those of another.
+    pub fn with_request_of(&self, other: &HttpOperation) -> Option<&HttpOperation> {
+        self.all.iter().find(|operation| operation.has_request_of(other))
+    }
+
     /// The table of these operations. It leaves out those whose paths do not say where a variable ends, have a variable twice,
     /// have more than 64 segments, or are `/`; and of two with the same verb and the same path, the second.
     pub fn new(operations: Vec<HttpOperation>) -> HttpOperations {

@@ -10,10 +10,10 @@ use serde::{Serialize, Serializer};
 use crate::model::fault::{Fault, Kind};
 use crate::model::name_patterns::NamePatterns;
 use crate::model::value::Value;
-use crate::service::args::owned::OwnedArgs;
 use crate::service::future::{MaybeReady, with_deadline};
+use crate::service::kept_call::{KeptCall, is_repeatable, method_of_other};
 use crate::service::layer::GroupLayer;
-use crate::service::outage::is_outage;
+use crate::service::outage::is_outage_result;
 use crate::service::target::TargetGroup;
 use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService};
 
@@ -101,11 +101,17 @@ impl Fallback {
 /// A call with a fallback, which may have to be made.
 struct Replacement {
     counts: Arc<FallbackCounts>,
-    substitute: Substitute,
-    method: String,
-    args: Option<OwnedArgs>,
+    substitute: KeptSubstitute,
     context: Context,
     is_alone: bool,
+}
+
+/// What takes the place of the result of one call.
+enum KeptSubstitute {
+    /// The same call of another service, with the method there.
+    Call { service: Arc<dyn RpcService>, method: String, call: KeptCall },
+    /// A fixed value.
+    Value(Arc<Value>),
 }
 
 impl Fallbacks {
@@ -113,22 +119,23 @@ impl Fallbacks {
     fn replacement(&self, call: &Call<'_>, next: &dyn RpcService) -> Option<(Replacement, Option<Instant>)> {
         let fallback = self.of_method(call.method)?;
         // What was read of a body that is passed on cannot be read again.
-        let is_readable = !matches!(call.form, CallForm::Http(_));
-        if !is_readable || !next.interface().method(call.method).is_some_and(|method| method.safe) {
+        let is_repeatable = !matches!(call.form, CallForm::Http(http) if !is_repeatable(http));
+        let own = next.interface();
+        if !is_repeatable || !own.method(call.method).is_some_and(|method| method.safe) {
             return None;
         }
-        let args = match &fallback.substitute {
-            Substitute::Call { target, .. } => {
-                target.service()?;
-                Some(OwnedArgs::read(call.args).ok()?)
+        let substitute = match &fallback.substitute {
+            Substitute::Call { target, method } => {
+                let service = target.service()?.clone();
+                let other = service.interface();
+                let method = method_of_other(call, &own, &other, method.as_deref())?.to_owned();
+                KeptSubstitute::Call { service, method, call: KeptCall::of(call)? }
             }
-            Substitute::Value(_) => None,
+            Substitute::Value(value) => KeptSubstitute::Value(value.clone()),
         };
         let replacement = Replacement {
             counts: self.counts.clone(),
-            substitute: fallback.substitute.clone(),
-            method: call.method.to_owned(),
-            args,
+            substitute,
             context: call.context.clone(),
             is_alone: !matches!(call.form, CallForm::Batch(_)),
         };
@@ -139,34 +146,27 @@ impl Fallbacks {
 impl Replacement {
     /// The result of a call that has ended, or what takes its place.
     fn settle(self, result: Result<Output, Fault>) -> CallFuture {
-        match result {
-            Err(fault) if is_outage(&fault) => self.call(fault),
-            result => MaybeReady::now(result),
-        }
+        if is_outage_result(&result) { self.call(result) } else { MaybeReady::now(result) }
     }
 
-    /// What takes the place of the result of a call with this fault. If that fails too, the fault remains that of the call.
-    fn call(self, fault: Fault) -> CallFuture {
+    /// What takes the place of the result of a call that has failed like this. If that fails too, the result remains.
+    fn call(self, failed: Result<Output, Fault>) -> CallFuture {
         match &self.substitute {
-            Substitute::Value(value) => {
+            KeptSubstitute::Value(value) => {
                 let value = FixedValue(value.clone());
                 self.note("value");
                 MaybeReady::now(Ok(Output::One(Box::new(value))))
             }
-            Substitute::Call { target, method } => {
-                let (Some(service), Some(args)) = (target.service(), &self.args) else { return fault.into() };
-                let name = method.as_deref().unwrap_or(&self.method);
+            KeptSubstitute::Call { service, method, call } => {
                 // The headers of the other group are those of the response only if its result is.
-                let pending = args.call(service.as_ref(), name, &self.context);
-                pending.and_then(move |result| match result {
-                    Ok(output) => {
-                        self.note("group");
-                        MaybeReady::now(Ok(output))
-                    }
-                    Err(_) => {
+                let pending = call.call(service.as_ref(), method, &self.context);
+                pending.map(move |result| {
+                    if result.is_err() || is_outage_result(&result) {
                         self.counts.failed.fetch_add(1, Relaxed);
-                        fault.into()
+                        return failed;
                     }
+                    self.note("group");
+                    result
                 })
             }
         }

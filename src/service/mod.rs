@@ -48,8 +48,12 @@ pub(crate) mod counters;
 #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the program writes log lines itself"))]
 pub(crate) mod current_request;
 #[cfg(feature = "server")]
+pub(crate) mod entity_tag;
+#[cfg(feature = "server")]
 pub mod fallback;
 pub mod future;
+#[cfg(feature = "server")]
+pub(crate) mod kept_call;
 mod latest;
 pub mod layer;
 #[cfg(feature = "server")]

@@ -3,7 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "server")]
+use http::StatusCode;
+
+#[cfg(feature = "server")]
 use crate::model::fault::{Fault, Kind};
+#[cfg(feature = "server")]
+use crate::service::Output;
 
 /// Why the calls of a service cannot succeed, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +26,20 @@ pub struct Outage {
 #[cfg(feature = "server")]
 pub(crate) fn is_outage(fault: &Fault) -> bool {
     matches!(fault.kind, Kind::Unreachable | Kind::Late | Kind::Busy)
+}
+
+/// The same for a result: also a response that was passed on as it came, by which a server or a proxy before it says so (RFC 9110,
+/// section 15.6).
+#[cfg(feature = "server")]
+pub(crate) fn is_outage_result(result: &Result<Output, Fault>) -> bool {
+    match result {
+        Err(fault) => is_outage(fault),
+        Ok(Output::Raw(response)) => matches!(
+            response.status,
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+        ),
+        Ok(Output::One(_) | Output::Many(_)) => false,
+    }
 }
 
 /// The pause before a further request, if it is not known when the service is tried again.

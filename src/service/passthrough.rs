@@ -85,6 +85,8 @@ pub struct RawResponse {
     pub content: RawBody,
     /// The kind of the fault, if the document is one: for logs and metrics.
     pub fault: Option<Kind>,
+    /// Whether the upstream has set a cookie with it: it is for one client only.
+    pub sets_cookies: bool,
     permit: Option<ResponsePermit>,
 }
 
@@ -104,7 +106,7 @@ impl RawResponse {
 
     /// A response with this status and these headers.
     pub fn with_headers(status: StatusCode, headers: HeaderMap, content: RawBody) -> RawResponse {
-        RawResponse { status, headers, content, fault: None, permit: None }
+        RawResponse { status, headers, content, fault: None, sets_cookies: false, permit: None }
     }
 
     /// The same response, whose document is a fault of this kind if there is one.

@@ -24,6 +24,9 @@ struct AddedHeaders {
     /// What each limit of the group leaves to the caller: its rate and its quota.
     #[cfg(feature = "server")]
     limits: [Option<LimitState>; 2],
+    /// Whether the result of the call is kept in a cache.
+    #[cfg(feature = "server")]
+    has_kept_result: bool,
 }
 
 impl ResponseHeaders {
@@ -35,6 +38,18 @@ impl ResponseHeaders {
     /// Adds a header to those of this name.
     pub fn append(&self, name: HeaderName, value: HeaderValue) {
         lock(&self.0).headers.append(name, value);
+    }
+
+    /// Notes that the result of the call is kept in a cache.
+    #[cfg(feature = "server")]
+    pub(super) fn note_kept_result(&self) {
+        lock(&self.0).has_kept_result = true;
+    }
+
+    /// Whether the result of the call is kept in a cache.
+    #[cfg(feature = "server")]
+    pub(crate) fn has_kept_result(&self) -> bool {
+        lock(&self.0).has_kept_result
     }
 
     /// Notes what a limit leaves to the caller. In a batch, what it leaves after the last call remains.

@@ -125,6 +125,7 @@ impl Upstream {
             return Err(Fault::new(Kind::Unreachable, message));
         }
         let mut headers = head.headers;
+        let sets_cookies = headers.contains_key(header::SET_COOKIE);
         self.inner.options.forwarding.keep_returned(&mut headers, &NOT_RETURNED);
         // Neither has a body (RFC 9110, sections 15.3.5 and 15.4.5), so what they say of its length is of no use.
         if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
@@ -142,7 +143,8 @@ impl Upstream {
         // From here on, the client sets the pace.
         let body = body.with_deadline(None);
         let body = if is_stream { body.with_any_progress() } else { body };
-        let response = RawResponse::with_headers(status, headers, RawBody::Coming(Box::pin(body)));
+        let mut response = RawResponse::with_headers(status, headers, RawBody::Coming(Box::pin(body)));
+        response.sets_cookies = sets_cookies;
         let is_error = status.is_client_error() || status.is_server_error();
         Ok(response.with_fault(is_error.then(|| Kind::Service(Some(i32::from(status.as_u16()))))))
     }

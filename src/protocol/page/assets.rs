@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use crate::http::body::Body;
 use crate::model::interface::PageSection;
 use crate::protocol::frontend;
+use crate::service::entity_tag::is_listed;
 
 /// The content security policy of a page: its own script and style sheet, and calls to its own server.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -148,7 +149,7 @@ fn conditional(
     body: Body,
 ) -> Response<Body> {
     let tag = format!("W/\"{version}\"");
-    let mut response = if is_cached(request, &tag) {
+    let mut response = if is_listed(&request.headers, tag.as_bytes()) {
         let mut response = Response::new(Body::default());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
@@ -160,12 +161,6 @@ fn conditional(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
-}
-
-fn is_cached(request: &Parts, tag: &str) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let values = request.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|one| one.trim() == "*" || opaque(one) == opaque(tag))
 }
 
 /// A hash that is the same in every process of a build.

@@ -13,12 +13,15 @@ pub(crate) enum Lookup {
     Miss = 2,
     /// An equal call that was running.
     Collapsed = 3,
-    /// Earlier results that were too large to be kept: the call was made.
+    /// Earlier results that were not to be kept: the call was made.
     Passed = 4,
+    /// A response after its time, of which the upstream has said that it is still the current one.
+    Revalidated = 5,
 }
 
 impl Lookup {
-    pub(crate) const ALL: [Lookup; 5] = [Lookup::Hit, Lookup::Stale, Lookup::Miss, Lookup::Collapsed, Lookup::Passed];
+    pub(crate) const ALL: [Lookup; 6] =
+        [Lookup::Hit, Lookup::Stale, Lookup::Miss, Lookup::Collapsed, Lookup::Passed, Lookup::Revalidated];
 
     /// The word for it in the access log and in metrics.
     pub(crate) fn word(self) -> &'static str {
@@ -28,6 +31,7 @@ impl Lookup {
             Lookup::Miss => "miss",
             Lookup::Collapsed => "collapsed",
             Lookup::Passed => "passed",
+            Lookup::Revalidated => "revalidated",
         }
     }
 }

@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant as Moment;
+use std::time::{Duration, Instant as Moment};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::header::AGE;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use quick_cache::Weighter;
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
+use super::conditions::has_validator;
+use super::http_rules::StorageTerms;
 use super::key::CallKey;
 use super::policy::{Freshness, Lifetime};
 use crate::model::fault::Fault;
@@ -29,6 +32,8 @@ pub(super) struct Entry {
     pub(super) content: Content,
     /// How many bytes the content takes.
     pub(super) bytes: usize,
+    /// Whether the upstream has said of an earlier entry that it is still the current one, and this is the same.
+    pub(super) is_confirmed: bool,
     stored: Instant,
     lifetime: Lifetime,
 }
@@ -39,7 +44,9 @@ pub(super) enum Content {
     Value { value: Value, is_void: bool },
     /// The response of an upstream in its original bytes.
     Raw { status: StatusCode, headers: HeaderMap, body: Bytes },
-    /// The results are too large to be kept: equal calls go their own way.
+    /// The response of an upstream to a HTTP request, with status 200 and the age that it had when it came.
+    Http { headers: HeaderMap, body: Bytes, age: Duration },
+    /// The results are too large to be kept, or must not be kept: equal calls go their own way.
     Passed,
 }
 
@@ -49,6 +56,7 @@ impl fmt::Debug for Content {
         f.write_str(match self {
             Content::Value { .. } => "Value",
             Content::Raw { .. } => "Raw",
+            Content::Http { .. } => "Http",
             Content::Passed => "Passed",
         })
     }
@@ -56,7 +64,33 @@ impl fmt::Debug for Content {
 
 impl Entry {
     pub(super) fn new(content: Content, bytes: usize, lifetime: Lifetime) -> Entry {
-        Entry { content, bytes, stored: Instant::now(), lifetime }
+        Entry { content, bytes, is_confirmed: false, stored: Instant::now(), lifetime }
+    }
+
+    /// A response to an HTTP request. Its headers are copied: otherwise all of the head in which they came would stay in memory.
+    pub(super) fn of_response(headers: &HeaderMap, body: Bytes, terms: StorageTerms) -> Entry {
+        let mut bytes = body.len();
+        let mut kept = HeaderMap::with_capacity(headers.keys_len());
+        for (name, value) in headers.iter().filter(|(name, _)| **name != AGE) {
+            bytes += name.as_str().len() + value.len();
+            if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+                kept.append(name.clone(), value);
+            }
+        }
+        Entry::new(Content::Http { headers: kept, body, age: terms.age }, bytes, terms.lifetime)
+    }
+
+    /// The same response, which the upstream has confirmed.
+    pub(super) fn confirmed(self) -> Entry {
+        Entry { is_confirmed: true, ..self }
+    }
+
+    /// The headers by which an upstream can be asked whether the response is still the current one; `None` if it cannot.
+    pub(super) fn validators(&self) -> Option<&HeaderMap> {
+        match &self.content {
+            Content::Http { headers, .. } if has_validator(headers) => Some(headers),
+            _ => None,
+        }
     }
 
     /// What the entry is good for now.
@@ -85,6 +119,12 @@ impl Entry {
             Content::Raw { status, headers, body } => {
                 Output::Raw(RawResponse::with_headers(*status, headers.clone(), RawBody::Whole(body.clone())))
             }
+            Content::Http { headers, body, age } => {
+                let mut headers = headers.clone();
+                let age = age.saturating_add(self.stored.elapsed());
+                headers.insert(AGE, HeaderValue::from(age.as_secs()));
+                Output::Raw(RawResponse::with_headers(StatusCode::OK, headers, RawBody::Whole(body.clone())))
+            }
             Content::Value { .. } | Content::Passed => Output::reserved(Box::new(CachedValue(self.clone())), memory),
         }
     }
@@ -104,7 +144,7 @@ impl Entry {
         deadline: Option<Moment>,
     ) -> Result<Output, Fault> {
         let mut reserved = ReservedMemory::of(memory);
-        if !matches!(self.content, Content::Raw { .. }) {
+        if !matches!(self.content, Content::Raw { .. } | Content::Http { .. }) {
             reserved.extend_to(self.bytes.saturating_mul(COPIES), deadline).await?;
         }
         Ok(self.output(reserved))
@@ -125,7 +165,7 @@ impl Serialize for CachedValue {
             // Protocols write nothing at all in another way than nil.
             Content::Value { value: Value::Nil, is_void: true } => serializer.serialize_unit(),
             Content::Value { value, .. } => value.serialize(serializer),
-            Content::Raw { .. } | Content::Passed => serializer.serialize_unit(),
+            Content::Raw { .. } | Content::Http { .. } | Content::Passed => serializer.serialize_unit(),
         }
     }
 }

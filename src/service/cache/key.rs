@@ -8,11 +8,12 @@ use std::sync::Arc;
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
 
+use super::http_rules::tells_apart;
 use crate::model::interface::Interface;
 use crate::model::shape::{Shape, Shapes};
 use crate::model::value::Value;
 use crate::service::args::{Args, KnownParams};
-use crate::service::passthrough::RawFormat;
+use crate::service::passthrough::{HttpCall, RawFormat};
 use crate::service::{Call, CallForm, Context, Identity};
 
 /// How many bytes a key may have. Calls with longer arguments are not cached.
@@ -56,6 +57,7 @@ impl KnownMethods {
                 key.bytes(raw.charset.unwrap_or_default().as_bytes());
                 key.bytes(raw.body);
             }
+            (CallForm::Http(http), _) => key.http(http),
             (_, args) => {
                 key.tag(b'a');
                 let method = self.shapes.method(call.method)?;
@@ -166,6 +168,23 @@ impl KeyWriter {
             self.bytes(target.host.as_bytes());
             self.bytes(target.query.as_deref().unwrap_or_default().as_bytes());
         }
+    }
+
+    /// Writes a request that is passed on as it is: all of it that reaches the upstream or is a part of the addresses in the
+    /// response, except for what is only about the program of the client.
+    fn http(&mut self, http: &HttpCall<'_>) {
+        self.tagged(b'q', http.verb.as_str().as_bytes());
+        self.bytes(http.group_url.as_bytes());
+        self.length(http.path_values.len());
+        http.path_values.iter().for_each(|value| self.bytes(value.as_bytes()));
+        self.bytes(http.query.as_bytes());
+        let is_written = |name: &&HeaderName| tells_apart(name) && !http.credentials.contains(name);
+        let mut names: Vec<&HeaderName> = http.headers.keys().filter(is_written).collect();
+        names.sort_by_key(|name| name.as_str());
+        self.length(names.len());
+        // Headers that it names are not passed on.
+        self.header(&CONNECTION, http.headers);
+        names.into_iter().for_each(|name| self.header(name, http.headers));
     }
 
     fn header(&mut self, name: &HeaderName, headers: &HeaderMap) {

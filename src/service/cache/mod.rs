@@ -3,20 +3,29 @@
 //! ```text
 //! key.rs      what makes calls equal: method, arguments in no wire form, and what of the caller matters
 //! policy.rs   how long an answer is fresh, stale, expired: pure decisions
+//! http_rules.rs   which HTTP requests are answered from the cache, and which responses are kept: pure decisions
+//! conditions.rs   conditional requests: of clients, and of the cache to the upstream
 //! entry.rs    an answer that is kept, and the result made of it
 //! shared_call.rs   one call for all who make it at the same time
-//! rows.rs     rows are collected up to the largest answer that is kept; more of them are passed on
+//! rows.rs, bodies.rs   rows and bodies are collected up to the largest answer that is kept; more of them is passed on
+//! responses.rs     responses to HTTP requests are kept, or confirmed
 //! serve.rs    a call that waits for an answer
 //! ```
 //!
 //! The cache is inside of the rules about callers: what they refuse does not get here, and what is answered from the cache
 //! counts for rates and quotas as any call. Such a call has a result at once, so it takes no permit.
 
+mod bodies;
+mod conditions;
 mod counts;
 mod entry;
+mod http_rules;
+#[cfg(test)]
+mod http_tests;
 mod key;
 mod options;
 mod policy;
+mod responses;
 mod rows;
 mod serve;
 mod shared_call;
@@ -27,7 +36,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use arc_swap::ArcSwapOption;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder};
 
@@ -36,12 +45,13 @@ pub use options::CacheOptions;
 
 use crate::model::interface::Interface;
 use crate::service::layer::GroupLayer;
-use crate::service::{Call, CallFuture, Context, RpcService};
+use crate::service::passthrough::HttpCall;
+use crate::service::{Call, CallForm, CallFuture, Context, RpcService};
 use counts::LookupCounts;
 use entry::{Content, Entry, EntryWeight};
 use key::{CallKey, KnownMethods};
 use options::Lifetimes;
-use policy::Lifetime;
+use policy::{Freshness, Lifetime};
 use shared_call::SharedCalls;
 
 /// The header that says how a cache has handled a request (RFC 9211).
@@ -85,7 +95,13 @@ struct Slot {
     key: CallKey,
     lifetime: Lifetime,
     is_void: bool,
+    /// Whether the call is an HTTP request that is passed on as it is.
+    is_http: bool,
     known: Arc<KnownMethods>,
+    /// For a HEAD request, the key of the same request with GET: its response has the same head.
+    of_get: Option<CallKey>,
+    /// The response that the upstream is asked to confirm.
+    confirms: Option<Arc<Entry>>,
 }
 
 impl ResponseCache {
@@ -159,12 +175,18 @@ impl ResponseCache {
         }
         let key = known.key(call, self.options.per_identity)?;
         let is_void = known.is_void(call.method);
-        Some(Slot { key, lifetime, is_void, known })
+        let of_get = with_get(call, |call| known.key(call, self.options.per_identity));
+        let is_http = matches!(call.form, CallForm::Http(_));
+        Some(Slot { key, lifetime, is_void, is_http, known, of_get, confirms: None })
     }
 
     /// Keeps an answer, unless the service has another description meanwhile.
     fn store(&self, slot: &Slot, content: Content, bytes: usize) -> Arc<Entry> {
-        let entry = Arc::new(Entry::new(content, bytes, slot.lifetime));
+        self.insert(slot, Entry::new(content, bytes, slot.lifetime))
+    }
+
+    fn insert(&self, slot: &Slot, entry: Entry) -> Arc<Entry> {
+        let entry = Arc::new(entry);
         let is_current = self.known.load().as_ref().is_some_and(|known| known.interface == slot.known.interface);
         if is_current {
             self.entries.insert(slot.key.clone(), entry.clone());
@@ -172,17 +194,34 @@ impl ResponseCache {
         entry
     }
 
-    /// Notes what a call has found: in the counts, in the access log, and, if it is alone, in the response.
-    fn note(&self, lookup: Lookup, context: &Context, is_alone: bool, status: impl FnOnce() -> String) {
+    /// What is kept for a call. A HEAD request finds the response to the same request with GET as long as that is fresh.
+    fn find(&self, slot: &Slot) -> Option<(Freshness, Arc<Entry>)> {
+        let known = |key| self.entries.get(key).map(|entry: Arc<Entry>| (entry.freshness(), entry));
+        let of_get = slot.of_get.as_ref().and_then(known);
+        let of_get = of_get.filter(|(freshness, entry)| *freshness == Freshness::Fresh && !entry.is_passed());
+        of_get.or_else(|| known(&slot.key))
+    }
+
+    /// Notes what a call has found, with the entry that its result comes from or has become: in the counts, in the access log, and, if
+    /// it is alone, in the response.
+    fn note(
+        &self,
+        (lookup, entry): (Lookup, Option<&Arc<Entry>>),
+        context: &Context,
+        is_alone: bool,
+        status: impl FnOnce() -> String,
+    ) {
         self.counts.count(lookup);
         if let Some(record) = &context.record {
             record.note_lookup(lookup);
         }
         let headers = context.response_headers.as_ref().filter(|_| is_alone);
-        if let Some(headers) = headers
-            && let Ok(value) = HeaderValue::try_from(status())
-        {
+        let Some(headers) = headers else { return };
+        if let Ok(value) = HeaderValue::try_from(status()) {
             headers.append(CACHE_STATUS, value);
+        }
+        if entry.is_some() {
+            headers.note_kept_result();
         }
     }
 
@@ -191,6 +230,16 @@ impl ResponseCache {
         let refresh = Refresh(self.clone());
         (self.refreshes.fetch_add(1, Relaxed) < MAX_REFRESHES).then_some(refresh)
     }
+}
+
+/// The key of a HEAD request, as if it were one with GET.
+fn with_get(call: &Call<'_>, key: impl FnOnce(&Call<'_>) -> Option<CallKey>) -> Option<CallKey> {
+    let CallForm::Http(http) = call.form else { return None };
+    if *http.verb != Method::HEAD {
+        return None;
+    }
+    let http = HttpCall { verb: &Method::GET, ..*http };
+    key(&Call { form: CallForm::Http(&http), ..*call })
 }
 
 /// An answer is being fetched in the background.

@@ -12,7 +12,7 @@ use crate::service::rows::{end, separate};
 use crate::service::{Encode, Format, Output, PORTION, RowSource, Rows, catch_panic};
 
 /// For how long rows are waited for before they are passed on as they come.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// How many rows are read at a time, of those that are passed on.
 const FEW: usize = 16;
 

@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use tokio::runtime::Handle;
 
+use super::conditions::Conditions;
 use super::counts::Lookup;
 use super::entry::{Content, Entry};
+use super::http_rules::may_be_cached;
 use super::policy::Freshness;
+use super::responses::call_for;
 use super::rows::{Collected, collect};
 use super::shared_call::{FinishedCall, SharedCall, SharedCallFuture, SharedResult, Waiting};
 use super::{Caching, ResponseCache, Slot};
@@ -16,7 +19,7 @@ use crate::model::fault::{Fault, Kind};
 use crate::model::value::SizeBudget;
 use crate::service::args::Args;
 use crate::service::future::{MaybeReady, catch_panic_of, with_deadline};
-use crate::service::outage::is_outage;
+use crate::service::outage::{is_outage, is_outage_result};
 use crate::service::passthrough::{RawBody, RawResponse};
 use crate::service::result_memory::{ReservedMemory, ResultMemory};
 use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService, catch_panic};
@@ -24,7 +27,7 @@ use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService, ca
 /// Whether a call says more than its arguments do, so that it has to be passed on as it came.
 pub(super) fn has_to_be_passed_on(call: &Call<'_>) -> bool {
     match call.form {
-        CallForm::Http(_) => true,
+        CallForm::Http(http) => !may_be_cached(http),
         CallForm::Raw(raw) => raw.has_further,
         CallForm::Plain | CallForm::Batch(_) => false,
     }
@@ -49,11 +52,22 @@ fn is_of_caller(fault: &Fault) -> bool {
 impl Caching {
     /// The result of a call that has a place in the cache.
     pub(super) fn serve(&self, slot: Slot, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+        let CallForm::Http(http) = call.form else { return self.serve_call(slot, call, next) };
+        let conditions = Conditions::of(http);
+        self.serve_call(slot, call, next).map(move |result| match result {
+            Ok(Output::Raw(response)) => Ok(Output::Raw(conditions.apply(response))),
+            other => other,
+        })
+    }
+
+    fn serve_call(&self, mut slot: Slot, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
         let is_alone = !matches!(call.form, CallForm::Batch(_));
-        let kept = self.0.entries.get(&slot.key).map(|entry| (entry.freshness(), entry));
+        let kept = self.0.find(&slot);
+        let old = kept.as_ref().filter(|(freshness, _)| *freshness != Freshness::Fresh).map(|(_, entry)| entry);
+        slot.confirms = old.filter(|entry| entry.validators().is_some()).cloned();
         let stale = match kept {
             Some((Freshness::Fresh, entry)) if entry.is_passed() => {
-                self.0.note(Lookup::Passed, call.context, is_alone, || "croupier; fwd=bypass".to_owned());
+                self.0.note((Lookup::Passed, None), call.context, is_alone, || "croupier; fwd=bypass".to_owned());
                 return next.call(call);
             }
             Some((Freshness::Fresh, entry)) => return self.hit(Lookup::Hit, &entry, call.context, is_alone),
@@ -62,7 +76,8 @@ impl Caching {
                 return self.hit(Lookup::Stale, &entry, call.context, is_alone);
             }
             Some((Freshness::IfError, entry)) if !entry.is_passed() => Some(entry),
-            Some((Freshness::Expired, _)) => {
+            // One that the upstream can confirm stays as long as there is memory for it.
+            Some((Freshness::Expired, entry)) if entry.validators().is_none() => {
                 // It would only take memory. Another may have come in its place.
                 self.0.entries.remove_if(&slot.key, |entry| entry.freshness() == Freshness::Expired);
                 None
@@ -76,7 +91,7 @@ impl Caching {
 
     fn hit(&self, lookup: Lookup, entry: &Arc<Entry>, context: &Context, is_alone: bool) -> CallFuture {
         let status = || format!("croupier; hit; ttl={}", entry.seconds_left());
-        self.0.note(lookup, context, is_alone, status);
+        self.0.note((lookup, Some(entry)), context, is_alone, status);
         deliver(entry.clone(), context)
     }
 
@@ -92,7 +107,7 @@ impl Caching {
         // One who waits for another may have to make the call after all. It is begun here, because its arguments are only
         // here, and nothing of it has been sent before it is polled.
         let call = if known.is_some() { alone(call) } else { readable(call) };
-        let pending = match next.call(call) {
+        let pending = match call_for(&slot, call, next) {
             MaybeReady::Now(result) => {
                 let result = result.unwrap_or_else(|| Err(Fault::internal()));
                 if let Some(settled) = self.settle_now(&slot, result, &call, stale.as_ref(), is_alone) {
@@ -125,18 +140,18 @@ impl Caching {
         match result {
             Err(fault) => match stale.filter(|_| is_outage(&fault)) {
                 Some(stale) => {
-                    cache.note(Lookup::Stale, context, is_alone, || stale_status(stale));
+                    cache.note((Lookup::Stale, Some(stale)), context, is_alone, || stale_status(stale));
                     Some(deliver(stale.clone(), context))
                 }
                 None => {
-                    cache.note(Lookup::Miss, context, is_alone, || "croupier; fwd=miss".to_owned());
+                    cache.note((Lookup::Miss, None), context, is_alone, || fetched_status(slot, false, None));
                     Some(fault.into())
                 }
             },
             Ok(Output::One(value)) => {
                 let end = cache.keep_value(slot, value);
-                let stored = matches!(end.result, SharedResult::Answer(_));
-                cache.note(Lookup::Miss, context, is_alone, || miss_status(false, stored));
+                let entry = end.result.answer();
+                cache.note((Lookup::Miss, entry), context, is_alone, || fetched_status(slot, false, entry));
                 end.own.map(|own| MaybeReady::now(Ok(own)))
             }
             Ok(output) => {
@@ -144,8 +159,9 @@ impl Caching {
                 let (cache, slot, context) = (cache.clone(), slot.clone(), context.clone());
                 Some(MaybeReady::later(async move {
                     let end = cache.keep(&slot, output, context.result_memory.as_ref()).await;
-                    let stored = matches!(end.result, SharedResult::Answer(_));
-                    cache.note(Lookup::Miss, &context, is_alone, || miss_status(false, stored));
+                    let entry = end.result.answer();
+                    let lookup = lookup_of(true, entry);
+                    cache.note((lookup, entry), &context, is_alone, || fetched_status(&slot, false, entry));
                     match (end.own, end.result) {
                         (Some(own), _) => Ok(own),
                         (None, SharedResult::Fault(fault)) => Err(*fault),
@@ -163,7 +179,7 @@ impl Caching {
         }
         let (Ok(runtime), Some(permit)) = (Handle::try_current(), self.0.begin_refresh()) else { return };
         let context = Context { record: None, response_headers: None, ..call.context.clone() };
-        let pending = next.call(alone(Call { context: &context, ..*call }));
+        let pending = call_for(slot, alone(Call { context: &context, ..*call }), next);
         let JoinedCall { shared, own_call: None } = self.0.join_or_begin(slot, pending, context.result_memory.as_ref())
         else {
             return;
@@ -179,7 +195,7 @@ impl Caching {
 /// The call without its original bytes, unless nothing else is known of it.
 fn readable(call: Call<'_>) -> Call<'_> {
     match (call.form, call.args) {
-        (CallForm::Raw(_), Args::Unread) | (CallForm::Batch(_), _) => call,
+        (CallForm::Raw(_), Args::Unread) | (CallForm::Batch(_) | CallForm::Http(_), _) => call,
         _ => Call { form: CallForm::Plain, ..call },
     }
 }
@@ -201,10 +217,22 @@ fn deliver(entry: Arc<Entry>, context: &Context) -> CallFuture {
     MaybeReady::later(async move { entry.large_output(memory.as_ref(), deadline).await })
 }
 
-fn miss_status(is_collapsed: bool, is_stored: bool) -> String {
+/// What a call has found that was made, or has waited for an equal one.
+fn lookup_of(is_own: bool, entry: Option<&Arc<Entry>>) -> Lookup {
+    match (is_own, entry) {
+        (false, _) => Lookup::Collapsed,
+        (true, Some(entry)) if entry.is_confirmed => Lookup::Revalidated,
+        (true, _) => Lookup::Miss,
+    }
+}
+
+/// The status of a call that was made, or has waited for an equal one, with the entry that has come of it.
+fn fetched_status(slot: &Slot, is_collapsed: bool, entry: Option<&Arc<Entry>>) -> String {
+    let reason = if slot.confirms.is_some() { "stale" } else { "miss" };
+    let confirmed = if entry.is_some_and(|entry| entry.is_confirmed) { "; fwd-status=304" } else { "" };
     let collapsed = if is_collapsed { "; collapsed" } else { "" };
-    let stored = if is_stored { "; stored" } else { "" };
-    format!("croupier; fwd=miss{collapsed}{stored}")
+    let stored = if entry.is_some() { "; stored" } else { "" };
+    format!("croupier; fwd={reason}{confirmed}{collapsed}{stored}")
 }
 
 fn stale_status(entry: &Entry) -> String {
@@ -243,7 +271,7 @@ async fn with_early_end(deadline: Option<Instant>, waiter: Waiter, joined: Joine
     let (cache, context, is_alone, stale) = (cache.clone(), context.clone(), *is_alone, stale.clone());
     match (with_deadline(deadline, waiter.wait(joined)).await, stale) {
         (None, Some(stale)) => {
-            cache.note(Lookup::Stale, &context, is_alone, || stale_status(&stale));
+            cache.note((Lookup::Stale, Some(&stale)), &context, is_alone, || stale_status(&stale));
             stale.large_output(context.result_memory.as_ref(), None).await
         }
         (result, _) => result.unwrap_or_else(|| Err(Fault::internal())),
@@ -267,31 +295,40 @@ impl Waiter {
                 SharedResult::Fault(fault) => {
                     return match stale.filter(|_| is_outage(&fault)) {
                         Some(stale) => {
-                            cache.note(Lookup::Stale, &context, is_alone, || stale_status(&stale));
+                            cache.note((Lookup::Stale, Some(&stale)), &context, is_alone, || stale_status(&stale));
                             stale.large_output(context.result_memory.as_ref(), context.deadline).await
                         }
                         None => {
-                            let lookup = if is_own { Lookup::Miss } else { Lookup::Collapsed };
-                            cache.note(lookup, &context, is_alone, || miss_status(!is_own, false));
+                            let status = || fetched_status(&slot, !is_own, None);
+                            cache.note((lookup_of(is_own, None), None), &context, is_alone, status);
                             Err(*fault)
                         }
                     };
                 }
                 SharedResult::Answer(entry) => {
-                    let lookup = if is_own { Lookup::Miss } else { Lookup::Collapsed };
-                    cache.note(lookup, &context, is_alone, || miss_status(!is_own, true));
+                    let status = || fetched_status(&slot, !is_own, Some(&entry));
+                    cache.note((lookup_of(is_own, Some(&entry)), Some(&entry)), &context, is_alone, status);
                     return match own {
                         Some(own) => Ok(own),
                         None => entry.large_output(context.result_memory.as_ref(), context.deadline).await,
                     };
                 }
                 SharedResult::NotShared => {
-                    cache.note(Lookup::Miss, &context, is_alone, || miss_status(false, false));
-                    return match (own, own_call) {
+                    let result = match (own, own_call) {
                         (Some(own), _) => Ok(own),
-                        (None, Some(call)) => call.await,
+                        (None, Some(call)) => cache.result_of(&slot, call, &context).await,
                         // Another has taken the result of this one's call while this one was not polled.
                         (None, None) => Err(Fault::new(Kind::Busy, "an equal call has taken the result; try again")),
+                    };
+                    return match stale.filter(|_| is_outage_result(&result)) {
+                        Some(stale) => {
+                            cache.note((Lookup::Stale, Some(&stale)), &context, is_alone, || stale_status(&stale));
+                            stale.large_output(context.result_memory.as_ref(), context.deadline).await
+                        }
+                        None => {
+                            cache.note((Lookup::Miss, None), &context, is_alone, || fetched_status(&slot, false, None));
+                            result
+                        }
                     };
                 }
             }
@@ -324,6 +361,19 @@ impl ResponseCache {
         }
     }
 
+    /// The result of a call that shares none. A confirmation becomes the response that it confirms.
+    async fn result_of(&self, slot: &Slot, call: CallFuture, context: &Context) -> Result<Output, Fault> {
+        let output = call.await?;
+        if slot.confirms.is_none() {
+            return Ok(output);
+        }
+        match self.keep(slot, output, context.result_memory.as_ref()).await {
+            FinishedCall { own: Some(own), .. } => Ok(own),
+            FinishedCall { result: SharedResult::Fault(fault), .. } => Err(*fault),
+            FinishedCall { .. } => Err(Fault::internal()),
+        }
+    }
+
     /// Keeps a result, if it is small enough.
     async fn keep(&self, slot: &Slot, output: Output, memory: Option<&ResultMemory>) -> FinishedCall {
         match output {
@@ -336,6 +386,7 @@ impl ResponseCache {
                 Ok(Collected::Rest(output)) => self.pass(slot, output),
                 Err(fault) => FinishedCall { result: SharedResult::Fault(Box::new(fault)), own: None },
             },
+            Output::Raw(response) if slot.is_http => self.keep_response(slot, response, memory).await,
             Output::Raw(response) => self.keep_raw(slot, response),
         }
     }
@@ -370,8 +421,8 @@ impl ResponseCache {
         }
     }
 
-    /// A result that is too large to be kept. Equal calls are not held up by each other from now on.
-    fn pass(&self, slot: &Slot, output: Output) -> FinishedCall {
+    /// A result that is too large to be kept, or must not be kept. Equal calls are not held up by each other from now on.
+    pub(super) fn pass(&self, slot: &Slot, output: Output) -> FinishedCall {
         self.store(slot, Content::Passed, 0);
         FinishedCall { result: SharedResult::NotShared, own: Some(output) }
     }

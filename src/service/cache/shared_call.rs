@@ -26,6 +26,16 @@ pub(super) enum SharedResult {
     NotShared,
 }
 
+impl SharedResult {
+    /// The answer that all can have, if there is one.
+    pub(super) fn answer(&self) -> Option<&Arc<Entry>> {
+        match self {
+            SharedResult::Answer(entry) => Some(entry),
+            SharedResult::Fault(_) | SharedResult::NotShared => None,
+        }
+    }
+}
+
 /// The end of a shared call, and the result as it came, for one of those who wait.
 pub(super) struct FinishedCall {
     pub(super) result: SharedResult,

@@ -4,28 +4,32 @@
 //! calls that change nothing, and only a limited number at a time.
 
 mod differences;
+mod responses;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
+use bytes::Bytes;
+use http::StatusCode;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 pub(crate) use differences::Difference;
 use differences::differences;
+use responses::{compared_response, telling};
 
 use crate::model::fault::{Fault, Kind};
 use crate::model::name_patterns::NamePatterns;
 use crate::model::text::abridge;
 use crate::model::value::{SizeBudget, Value};
 use crate::service::args::Args;
-use crate::service::args::owned::OwnedArgs;
 use crate::service::future::{MaybeReady, catch_panic_of, with_deadline};
+use crate::service::kept_call::{KeptCall, is_repeatable, method_of_other};
 use crate::service::layer::GroupLayer;
 use crate::service::lock::lock;
-use crate::service::result_memory::{ResultBudget, ResultMemory};
+use crate::service::result_memory::{ReservedMemory, ResultBudget, ResultMemory};
 use crate::service::sampling::{RandomSource, Share};
 use crate::service::target::TargetGroup;
 use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService, catch_panic};
@@ -114,6 +118,8 @@ pub(crate) struct Example {
 enum Compared {
     Value(Value),
     Fault(Kind, String),
+    /// A response that is passed on as it is: its status, and its body if that is JSON.
+    Response(StatusCode, Option<Bytes>),
     /// It is too large, or not here as a whole.
     Not,
 }
@@ -146,10 +152,27 @@ impl ShadowReport {
         let found = match (own, other) {
             (Compared::Not, _) | (_, Compared::Not) => return self.count(Outcome::Uncompared),
             (Compared::Value(own), Compared::Value(other)) => differences(own, other),
+            // The tags are those of the servers, so one of them may have nothing new where the other has.
+            (Compared::Response(own, _), Compared::Response(other, _))
+                if [own, other].contains(&&StatusCode::NOT_MODIFIED) =>
+            {
+                return self.count(Outcome::Uncompared);
+            }
+            (Compared::Response(own, of_own), Compared::Response(other, of_other)) if own == other => {
+                match [of_own, of_other].map(|body| serde_json::from_slice::<Value>(body.as_deref()?).ok()) {
+                    [Some(own), Some(other)] => differences(&own, &other),
+                    _ => return self.count(Outcome::Uncompared),
+                }
+            }
             (Compared::Fault(own, _), Compared::Fault(other, _)) if own == other => Vec::new(),
+            // What is passed on in its bytes, and what is not.
+            (Compared::Response(..), Compared::Value(_)) | (Compared::Value(_), Compared::Response(..)) => {
+                return self.count(Outcome::Uncompared);
+            }
             (own, other) => {
                 let text = |compared: &Compared| match compared {
                     Compared::Fault(kind, message) => format!("{}: {message}", kind.word()),
+                    Compared::Response(status, _) => format!("status {}", status.as_u16()),
                     Compared::Value(_) | Compared::Not => "a result".to_owned(),
                 };
                 vec![Difference { place: String::new(), own: Some(text(own)), other: Some(text(other)) }]
@@ -157,7 +180,7 @@ impl ShadowReport {
         };
         self.count(match (own, other) {
             _ if found.is_empty() => Outcome::Equal,
-            (Compared::Value(_), Compared::Fault(..)) => Outcome::Failed,
+            (Compared::Value(_) | Compared::Response(..), Compared::Fault(..)) => Outcome::Failed,
             _ => Outcome::Different,
         });
         if !found.is_empty() {
@@ -202,7 +225,10 @@ impl Shadow {
 
     /// Whether a call is also sent to the other group.
     fn takes(&self, call: &Call<'_>, own: &dyn RpcService) -> bool {
-        let is_readable = !matches!(call.args, Args::Unread);
+        let is_readable = match call.form {
+            CallForm::Http(http) => is_repeatable(http),
+            _ => !matches!(call.args, Args::Unread),
+        };
         is_readable
             && self.options.methods.has(call.method)
             && self.share.takes(self.source.draw())
@@ -216,9 +242,12 @@ impl Shadow {
     }
 
     /// Sends a call to the other group in the background. Returns where its own result is to be told, if it is compared.
-    fn send(&self, call: &Call<'_>) -> Option<oneshot::Sender<Compared>> {
+    fn send(&self, call: &Call<'_>, own: &dyn RpcService) -> Option<oneshot::Sender<Compared>> {
         let runtime = Handle::try_current().ok()?;
-        let (service, args) = (self.options.to.service()?.clone(), OwnedArgs::read(call.args).ok()?);
+        let service = self.options.to.service()?.clone();
+        let other = service.interface();
+        let method = method_of_other(call, &own.interface(), &other, None)?.to_owned();
+        let kept = KeptCall::of(call)?;
         let Some(running) = self.begin() else {
             self.report.count(Outcome::LeftOut);
             return None;
@@ -226,14 +255,14 @@ impl Shadow {
         let (tell, told) = oneshot::channel();
         let memory = Some(self.report.memory.clone());
         let context = Context { record: None, response_headers: None, result_memory: memory, ..call.context.clone() };
-        let (method, compare) = (call.method.to_owned(), self.options.compare);
+        let compare = self.options.compare;
         let report = Arc::downgrade(&self.report);
         drop(runtime.spawn(async move {
             let _running = running;
             let deadline = context.deadline;
             let asked = async {
-                match args.call(service.as_ref(), &method, &context).await {
-                    Ok(output) => compared(output).await,
+                match kept.call(service.as_ref(), &method, &context).await {
+                    Ok(output) => compared(output, context.result_memory.as_ref()).await,
                     Err(fault) => of_fault(&fault),
                 }
             };
@@ -250,9 +279,9 @@ impl Shadow {
 }
 
 /// A result of the other group.
-async fn compared(output: Output) -> Compared {
+async fn compared(output: Output, memory: Option<&ResultMemory>) -> Compared {
     match output {
-        Output::Raw(_) => Compared::Not,
+        Output::Raw(response) => compared_response(response, ReservedMemory::of(memory)).await,
         output => match output.into_value(SizeBudget::new(COMPARED)).await {
             Ok(value) => Compared::Value(value),
             Err(fault) if fault.kind == Kind::Limit => Compared::Not,
@@ -281,16 +310,22 @@ impl GroupLayer for Shadow {
         if !self.takes(&call, next) {
             return next.call(call);
         }
-        let Some(tell) = self.send(&call) else { return next.call(call) };
+        let Some(tell) = self.send(&call, next) else { return next.call(call) };
         // Only a result that is read can be compared.
         let form = match call.form {
             CallForm::Raw(raw) if !raw.has_further => CallForm::Plain,
             form => form,
         };
+        let memory = self.report.memory.begin();
         next.call(Call { form, ..call }).and_then(move |result| {
-            // The other group may have gone on without it.
-            let _ = tell.send(own_result(&result));
-            MaybeReady::now(result)
+            MaybeReady::now(match result {
+                Ok(Output::Raw(response)) => Ok(Output::Raw(telling(response, tell, memory))),
+                result => {
+                    // The other group may have gone on without it.
+                    let _ = tell.send(own_result(&result));
+                    result
+                }
+            })
         })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::{GroupWriter, describe, set};
-use crate::model::http_operations::{HttpBody, HttpOperation, HttpParam, HttpPlace, PathPiece};
+use crate::model::http_operations::{HttpBody, HttpOperation, HttpParam, HttpPlace};
 use crate::model::interface::Method;
 
 /// Adds the operations to the paths. The methods and routes that are there already precede them, as requests are found.
@@ -18,7 +18,7 @@ pub(super) fn add(group: &GroupWriter<'_>, paths: &mut Map<String, Value>) {
     let mut known: HashMap<String, String> = paths.keys().map(|path| (shape(path), path.clone())).collect();
     for operation in operations {
         let Some(method) = group.names.interface().method(&operation.method) else { continue };
-        let template = format!("{}{}", group.path, template(&operation.path));
+        let template = format!("{}{}", group.path, operation.template());
         let path = known.entry(shape(&template)).or_insert_with(|| template.clone()).clone();
         let verb = operation.verb.as_str().to_ascii_lowercase();
         // OpenAPI 3.1 has no place for other verbs.
@@ -35,14 +35,6 @@ pub(super) fn add(group: &GroupWriter<'_>, paths: &mut Map<String, Value>) {
 
 /// The verbs that a path of OpenAPI 3.1 may have.
 const VERBS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
-
-fn template(path: &[PathPiece]) -> String {
-    let piece = |piece: &PathPiece| match piece {
-        PathPiece::Literal(text) => text.clone(),
-        PathPiece::Variable(name) => format!("{{{name}}}"),
-    };
-    path.iter().map(piece).collect()
-}
 
 /// The names of the variables of a path.
 fn variables(path: &str) -> impl Iterator<Item = &str> {

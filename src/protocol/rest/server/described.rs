@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, StatusCode, header};
 
+use super::accept::Media;
 use super::body_check::check_body;
 use super::described_check::check_params;
 use super::problem::RestProblem;
+use super::response::ResponseFormat;
 use super::{PathTarget, Rest, decoded};
 use crate::http::body::EndToEnd;
 use crate::model::fault::Fault;
@@ -101,6 +103,8 @@ impl Rest {
             form: CallForm::Http(&http),
         };
         let format = self.format(&interface, interface.method(&operation.method), request.head);
+        // `Accept` is about the media types of the upstream. JSON is better than no result (RFC 9110, section 12.5.1).
+        let format = format.unwrap_or_else(|_| ResponseFormat::new(Media::Json, &interface, None, self.dialect));
         let name: Box<str> = operation.method.as_str().into();
         frontend::start_call(service.as_ref(), call).and_then(move |result| match result {
             Ok(Output::Raw(raw)) => {
@@ -110,13 +114,10 @@ impl Rest {
             }
             Err(fault) => refuse(&name, fault.into(), only_head),
             // A layer has responded in the place of the upstream.
-            result => match format {
-                Err(problem) => refuse(&name, problem, only_head),
-                Ok(format) => format.write(result, only_head).map(move |written| match written {
-                    Ok(response) => FrontendResponse { response, method: name, fault: None },
-                    Err(fault) => refused(&name, fault.into(), only_head),
-                }),
-            },
+            result => format.write(result, only_head).map(move |written| match written {
+                Ok(response) => FrontendResponse { response, method: name, fault: None },
+                Err(fault) => refused(&name, fault.into(), only_head),
+            }),
         })
     }
 }

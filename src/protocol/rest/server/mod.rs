@@ -12,6 +12,7 @@ pub mod query;
 mod response;
 mod route_call;
 mod route_check;
+mod validator;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use crate::service::{Call, RpcService};
 use accept::Media;
 use problem::RestProblem;
 use response::ResponseFormat;
+use validator::Validator;
 
 pub use documents::{OpenApi, OpenApiOfAll, RestGroup};
 pub use route_check::{RouteError, RoutePart, RouteReport, check};
@@ -98,9 +100,13 @@ impl Frontend for Rest {
         let response = self.respond(service.as_ref(), &interface, &target, &request);
         let only_head = request.head.method == Method::HEAD;
         let packs = only_head && request.head.headers.contains_key(header::ACCEPT_ENCODING);
+        let validator = Validator::of(&request);
         response.map(move |result| {
             let fault = result.as_ref().err().and_then(RestProblem::kind);
             let mut response = result.unwrap_or_else(RestProblem::into_response);
+            if let Some(validator) = validator {
+                response = validator.apply(response);
+            }
             if only_head {
                 response = frontend::head_response(response, packs);
             }

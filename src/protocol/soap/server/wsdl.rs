@@ -18,6 +18,7 @@ use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendRespons
 use crate::protocol::soap::wsdl::write as wsdl;
 use crate::protocol::soap::wsdl::write::{Style, Versions, WsdlForm};
 use crate::service::RpcService;
+use crate::service::entity_tag::is_listed;
 use crate::service::future::MaybeReady;
 
 /// The frontend that serves `?wsdl` at the path of a group.
@@ -99,7 +100,7 @@ fn single_value(head: &Parts, name: &str) -> Result<Option<String>, String> {
 fn document(head: &Parts, text: String) -> Response<Body> {
     let tag = tag(&text);
     let mut response = frontend::ok(const { HeaderValue::from_static("text/xml; charset=utf-8") }, Body::default());
-    if is_cached(head, &tag) {
+    if is_listed(&head.headers, tag.as_bytes()) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response.headers_mut().remove(header::CONTENT_TYPE);
     } else {
@@ -118,12 +119,4 @@ fn tag(text: &str) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(text.as_bytes());
     format!("W/\"{:016x}\"", hasher.finish())
-}
-
-/// Whether the client has this version already (RFC 9110, section 13.1.2).
-fn is_cached(head: &Parts, tag: &str) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let own = opaque(tag);
-    let values = head.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|given| given.trim() == "*" || opaque(given) == own)
 }
