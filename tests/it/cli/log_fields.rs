@@ -180,6 +180,40 @@ fn a_line_names_an_upstream_that_cannot_be_reached() {
     );
 }
 
+#[test]
+fn a_line_says_what_came_from_a_cache_a_fallback_or_the_other_side_of_a_split() {
+    let down = format!(
+        "upstream.urls = ['http://127.0.0.1:{}/']\nupstream.protocol = 'rest'\n\
+         upstream.methods.spin.route = 'GET /spin'\nupstream.methods.pockets.route = 'GET /pockets'\n\
+         fallback = [{{ methods = ['spin'], value = 7 }}, {{ group = '/wheel' }}]\n",
+        closed_port()
+    );
+    let more = format!(
+        "[group.'/cached']\nservice = 'wheel'\noptions.family = 'mini'\ncache.ttl = '1h'\n[group.'/down']\n{down}\
+         [group.'/split']\nservice = 'wheel'\noptions.family = 'mini'\n\
+         split = {{ to = '/cached', percent = 100, methods = ['pockets'] }}\n"
+    );
+    let mut program = Program::start("sources", &config("", &more));
+    for (path, method, expected) in [
+        ("/cached", "pockets", json!(["miss", null, null])),
+        ("/cached", "pockets", json!(["hit", null, null])),
+        ("/down", "spin", json!([null, "value", null])),
+        ("/down", "pockets", json!([null, "group", null])),
+        ("/split", "spin", json!([null, null, null])),
+        ("/split", "pockets", json!(["hit", null, true])),
+        ("/wheel", "pockets", json!([null, null, null])),
+    ] {
+        let response = program.ask(&json_rpc(path, "", &format!(r#"{{"jsonrpc":"2.0","method":"{method}","id":1}}"#)));
+        assert!(response.contains("\"result\""), "{path}: {response}");
+        let line = program.access();
+        assert_eq!(fields(&line, &["cache", "fallback", "split"]), expected, "{method} of {path}: {line}");
+    }
+    // The calls of a batch may have found different things.
+    let call = |method: &str, id: u32| format!(r#"{{"jsonrpc":"2.0","method":"{method}","id":{id}}}"#);
+    program.ask(&json_rpc("/cached", "", &format!("[{},{}]", call("pockets", 1), call("spin", 2))));
+    assert_eq!(program.access()["cache"], "mixed");
+}
+
 /// A fault in the original bytes of an upstream is a failed call, as one that is written again.
 #[test]
 fn a_fault_that_is_passed_on_is_logged_and_counted_as_a_fault() {
