@@ -29,6 +29,7 @@ use crate::http::cors::CorsOptions;
 use crate::http::public_url::PublicUrl;
 use crate::protocol::Protocol;
 use crate::protocol::jsonrpc::server::FurtherMembers;
+use crate::protocol::mcp::server::McpOptions;
 use crate::protocol::set::ProtocolSet;
 use crate::protocol::soap::server::SoapOptions;
 use crate::server::mount::CallerRules;
@@ -148,6 +149,8 @@ pub(super) struct GroupFile {
     pub(super) json_rpc: JsonRpcFile,
     /// How SOAP is written here. Keys that are not given are inherited.
     pub(super) soap: SoapOptions,
+    /// Which methods are tools of MCP, and how they are shown.
+    pub(super) mcp: McpOptions,
     /// Further verbs and paths by which REST calls methods, in addition to the path of each method.
     pub(super) routes: Vec<RouteFile>,
 }
@@ -246,6 +249,7 @@ impl Default for GroupFile {
             json: json::JsonDialect::default(),
             json_rpc: JsonRpcFile::default(),
             soap: SoapOptions::default(),
+            mcp: McpOptions::default(),
             routes: Vec::new(),
         }
     }
@@ -277,6 +281,7 @@ impl GroupFile {
                 false => FurtherMembers::Ignore,
             },
             soap: self.soap.clone(),
+            mcp: self.mcp.clone(),
             routes: Vec::new(),
         }
     }

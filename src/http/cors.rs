@@ -34,7 +34,7 @@ pub struct CorsOptions {
     /// The origins of the pages, such as `"https://casino.example"`, each as browsers write it: scheme, host, and the port if
     /// it is not the usual one. `"*"` allows all origins.
     pub origins: Vec<Origin>,
-    /// Further headers that pages may send. `Content-Type`, `SOAPAction` and the headers with the credentials of `auth` are
+    /// Further headers that pages may send. `Content-Type`, `SOAPAction`, the headers of MCP and those with the credentials of `auth` are
     /// always allowed.
     pub allow_headers: Vec<CorsHeader>,
     /// Further headers of responses that pages may read. Those that croupier writes, and `return-headers` of an upstream, can
@@ -221,6 +221,13 @@ pub(crate) struct GroupHeaders {
 const VERBS: [Method; 3] = [Method::GET, Method::HEAD, Method::POST];
 /// The header of SOAP 1.1 that says what a request is for.
 const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
+/// The headers of MCP requests. Clients send the last one if a server has given them a session.
+const MCP: [HeaderName; 4] = [
+    HeaderName::from_static("mcp-protocol-version"),
+    HeaderName::from_static("mcp-method"),
+    HeaderName::from_static("mcp-name"),
+    HeaderName::from_static("mcp-session-id"),
+];
 /// The headers that croupier adds to responses of every protocol and that browsers hide otherwise.
 const EXPOSED: [HeaderName; 8] = [
     header::ALLOW,
@@ -253,7 +260,7 @@ impl Cors {
         }
         let any = options.allows_any();
         let names = |headers: &[CorsHeader]| headers.iter().map(|CorsHeader(name)| name.clone()).collect::<Vec<_>>();
-        let allowed = [header::CONTENT_TYPE].into_iter().chain(group.credentials).chain([SOAP_ACTION]);
+        let allowed = [header::CONTENT_TYPE].into_iter().chain(group.credentials).chain([SOAP_ACTION]).chain(MCP);
         let exposed = EXPOSED.into_iter().chain(group.returned);
         Some(Cors {
             origins: (!any).then(|| options.origins.clone()),
@@ -305,6 +312,11 @@ impl CorsGrant {
     /// the group must not know its callers by them.
     pub(crate) fn allows_without_preflight(&self, has_auth: bool) -> bool {
         self.origin.is_some() && (self.cors.origins.is_some() || !has_auth)
+    }
+
+    /// Whether the page may read the response.
+    pub(crate) fn allows_origin(&self) -> bool {
+        self.origin.is_some()
     }
 
     /// Adds the headers that let the page read a response.

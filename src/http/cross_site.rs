@@ -34,6 +34,12 @@ pub(crate) fn is_without_preflight(head: &Parts, public_url: &PublicUrl, peer: O
     is_foreign && is_simple(&head.headers)
 }
 
+/// Whether a page of another origin has sent this request, as its browser says.
+pub(crate) fn is_of_other_origin(head: &Parts, public_url: &PublicUrl, peer: Option<SocketAddr>) -> bool {
+    let Some(origin) = head.headers.get(header::ORIGIN) else { return false };
+    !origin.to_str().is_ok_and(|origin| is_own(origin, head, public_url, peer))
+}
+
 /// Whether an origin is that of the gateway, as the sender of a request knows it.
 fn is_own(origin: &str, head: &Parts, public_url: &PublicUrl, peer: Option<SocketAddr>) -> bool {
     let base = public_url.base(head, peer);

@@ -69,6 +69,17 @@ fn thousandths(text: &str) -> Option<u16> {
     (weight <= 1000).then_some(weight)
 }
 
+/// Whether a media type is JSON: one of those that JSON-RPC clients send, or any with the suffix `+json`.
+pub(crate) fn is_json(media: &str) -> bool {
+    let is = |name: &str| media.eq_ignore_ascii_case(name);
+    let part = |range: Option<&str>, name: &str| range.is_some_and(|part| part.eq_ignore_ascii_case(name));
+    let suffix = media.len().checked_sub(5).and_then(|at| media.get(at..));
+    is("application/json")
+        || is("application/json-rpc")
+        || is("application/jsonrequest")
+        || (part(media.get(..12), "application/") && part(suffix, "+json"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

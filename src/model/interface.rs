@@ -27,6 +27,9 @@ pub struct Interface {
     pub page_section: Option<Arc<PageSection>>,
     /// Whether the service may have methods that are not in `methods`: an upstream that has not yet described itself.
     pub incomplete: bool,
+    /// Whether each result has the type that its method says: the methods are functions of this process, and types are made of theirs.
+    /// What an upstream says of its results is no promise.
+    pub has_exact_results: bool,
     /// The SOAP messages that call the methods according to the upstream's own WSDL. A message that matches one of them
     /// can be passed to the upstream in its original bytes.
     pub messages: Vec<MessageName>,
@@ -152,10 +155,11 @@ impl Interface {
 
     /// Whether two descriptions are equal, apart from the order of their methods.
     pub fn is_same_in_any_order(&self, other: &Interface) -> bool {
-        let Interface { title, doc, methods, defs, page_section, incomplete, messages, .. } = self;
+        let Interface { title, doc, methods, defs, page_section, incomplete, has_exact_results, messages, .. } = self;
         let Interface { request_headers, reads_request_target, reads_client_address, sets_response_headers, .. } = self;
         (title, doc, defs) == (&other.title, &other.doc, &other.defs)
             && (page_section, incomplete) == (&other.page_section, &other.incomplete)
+            && *has_exact_results == other.has_exact_results
             && (messages, request_headers) == (&other.messages, &other.request_headers)
             && *reads_request_target == other.reads_request_target
             && *reads_client_address == other.reads_client_address
@@ -181,6 +185,7 @@ impl Interface {
             defs,
             page_section: self.page_section.clone(),
             incomplete: self.incomplete,
+            has_exact_results: self.has_exact_results,
             messages,
             #[cfg(feature = "server")]
             operations: self.operations.clone(),

@@ -106,6 +106,11 @@ pub trait Frontend: Send + Sync + 'static {
         self.serve(service, request.request)
     }
 
+    /// Whether requests of pages of other origins are refused, unless the group allows those (`cors`).
+    fn refuses_foreign_origins(&self) -> bool {
+        false
+    }
+
     /// The response to a request that is refused before it is read as a call, such as one whose body is too large. It has
     /// the status of the rejection. A protocol whose clients expect errors in its own form overrides this.
     fn refuse(&self, _head: &Parts, rejection: HttpRejection) -> Response<Body> {

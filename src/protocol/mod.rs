@@ -29,6 +29,8 @@ pub(crate) mod discovered;
 #[cfg(feature = "server")]
 pub mod frontend;
 pub mod jsonrpc;
+#[cfg(feature = "server")]
+pub mod mcp;
 mod name;
 #[cfg(feature = "server")]
 pub mod page;

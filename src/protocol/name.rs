@@ -27,14 +27,16 @@ pub enum Protocol {
     Rest,
     /// SOAP 1.1 and 1.2, described by WSDL.
     Soap,
+    /// The Model Context Protocol, in which agents call the methods as tools.
+    Mcp,
     /// An HTML page that documents the group and makes calls.
     Page,
 }
 
 impl Protocol {
     /// All protocols, in the order in which pages and messages list them. A group without `protocols` has all of them.
-    pub const ALL: [Protocol; 5] =
-        [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Rest, Protocol::Soap, Protocol::Page];
+    pub const ALL: [Protocol; 6] =
+        [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Rest, Protocol::Soap, Protocol::Mcp, Protocol::Page];
 
     /// The protocols in which upstream servers can be called, in the order in which an unknown server is asked for them.
     pub const OF_UPSTREAMS: [Protocol; 4] = [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Soap, Protocol::Rest];
@@ -46,6 +48,7 @@ impl Protocol {
             Protocol::JsonRpc => "json-rpc",
             Protocol::Rest => "rest",
             Protocol::Soap => "soap",
+            Protocol::Mcp => "mcp",
             Protocol::Page => "page",
         }
     }
@@ -57,6 +60,7 @@ impl Protocol {
             Protocol::JsonRpc => "JSON-RPC",
             Protocol::Rest => "REST",
             Protocol::Soap => "SOAP",
+            Protocol::Mcp => "MCP",
             Protocol::Page => "page",
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Protocol;
 use super::frontend::{Claim, Frontend, GroupHead};
 use super::jsonrpc::server::{FurtherMembers, JsonRpc, OpenRpc};
+use super::mcp::server::{Mcp, McpOptions};
 use super::page::{Directory, GroupSummary, Page, PageSummary};
 use super::rest::server as rest;
 use super::rest::server::{OpenApi, OpenApiOfAll, Rest, RestGroup, RouteError, RoutePart, RouteReport};
@@ -35,6 +36,8 @@ pub struct ProtocolSet {
     pub json_rpc_members: FurtherMembers,
     /// The settings of SOAP.
     pub soap: SoapOptions,
+    /// The settings of MCP.
+    pub mcp: McpOptions,
     /// The REST routes that the operator adds to the paths of the methods.
     pub routes: Vec<RestRoute>,
 }
@@ -50,6 +53,7 @@ impl Default for ProtocolSet {
             json_rpc_1: false,
             json_rpc_members: FurtherMembers::default(),
             soap: SoapOptions::default(),
+            mcp: McpOptions::default(),
             routes: Vec::new(),
         }
     }
@@ -95,6 +99,9 @@ impl ProtocolSet {
                 public_url: public_url.clone(),
             }));
             frontends.push(Arc::new(OpenRpc { public_url: public_url.clone() }));
+        }
+        if self.has(Protocol::Mcp) {
+            frontends.push(Arc::new(Mcp::new(self.json, self.limits, self.mcp.clone())));
         }
         if self.has(Protocol::Page) {
             frontends.push(Arc::new(Page {

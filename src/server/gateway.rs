@@ -23,7 +23,7 @@ use crate::http::audience::Audience;
 use crate::http::body::{Body, PIECE};
 use crate::http::compression::compress;
 use crate::http::cors::{CorsGrant, is_preflight};
-use crate::http::cross_site::is_without_preflight;
+use crate::http::cross_site::{is_of_other_origin, is_without_preflight};
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::{BoxError, Kind};
@@ -38,7 +38,8 @@ use crate::server::connection_count::ListenerCounts;
 use crate::server::group::{ClaimedRequest, not_found};
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::head_checks::{
-    CLIENT_BUSY, busy, check_before_body, check_host, check_known_host, redirect_to_https,
+    CLIENT_BUSY, OTHER_ORIGIN, OTHER_ORIGIN_OF_PROTOCOL, busy, check_before_body, check_host, check_known_host,
+    redirect_to_https,
 };
 use crate::server::mount::Mounts;
 use crate::server::refusal_page::{is_shown, show};
@@ -390,9 +391,9 @@ impl Gateway {
         };
         metered.claimed_by(claim.frontend.protocol().name());
         note_claim(context, group, claim.frontend);
-        let is_without_preflight = is_without_preflight(head, &dispatch.public_url, context.peer)
-            && !grant.as_ref().is_some_and(|grant| grant.allows_without_preflight(group.auth.is_some()));
-        let mut checked = check_before_body(head, &body, is_without_preflight, within_share)
+        let foreign =
+            refuse_foreign(claim.frontend, head, (&dispatch.public_url, context.peer), (group, grant.as_deref()));
+        let mut checked = check_before_body(head, &body, foreign, within_share)
             .and_then(|()| note_stated_time(context, head, &dispatch.public_url));
         if let (Some(auth), Ok(())) = (&group.auth, &checked) {
             checked = authenticate(auth, head, group, context).await;
@@ -824,4 +825,19 @@ fn find<'g, 'p>(groups: &'g GroupRouter<Arc<Group>>, head: &'p Parts) -> Result<
     })?;
     let (group, tail) = found.ok_or_else(|| not_found(path))?;
     Ok((group, tail))
+}
+
+/// Why a request of a page of another origin is refused, if it is: what `cors` of the group does not allow.
+fn refuse_foreign(
+    frontend: &Arc<dyn Frontend>,
+    head: &Parts,
+    (public_url, peer): (&PublicUrl, Option<SocketAddr>),
+    (group, grant): (&Group, Option<&CorsGrant>),
+) -> Option<&'static str> {
+    let allows_without_preflight = || grant.is_some_and(|grant| grant.allows_without_preflight(group.auth.is_some()));
+    if is_without_preflight(head, public_url, peer) && !allows_without_preflight() {
+        return Some(OTHER_ORIGIN);
+    }
+    let is_foreign = frontend.refuses_foreign_origins() && is_of_other_origin(head, public_url, peer);
+    (is_foreign && !grant.is_some_and(CorsGrant::allows_origin)).then_some(OTHER_ORIGIN_OF_PROTOCOL)
 }

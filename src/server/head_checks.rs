@@ -15,8 +15,10 @@ use crate::server::settings::HTTPS_PORT;
 /// The reasons for which requests are refused.
 const UNKNOWN_HOST: &str = "this server is not known by the name in Host; its names are in `public.hosts`, and those of proxies in \
      `public.trusted-proxies`";
-const OTHER_ORIGIN: &str =
+pub(super) const OTHER_ORIGIN: &str =
     "pages of other origins make no calls with this Content-Type, which their browsers send without asking first";
+pub(super) const OTHER_ORIGIN_OF_PROTOCOL: &str =
+    "pages of other origins make no requests of this protocol, unless `cors` of the group allows their origin";
 pub(super) const CLIENT_BUSY: &str =
     "this client has too many requests open or too many responses unread; try again later";
 
@@ -24,15 +26,16 @@ pub(super) fn busy(reason: &str) -> HttpRejection {
     HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, reason)
 }
 
-/// What the head of a request alone decides about it, once its protocol is known.
+/// What the head of a request alone decides about it, once its protocol is known. `foreign` says why a page of another origin may not
+/// have sent it.
 pub(super) fn check_before_body(
     head: &Parts,
     body: &impl http_body::Body,
-    is_without_preflight: bool,
+    foreign: Option<&'static str>,
     within_share: bool,
 ) -> Result<(), HttpRejection> {
-    if is_without_preflight {
-        return Err(HttpRejection::new(StatusCode::FORBIDDEN, OTHER_ORIGIN));
+    if let Some(reason) = foreign {
+        return Err(HttpRejection::new(StatusCode::FORBIDDEN, reason));
     }
 
     // Only a body of unknown length can have a transfer coding.

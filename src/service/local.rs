@@ -64,7 +64,7 @@ impl Local {
         let generator = SchemaSettings::draft2020_12().with(|settings| settings.meta_schema = None).into_generator();
         Builder {
             state: Arc::new(state),
-            interface: Interface { title: title.into(), ..Interface::default() },
+            interface: Interface { title: title.into(), has_exact_results: true, ..Interface::default() },
             handlers: BTreeMap::new(),
             generator,
             wrong: None,

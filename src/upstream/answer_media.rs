@@ -15,7 +15,7 @@ pub(super) fn answer_media(protocol: Protocol) -> fn(&HeaderMap) -> bool {
         Protocol::XmlRpc => is_xml,
         Protocol::Soap => is_soap,
         Protocol::JsonRpc => is_json_rpc,
-        Protocol::Rest | Protocol::Page => |_| false,
+        Protocol::Rest | Protocol::Mcp | Protocol::Page => |_| false,
     }
 }
 

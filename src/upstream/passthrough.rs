@@ -191,7 +191,7 @@ fn may_be_response(status: StatusCode, protocol: Protocol) -> bool {
 /// Whether the protocol uses this media type, with no other parameters than those of the protocol.
 fn is_media_type_of(protocol: Protocol, content_type: &HeaderValue) -> bool {
     let own: &[&str] = match protocol {
-        Protocol::Rest | Protocol::Page => &[],
+        Protocol::Rest | Protocol::Mcp | Protocol::Page => &[],
         Protocol::XmlRpc => &["text/xml", "application/xml"],
         Protocol::Soap => &["text/xml", "application/xml", "application/soap+xml"],
         Protocol::JsonRpc => &["application/json"],
@@ -384,7 +384,7 @@ impl ResponseStart {
                 members.are_response(sent_id?).then_some(Passable::Json(None))
             }
             Protocol::JsonRpc => ResultPlace::find(all, sent_id?).map(|place| Passable::Json(Some(place))),
-            Protocol::Rest | Protocol::Page => None,
+            Protocol::Rest | Protocol::Mcp | Protocol::Page => None,
         }
     }
 

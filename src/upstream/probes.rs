@@ -100,7 +100,7 @@ impl Upstream {
             Probe::Describe => match self.inner.options.protocol {
                 Protocol::XmlRpc => return self.probe_by_question(host, LIST_METHODS, deadline).await,
                 Protocol::JsonRpc => return self.probe_by_question(host, DISCOVER, deadline).await,
-                Protocol::Soap | Protocol::Rest | Protocol::Page => {
+                Protocol::Soap | Protocol::Rest | Protocol::Mcp | Protocol::Page => {
                     let path = self.inner.transport.path().split('?').next().unwrap_or_default();
                     self.probe_by_get(host, &format!("{path}?wsdl"), None, deadline).await?;
                 }

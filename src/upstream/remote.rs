@@ -603,7 +603,7 @@ fn initial_codec(options: &UpstreamOptions) -> Option<ClientCodec> {
                 ..jsonrpc::client::JsonRpcCodec::default()
             }))
         }
-        Protocol::Soap | Protocol::Rest | Protocol::Page => None,
+        Protocol::Soap | Protocol::Rest | Protocol::Mcp | Protocol::Page => None,
     }
 }
 

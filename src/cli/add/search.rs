@@ -201,7 +201,7 @@ impl Failures {
             self.broken += 1;
         }
         let request = match protocol {
-            Protocol::XmlRpc | Protocol::Page => "system.listMethods",
+            Protocol::XmlRpc | Protocol::Mcp | Protocol::Page => "system.listMethods",
             Protocol::Rest => "GET openapi.json",
             Protocol::JsonRpc => "rpc.discover",
             Protocol::Soap => "GET ?wsdl",

@@ -65,7 +65,7 @@ impl Caller {
                         continue;
                     }
                 },
-                Protocol::XmlRpc | Protocol::Page => {
+                Protocol::XmlRpc | Protocol::Mcp | Protocol::Page => {
                     ClientCodec::XmlRpc(XmlRpcCodec { dialect, ..XmlRpcCodec::default() })
                 }
             };

@@ -75,7 +75,7 @@ impl Upstream {
             }
             (Protocol::JsonRpc, None) => self.discover_json_rpc(&client).await?,
             // `Upstream::new` refuses the other protocols.
-            (Protocol::XmlRpc | Protocol::Page, None) => self.introspect(&client).await?,
+            (Protocol::XmlRpc | Protocol::Mcp | Protocol::Page, None) => self.introspect(&client).await?,
         };
         let unmatched = options.unmatched(&interface);
         amend(&mut interface, options);

@@ -162,7 +162,7 @@ pub(crate) async fn probe(
         let report = match protocol {
             Protocol::Rest if only.is_none() => continue,
             Protocol::Rest => prober.rest().await,
-            Protocol::XmlRpc | Protocol::Page => prober.xml_rpc().await,
+            Protocol::XmlRpc | Protocol::Mcp | Protocol::Page => prober.xml_rpc().await,
             Protocol::JsonRpc => prober.json_rpc().await,
             Protocol::Soap => prober.soap().await,
         };

@@ -71,6 +71,44 @@ fn over_rest(asked: &CallTarget) -> Result<ShutdownReport, StatusCode> {
     if status == StatusCode::OK { Ok(ShutdownReport::Value(value_of_json(&text))) } else { Err(status) }
 }
 
+/// The arguments by name, since tools have no others.
+fn over_mcp(asked: &CallTarget) -> ShutdownReport {
+    let method = SHAPES[asked.service].method(&asked.method);
+    let name = |at: usize| {
+        method.and_then(|method| method.params.get(at)).map_or(format!("extra{at}"), |param| param.name.clone())
+    };
+    let named = asked.args.iter().enumerate().map(|(at, value)| (name(at), value.clone())).collect();
+    let tool: String =
+        asked.method.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    let tool = serde_json::to_string(&tool).unwrap();
+    let arguments = json_of(&Value::Struct(named));
+    let params = format!(r#"{{"name":{tool},"arguments":{arguments}}}"#);
+    let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{params}}}"#);
+    let (status, text) = post(asked, "mcp", "application/json", body.as_bytes());
+    assert_eq!(status, StatusCode::OK);
+    let answer = value_of_json(&text);
+    if let Some(error) = member(&answer, "error") {
+        let Some(Value::Int(code)) = member(error, "code") else { panic!("{text}") };
+        let kind =
+            if *code == -32602 { Kind::NoSuchMethod } else { Kind::from_jsonrpc_code(i32::try_from(*code).unwrap()) };
+        return ShutdownReport::Fault(kind);
+    }
+    let result = member(&answer, "result").unwrap();
+    if member(result, "isError") == Some(&Value::Bool(true)) {
+        let meta = |name: &str| member(result, "_meta").and_then(|meta| member(meta, name));
+        let Some(Value::Text(word)) = meta("croupier/kind") else { panic!("{text}") };
+        let code = match meta("croupier/code") {
+            Some(Value::Int(code)) => i32::try_from(*code).unwrap(),
+            _ => Kind::Service(None).jsonrpc_code(),
+        };
+        return ShutdownReport::Fault(Kind::from_word(word, code).unwrap());
+    }
+    let structured = member(result, "structuredContent").unwrap();
+    let shapes = &SHAPES[asked.service];
+    let is_record = method.is_some_and(|method| matches!(shapes.follow(&method.result), Shape::Record(_)));
+    ShutdownReport::Value(if is_record { structured.clone() } else { member(structured, "result").unwrap().clone() })
+}
+
 fn over_soap(asked: &CallTarget, version: SoapVersion) -> Result<ShutdownReport, StatusCode> {
     let shapes = &SHAPES[asked.service];
     let method = shapes.method(&asked.method);
@@ -109,7 +147,8 @@ fn the_same_call_ends_the_same_over_every_protocol() {
     let config = ProptestConfig { max_shrink_iters: 200, ..random_cases(CASES) };
     let outcome = TestRunner::new(config).run(&asked(), |asked| {
         let expected = told(directly(&asked));
-        let [xml_rpc, json_rpc] = [told(over_xml_rpc(&asked)), told(over_json_rpc(&asked))];
+        let [xml_rpc, json_rpc, mcp] =
+            [told(over_xml_rpc(&asked)), told(over_json_rpc(&asked)), told(over_mcp(&asked))];
         let [rest, soap_11, soap_12] =
             [over_rest(&asked), over_soap(&asked, SoapVersion::V11), over_soap(&asked, SoapVersion::V12)]
                 .map(|it| it.map(told));
@@ -117,6 +156,7 @@ fn the_same_call_ends_the_same_over_every_protocol() {
             ShutdownReport::Value(_) => {
                 prop_assert_eq!(&xml_rpc, &expected, "XML-RPC");
                 prop_assert_eq!(&json_rpc, &expected, "JSON-RPC");
+                prop_assert_eq!(&mcp, &expected, "MCP");
                 prop_assert_eq!(rest.as_ref(), Ok(&expected), "REST");
                 prop_assert_eq!(soap_11.as_ref(), Ok(&expected), "SOAP 1.1");
                 prop_assert_eq!(soap_12.as_ref(), Ok(&expected), "SOAP 1.2");
@@ -128,6 +168,8 @@ fn the_same_call_ends_the_same_over_every_protocol() {
                 };
                 prop_assert_eq!(by_xml_rpc.xmlrpc_code(), kind.xmlrpc_code(), "XML-RPC");
                 prop_assert_eq!(code(by_json_rpc), code(*kind), "JSON-RPC");
+                let ShutdownReport::Fault(by_mcp) = mcp else { panic!("MCP: {mcp:?}, not {kind:?}") };
+                prop_assert_eq!(code(by_mcp), code(*kind), "MCP");
                 prop_assert_eq!(rest.as_ref().err(), Some(&kind.http_status()), "REST");
                 let blamed =
                     if kind.blames_sender() { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };

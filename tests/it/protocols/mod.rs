@@ -5,6 +5,7 @@ mod client_codecs;
 mod cpython;
 mod jsonrpc;
 mod jsonrpc_examples;
+mod mcp;
 mod pages;
 mod refusal_pages;
 mod rest_routes;

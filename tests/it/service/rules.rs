@@ -65,6 +65,8 @@ pub(super) fn ways() -> Vec<Way> {
             1,
         ),
         way("SOAP", "POST /hello", xml, &soap(), 1, 1),
+        way("MCP", "POST /hello/mcp", json, &tool_call("hello"), 1, 1),
+        way("aggregate, MCP", "POST /all/mcp", json, &tool_call("greet"), 1, 1),
         way("REST POST", "POST /hello/hello", json, "{}", 1, 1),
         get("REST GET", "/hello/hello"),
         get("route", "/hello/greeting"),
@@ -73,6 +75,11 @@ pub(super) fn ways() -> Vec<Way> {
         way("aggregate, JSON-RPC", "POST /all", json, &one.replace("hello", "greet"), 1, 1),
         way("aggregate, XML-RPC", "POST /all", xml, &XML_RPC.replace("hello", "greet"), 1, 1),
     ]
+}
+
+/// A call of a tool without arguments.
+fn tool_call(name: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":31,"method":"tools/call","params":{{"name":"{name}"}}}}"#)
 }
 
 /// The ways to a REST upstream: those to every group, and the paths of its own document.
@@ -105,7 +112,8 @@ impl Look {
         let Look { code, word, status } = self;
         let codes = answer.matches(&format!("<int>{code}</int>")).count()
             + answer.matches(&format!(r#""code":{code},"#)).count();
-        let by_word = [format!(r#""kind":"{word}""#), format!("<m:kind>{word}</m:kind>")];
+        let by_word =
+            [format!(r#""kind":"{word}""#), format!(r#""croupier/kind":"{word}""#), format!("<m:kind>{word}</m:kind>")];
         let by_status = answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains("<html");
         codes.max(by_word.iter().filter(|word| answer.contains(word.as_str())).count()).max(usize::from(by_status))
     }

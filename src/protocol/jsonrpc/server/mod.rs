@@ -18,6 +18,7 @@ use crate::codec::json::members::begins_json;
 use crate::codec::json::{JsonDialect, check};
 use crate::http::body::Body;
 use crate::http::media_type;
+use crate::http::media_type::is_json;
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::{Fault, Kind};
@@ -118,16 +119,6 @@ impl Frontend for JsonRpc {
         ResponseFrame::unknown().write_error(&rejection.fault(), &mut bytes);
         rejection.into_response_with(CONTENT_TYPE, Body::whole(bytes))
     }
-}
-
-fn is_json(media: &str) -> bool {
-    let is = |name: &str| media.eq_ignore_ascii_case(name);
-    let part = |range: Option<&str>, name: &str| range.is_some_and(|part| part.eq_ignore_ascii_case(name));
-    let suffix = media.len().checked_sub(5).and_then(|at| media.get(at..));
-    is("application/json")
-        || is("application/json-rpc")
-        || is("application/jsonrequest")
-        || (part(media.get(..12), "application/") && part(suffix, "+json"))
 }
 
 impl JsonRpc {

@@ -1,0 +1,135 @@
+//! What a request is answered with: a result or an error, as the text of a JSON-RPC response.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::model::fault::Kind;
+
+/// An error of the protocol: the request is none, or there is no such tool. A tool that fails has a result that says so.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RpcError {
+    pub(super) code: i32,
+    pub(super) message: Cow<'static, str>,
+    pub(super) data: Option<Value>,
+    /// The status of the response if it is not 200.
+    pub(super) status: Option<StatusCode>,
+}
+
+impl RpcError {
+    pub(super) fn new(code: i32, message: impl Into<Cow<'static, str>>) -> RpcError {
+        RpcError { code, message: message.into(), data: None, status: None }
+    }
+
+    pub(super) fn invalid_request(message: impl Into<Cow<'static, str>>) -> RpcError {
+        RpcError::new(-32600, message)
+    }
+
+    pub(super) fn invalid_params(message: impl Into<Cow<'static, str>>) -> RpcError {
+        RpcError::new(-32602, message)
+    }
+
+    /// There is no such method of the protocol. Clients take status 404 with this error for a server without a handshake.
+    pub(super) fn no_such_method(method: &str, is_stateless: bool) -> RpcError {
+        let status = is_stateless.then_some(StatusCode::NOT_FOUND);
+        RpcError { status, ..RpcError::new(-32601, format!("there is no method `{method}`")) }
+    }
+
+    /// The same error with status 400.
+    pub(super) fn bad_request(self) -> RpcError {
+        RpcError { status: Some(StatusCode::BAD_REQUEST), ..self }
+    }
+
+    /// The kind of fault for the access log and metrics.
+    pub(super) fn kind(&self) -> Kind {
+        match self.code {
+            -32700 => Kind::NotWellFormed,
+            -32601 => Kind::NoSuchMethod,
+            -32602 => Kind::BadParams,
+            -32603 => Kind::Internal,
+            _ => Kind::Structure,
+        }
+    }
+
+    /// The text of the response. `id` is `None` if that of the request is not known.
+    pub(super) fn text(&self, id: Option<&str>) -> Vec<u8> {
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if let (Some(data), Some(members)) = (&self.data, error.as_object_mut()) {
+            members.insert("data".to_owned(), data.clone());
+        }
+        format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, id.unwrap_or("null")).into_bytes()
+    }
+}
+
+/// What the response to a request needs of it.
+#[derive(Debug, Clone)]
+pub(super) struct ResultFrame {
+    /// The `id`, as text.
+    pub(super) id: Box<str>,
+    /// Whether requests say their revision themselves, and there is no handshake.
+    pub(super) is_stateless: bool,
+    /// The title of the group, by which a server without a handshake names itself in each response.
+    pub(super) title: Box<str>,
+}
+
+impl ResultFrame {
+    /// Writes what precedes the members of a result.
+    pub(super) fn write_head(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+        to.extend_from_slice(self.id.as_bytes());
+        to.extend_from_slice(b",\"result\":{");
+        if self.is_stateless {
+            to.extend_from_slice(b"\"resultType\":\"complete\",");
+        }
+    }
+
+    /// Writes what follows the members of a result, of which there is at least one. `meta` becomes a part of `_meta`.
+    pub(super) fn write_tail(&self, meta: Option<Meta>, to: &mut Vec<u8>) {
+        let mut meta = meta.unwrap_or_default();
+        if self.is_stateless {
+            meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), server_info(&self.title));
+        }
+        if !meta.is_empty() {
+            to.extend_from_slice(b",\"_meta\":");
+            write_json(&meta, to);
+        }
+        to.extend_from_slice(b"}}");
+    }
+
+    /// A whole response, with these members of its result.
+    pub(super) fn response(&self, members: &Meta) -> Vec<u8> {
+        let mut text = Vec::with_capacity(256);
+        self.write_head(&mut text);
+        for (index, (name, value)) in members.iter().enumerate() {
+            if index > 0 {
+                text.push(b',');
+            }
+            write_json(name, &mut text);
+            text.push(b':');
+            write_json(value, &mut text);
+        }
+        match members.is_empty() {
+            // Only results with a handshake may be empty: no method without one has such a result.
+            true => text.extend_from_slice(b"}}"),
+            false => self.write_tail(None, &mut text),
+        }
+        text
+    }
+}
+
+/// The members of an object.
+pub(super) type Meta = serde_json::Map<String, Value>;
+
+/// What a server says of itself.
+pub(super) fn server_info(title: &str) -> Value {
+    json!({ "name": "croupier", "title": title, "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// Appends a value. Numbers and texts can always be written.
+pub(super) fn write_json(value: &impl Serialize, to: &mut Vec<u8>) {
+    if serde_json::to_writer(&mut *to, value).is_err() {
+        to.extend_from_slice(b"null");
+    }
+}

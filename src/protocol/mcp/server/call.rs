@@ -1,0 +1,210 @@
+//! `tools/call`: a call of a method, and its result as content for a model and as a value for a program.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+
+use super::answer::{Meta, ResultFrame, RpcError, write_json};
+use crate::codec::json::JsonDialect;
+use crate::model::fault::{Fault, Kind};
+use crate::model::text::abridge;
+use crate::protocol::frontend;
+use crate::service::{Encode, Format, Rows};
+
+/// How many bytes of rows are written at a time.
+const PORTION: usize = 4 << 10;
+
+/// What the result of a tool needs of its call.
+#[derive(Debug, Clone)]
+pub(super) struct ToolResult {
+    pub(super) frame: ResultFrame,
+    pub(super) dialect: JsonDialect,
+    /// Whether the result is the member `result` of an object.
+    pub(super) is_wrapped: bool,
+    /// How many bytes of JSON a result may have.
+    pub(super) max_result: usize,
+    /// The parameters of the method, for a caller who is to ask for less.
+    pub(super) parameters: String,
+    /// The media type of a result that is bytes alone.
+    pub(super) bytes_type: Option<Box<str>>,
+    /// The method, for the address of such a result.
+    pub(super) method: Box<str>,
+}
+
+/// A fault as the protocol has it: as an error of the protocol, or as the text of a failed tool.
+pub(super) enum ToolFault {
+    Error(RpcError),
+    Failed(Vec<u8>),
+}
+
+impl ToolResult {
+    /// The response with a value as result.
+    ///
+    /// # Errors
+    /// If it cannot be written, or is too long.
+    pub(super) fn write(&self, value: &dyn Encode) -> Result<Vec<u8>, Fault> {
+        let mut json = Vec::with_capacity(256);
+        frontend::encode(value, Format::Json(self.dialect), &mut json)?;
+        if json.len() > self.max_result {
+            return Err(self.too_long(json.len()));
+        }
+        self.write_json_result(&json, None)
+    }
+
+    /// The response with rows as result. What is beyond the bound is left out, and the response says so.
+    ///
+    /// # Errors
+    /// If the rows fail, or cannot be written.
+    pub(super) async fn write_rows(&self, mut rows: Rows) -> Result<Vec<u8>, Fault> {
+        let mut json = vec![b'['];
+        let mut has_more = true;
+        while has_more && json.len() <= self.max_result {
+            rows.ready().await?;
+            let until = json.len() + PORTION;
+            has_more = frontend::fill(&mut rows, Format::Json(self.dialect), &mut json, until)?;
+        }
+        let left_out = has_more.then(|| {
+            let how = if self.parameters.is_empty() { String::new() } else { format!(" Its parameters: {}.", self.parameters) };
+            format!(
+                "The result goes on: these are the first {} bytes of it. Call the tool in a way that asks for less.{how}",
+                json.len()
+            )
+        });
+        // A separator may be behind the last row.
+        while json.last() == Some(&b',') {
+            json.pop();
+        }
+        json.push(b']');
+        self.write_json_result(&json, left_out)
+    }
+
+    fn write_json_result(&self, json: &[u8], note: Option<String>) -> Result<Vec<u8>, Fault> {
+        let text = std::str::from_utf8(json).map_err(|_| Fault::internal())?;
+        let mut to = Vec::with_capacity(2 * json.len() + 256);
+        self.frame.write_head(&mut to);
+        to.extend_from_slice(b"\"content\":[");
+        self.write_content(text, &mut to);
+        if let Some(note) = &note {
+            to.push(b',');
+            write_json(&json!({ "type": "text", "text": note }), &mut to);
+        }
+        to.extend_from_slice(b"],\"structuredContent\":");
+        if self.is_wrapped {
+            to.extend_from_slice(b"{\"result\":");
+            to.extend_from_slice(json);
+            to.push(b'}');
+        } else {
+            to.extend_from_slice(json);
+        }
+        to.extend_from_slice(b",\"isError\":false");
+        let meta = note.map(|_| Meta::from_iter([("croupier/truncated".to_owned(), Value::Bool(true))]));
+        self.frame.write_tail(meta, &mut to);
+        Ok(to)
+    }
+
+    /// Writes the result as a model reads it: a text as it is, bytes as what they are, anything else as JSON.
+    fn write_content(&self, json: &str, to: &mut Vec<u8>) {
+        let text = json.starts_with('"').then(|| serde_json::from_str::<String>(json).ok()).flatten();
+        let content = match (&self.bytes_type, text) {
+            (Some(media), Some(data)) if media.starts_with("image/") => {
+                json!({ "type": "image", "data": data, "mimeType": media })
+            }
+            (Some(media), Some(data)) if media.starts_with("audio/") => {
+                json!({ "type": "audio", "data": data, "mimeType": media })
+            }
+            (Some(media), Some(data)) => {
+                let uri = format!("croupier:/{}", self.method);
+                json!({ "type": "resource", "resource": { "uri": uri, "mimeType": media, "blob": data } })
+            }
+            (None, Some(text)) => json!({ "type": "text", "text": text }),
+            (_, None) => json!({ "type": "text", "text": json }),
+        };
+        write_json(&content, to);
+    }
+
+    /// What a fault is to the client. A model can do something about most of them, so they are results; the errors of the protocol are
+    /// for the program around it.
+    pub(super) fn fault(&self, fault: &Fault, tool: &str) -> ToolFault {
+        match fault.kind {
+            Kind::NoSuchMethod => ToolFault::Error(RpcError::invalid_params(format!("Unknown tool: {tool}"))),
+            Kind::Internal => ToolFault::Error(RpcError::new(-32603, fault.message.clone())),
+            _ => ToolFault::Failed(self.failed(fault)),
+        }
+    }
+
+    fn failed(&self, fault: &Fault) -> Vec<u8> {
+        let mut text = fault.message.clone().into_owned();
+        if let Some(advice) = advice(fault) {
+            text.push('\n');
+            text.push_str(&advice);
+        }
+        if let Some(data) = &fault.data {
+            text.push_str("\ndetails: ");
+            text.push_str(&data.text());
+        }
+        let mut meta = Meta::from_iter([("croupier/kind".to_owned(), Value::from(fault.kind.word()))]);
+        if let Kind::Service(Some(code)) = fault.kind {
+            text.push_str(&format!("\ncode: {code}"));
+            meta.insert("croupier/code".to_owned(), code.into());
+        }
+        let mut to = Vec::with_capacity(256);
+        self.frame.write_head(&mut to);
+        to.extend_from_slice(b"\"content\":[");
+        write_json(&json!({ "type": "text", "text": text }), &mut to);
+        to.extend_from_slice(b"],\"isError\":true");
+        self.frame.write_tail(Some(meta), &mut to);
+        to
+    }
+
+    fn too_long(&self, length: usize) -> Fault {
+        let what = match self.parameters.as_str() {
+            "" => String::new(),
+            parameters => format!("; ask for less by {parameters}"),
+        };
+        let most = self.max_result;
+        Fault::new(Kind::Limit, format!("the result has {length} bytes, and a tool may return {most}{what}"))
+    }
+}
+
+/// The arguments of a call with those that are fixed; `None` if there are none.
+///
+/// # Errors
+/// If they are no object, or have one that is fixed.
+pub(super) fn arguments<'a>(
+    given: Option<&'a RawValue>,
+    fixed: Option<&Meta>,
+) -> Result<Option<Cow<'a, RawValue>>, RpcError> {
+    let given = given.filter(|given| given.get() != "null");
+    if given.is_some_and(|given| !given.get().starts_with('{')) {
+        return Err(RpcError::invalid_params("`params.arguments` is not an object"));
+    }
+    let Some(fixed) = fixed else { return Ok(given.map(Cow::Borrowed)) };
+    let unreadable = |error: serde_json::Error| RpcError::invalid_params(format!("`params.arguments`: {error}"));
+    let mut members: BTreeMap<String, Box<RawValue>> = match given {
+        Some(given) => serde_json::from_str(given.get()).map_err(unreadable)?,
+        None => BTreeMap::new(),
+    };
+    if let Some(name) = members.keys().find(|name| fixed.contains_key(*name)) {
+        let name = abridge(name).into_owned();
+        return Err(RpcError::invalid_params(format!("the tool has no parameter `{name}`")));
+    }
+    for (name, value) in fixed {
+        members.insert(name.clone(), to_raw_value(value).map_err(unreadable)?);
+    }
+    to_raw_value(&members).map(|members| Some(Cow::Owned(members))).map_err(unreadable)
+}
+
+/// What a model can do about a fault.
+fn advice(fault: &Fault) -> Option<String> {
+    match (fault.kind, fault.retry_after) {
+        (Kind::Busy | Kind::Unreachable | Kind::RateLimited, Some(seconds)) => {
+            Some(format!("Try again in {seconds} s."))
+        }
+        (Kind::Busy | Kind::RateLimited, None) => Some("Try again later.".to_owned()),
+        (Kind::Unreachable, None) => Some("The server behind this tool is not available. Try again later.".to_owned()),
+        (Kind::Late, _) => Some("Ask for less, or try again later.".to_owned()),
+        _ => None,
+    }
+}

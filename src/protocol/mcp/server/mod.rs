@@ -1,0 +1,442 @@
+//! The MCP frontend: POST at `mcp` below the path of the group, with a JSON-RPC message as body ("Streamable HTTP" of the
+//! specification), answered with JSON. There are no sessions: each request says what is needed to serve it.
+//!
+//! ```text
+//! message.rs    a JSON text as a request, a notification or a response
+//! revision.rs   of which revision it is, by its headers and its body
+//! tools.rs      the methods of the group as tools
+//! call.rs       the result of a tool, as content and as a value
+//! answer.rs     the text of a response
+//! options.rs    which methods are tools
+//! ```
+
+mod answer;
+mod call;
+mod message;
+mod options;
+mod revision;
+mod tools;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::codec::DocumentLimits;
+use crate::codec::json::{JsonDialect, check};
+use crate::http::accept::{media_ranges, weight};
+use crate::http::body::Body;
+use crate::http::media_type::is_json;
+use crate::http::rejection::HttpRejection;
+use crate::model::fault::{Fault, Kind};
+use crate::model::interface;
+use crate::model::interface::{Interface, member};
+use crate::model::text::abridge;
+use crate::protocol::Protocol;
+use crate::protocol::frontend;
+use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
+use crate::service::args::Args;
+use crate::service::future::MaybeReady;
+use crate::service::{Call, Context, Output, RpcService};
+use answer::{Meta, ResultFrame, RpcError, server_info};
+use call::{ToolFault, ToolResult};
+use message::{Message, MessageMembers};
+pub use options::{McpOptions, ToolOptions};
+use revision::Revision;
+use tools::Tools;
+
+/// The path of the endpoint below that of the group.
+const TAIL: &str = "mcp";
+/// How many messages a batch has at most. Only one revision has batches, and no client is known to send them.
+const BATCH: usize = 16;
+/// For how long a client may keep what a server says of itself and its tools, in milliseconds.
+const KEPT: u64 = 60_000;
+/// The longest text about a group, in characters, that a client adds to what its model reads.
+const LONGEST_INSTRUCTIONS: usize = 2000;
+
+/// The MCP frontend of a group.
+#[derive(Default)]
+pub struct Mcp {
+    /// The dialect: how values that JSON cannot express are written.
+    pub dialect: JsonDialect,
+    /// The limits on the text of a request.
+    pub limits: DocumentLimits,
+    /// The options.
+    pub options: McpOptions,
+    /// The tools of the last description of the service.
+    tools: ArcSwapOption<Tools>,
+}
+
+/// The answer to a message: a status, and the text of the response if there is one.
+struct Answer {
+    status: StatusCode,
+    text: Option<Body>,
+    /// The method that was called; empty if none was.
+    method: Box<str>,
+    fault: Option<Kind>,
+}
+
+impl Mcp {
+    /// A frontend with these settings.
+    pub fn new(dialect: JsonDialect, limits: DocumentLimits, options: McpOptions) -> Mcp {
+        Mcp { dialect, limits, options, tools: ArcSwapOption::empty() }
+    }
+}
+
+impl Frontend for Mcp {
+    fn protocol(&self) -> Protocol {
+        Protocol::Mcp
+    }
+
+    fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
+        if tail == TAIL { &[Method::POST] } else { &[] }
+    }
+
+    fn example_command(&self, _: Option<&interface::Method>, url: &str) -> Option<String> {
+        let url = format!("{}/{TAIL}", url.trim_end_matches('/'));
+        let request = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+        Some(format!("curl -H 'Content-Type: application/json' -d '{request}' {url}"))
+    }
+
+    /// Claims requests with any verb, so that the REST form of the group does not take the path for a method.
+    fn claims(&self, head: &GroupHead<'_>) -> Claim {
+        if head.tail == TAIL { Claim::Yes } else { Claim::No }
+    }
+
+    fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
+        if let Err(rejection) = check_head(request.head) {
+            let kind = rejection.fault().kind;
+            let response = self.refuse(request.head, rejection);
+            return MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: Some(kind) });
+        }
+        self.answer_body(service.as_ref(), request).map(|answer| {
+            let Answer { status, text, method, fault } = answer;
+            let mut response = match text {
+                Some(body) => frontend::ok(CONTENT_TYPE, body),
+                None => Response::new(Body::default()),
+            };
+            *response.status_mut() = status;
+            FrontendResponse { response, method, fault }
+        })
+    }
+
+    /// A JSON-RPC error without an `id`: that of the request has not been read.
+    fn refuse(&self, _: &Parts, rejection: HttpRejection) -> Response<Body> {
+        let error = RpcError::new(-32600, rejection.reason.clone());
+        rejection.into_response_with(CONTENT_TYPE, Body::whole(error.text(None)))
+    }
+
+    /// A page of another origin may have been given the address of this server by whoever wrote it, and could call tools with what the
+    /// network of its reader may do (specification, "Security Warning" of the transport).
+    fn refuses_foreign_origins(&self) -> bool {
+        true
+    }
+}
+
+const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Whether a client sends what is read here, and reads what is written.
+fn check_head(head: &Parts) -> Result<(), HttpRejection> {
+    if head.method != Method::POST {
+        let reason = "messages are sent by POST; there is no stream to open and no session to end";
+        let rejection = HttpRejection::new(StatusCode::METHOD_NOT_ALLOWED, reason);
+        return Err(HttpRejection { allow: vec![Method::POST], ..rejection });
+    }
+    if !is_json(crate::http::media_type::media_type(&head.headers)) {
+        return Err(HttpRejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "MCP has application/json"));
+    }
+    let ranges = media_ranges(&head.headers);
+    let accepts = |media| weight(&ranges, media) > 0;
+    if !ranges.is_empty() && !accepts("application/json") && !accepts("text/event-stream") {
+        return Err(HttpRejection::new(StatusCode::NOT_ACCEPTABLE, "responses are application/json"));
+    }
+    Ok(())
+}
+
+impl Mcp {
+    fn answer_body(&self, service: &dyn RpcService, request: GroupRequest<'_>) -> MaybeReady<Answer> {
+        let text = match check(request.body, self.limits) {
+            Ok(checked) => checked,
+            Err(fault) => {
+                let code = if fault.kind.jsonrpc_code() == -32700 { -32700 } else { -32600 };
+                return MaybeReady::now(Answer::error(None, &RpcError::new(code, fault.message).bad_request()));
+            }
+        };
+        let text = text.text();
+        match text.trim_start().as_bytes().first() {
+            Some(b'[') => self.answer_batch(service, request, text),
+            _ => match serde_json::from_str::<MessageMembers<'_>>(text) {
+                Ok(members) => self.answer_message(service, request, members, None),
+                Err(error) => {
+                    let error = RpcError::invalid_request(format!("the body is no message: {error}"));
+                    MaybeReady::now(Answer::error(None, &error.bad_request()))
+                }
+            },
+        }
+    }
+
+    /// Answers the messages of a batch, which only one revision has.
+    fn answer_batch(&self, service: &dyn RpcService, request: GroupRequest<'_>, text: &str) -> MaybeReady<Answer> {
+        let refuse = |reason: &'static str| {
+            MaybeReady::now(Answer::error(None, &RpcError::invalid_request(reason).bad_request()))
+        };
+        let revision = revision::of_batch(&request.head.headers);
+        let Some(revision) = revision.filter(|revision| *revision <= Revision::March2025) else {
+            return refuse("this revision of the protocol has no batches");
+        };
+        let messages = match serde_json::from_str::<Vec<MessageMembers<'_>>>(text) {
+            Ok(messages) if (1..=BATCH).contains(&messages.len()) => messages,
+            _ => return refuse("a batch has from 1 to 16 messages"),
+        };
+        let begun: Vec<MaybeReady<Answer>> = messages
+            .into_iter()
+            .map(|members| self.answer_message(service, request, members, Some(revision)))
+            .collect();
+        MaybeReady::later(async move {
+            let (mut whole, mut fault) = (vec![b'['], None);
+            for answer in begun {
+                let answer = answer.await;
+                fault = fault.or(answer.fault);
+                let text = answer.text.as_ref().and_then(Body::as_whole);
+                if let Some(text) = text {
+                    whole.extend_from_slice(if whole.len() > 1 { b"," } else { b"" });
+                    whole.extend_from_slice(text);
+                }
+            }
+            let is_empty = whole.len() == 1;
+            whole.push(b']');
+            let status = if is_empty { StatusCode::ACCEPTED } else { StatusCode::OK };
+            let text = (!is_empty).then(|| Body::whole(whole));
+            Answer { status, text, method: Box::from(""), fault }
+        })
+    }
+
+    fn answer_message(
+        &self,
+        service: &dyn RpcService,
+        request: GroupRequest<'_>,
+        members: MessageMembers<'_>,
+        revision: Option<Revision>,
+    ) -> MaybeReady<Answer> {
+        let message = match Message::read(members) {
+            Ok(message) => message,
+            Err((id, error)) => return MaybeReady::now(Answer::error(id, &error)),
+        };
+        let revision = match revision.map_or_else(|| revision::of_message(&request.head.headers, &message), Ok) {
+            Ok(revision) => revision,
+            Err(error) => return MaybeReady::now(Answer::error(message.id, &error)),
+        };
+        // A notification, or a response to a request that was never made. One that a call is cancelled cannot be told from those of
+        // other clients without a session: a client ends a call by closing its connection.
+        let Some(id) = message.id else { return MaybeReady::now(Answer::accepted()) };
+        let interface = service.interface_for(request.context);
+        let frame = ResultFrame {
+            id: id.get().into(),
+            is_stateless: revision.is_stateless(),
+            title: interface.title.as_str().into(),
+        };
+        let result = match message.method {
+            "initialize" if !frame.is_stateless => Ok(handshake(&interface, &message)),
+            "ping" if !frame.is_stateless => Ok(Meta::new()),
+            "server/discover" if frame.is_stateless => Ok(discovery(&interface, request.context)),
+            "tools/list" => return MaybeReady::now(self.list(service, request.context, &message, &frame)),
+            "tools/call" => return self.call(service, request, &message, frame),
+            method => Err(RpcError::no_such_method(abridge(method).as_ref(), frame.is_stateless)),
+        };
+        MaybeReady::now(match result {
+            Ok(members) => Answer::of(frame.response(&members), ""),
+            Err(error) => Answer::error(Some(id), &error),
+        })
+    }
+
+    /// The tools of the service as it describes itself now.
+    fn tools(&self, service: &dyn RpcService) -> Arc<Tools> {
+        let interface = service.interface();
+        if let Some(known) = self.tools.load().as_ref().filter(|known| Arc::ptr_eq(&known.interface, &interface)) {
+            return known.clone();
+        }
+        let tools = Arc::new(Tools::new(interface, &self.options));
+        self.tools.store(Some(tools.clone()));
+        tools
+    }
+
+    fn list(&self, service: &dyn RpcService, caller: &Context, message: &Message<'_>, frame: &ResultFrame) -> Answer {
+        let tools = self.tools(service);
+        let visible = service.interface_for(caller);
+        let is_whole = Arc::ptr_eq(&visible, &tools.interface);
+        let is_shown = |method: &interface::Method| {
+            (is_whole || visible.method(&method.name).is_some()) && self.may_have_effects(method, caller)
+        };
+        let cursor = message.params.as_ref().and_then(|params| params.cursor.as_deref());
+        let page = match tools.page(cursor, is_shown) {
+            Ok(page) => page,
+            Err(error) => return Answer::error(message.id, &error),
+        };
+        let mut text = Vec::with_capacity(page.items.len() + 256);
+        frame.write_head(&mut text);
+        text.extend_from_slice(b"\"tools\":[");
+        text.extend_from_slice(&page.items);
+        text.push(b']');
+        if let Some(next) = page.next {
+            text.extend_from_slice(format!(r#","nextCursor":"{next}""#).as_bytes());
+        }
+        if frame.is_stateless {
+            let kept = if visible.incomplete { 0 } else { KEPT };
+            text.extend_from_slice(format!(r#","ttlMs":{kept},"cacheScope":"{}""#, scope(caller)).as_bytes());
+        }
+        frame.write_tail(None, &mut text);
+        Answer::of(text, "")
+    }
+
+    /// Whether a caller may call a method by what it does: one who is not known and is on another machine calls no tools that change
+    /// something, unless the operator says so.
+    fn may_have_effects(&self, method: &interface::Method, caller: &Context) -> bool {
+        let is_local = caller.client.is_none_or(|client| client.to_canonical().is_loopback());
+        method.safe || is_local || caller.identity.is_some() || self.options.anonymous_effects
+    }
+
+    fn call(
+        &self,
+        service: &dyn RpcService,
+        request: GroupRequest<'_>,
+        message: &Message<'_>,
+        frame: ResultFrame,
+    ) -> MaybeReady<Answer> {
+        let refuse = |error: &RpcError| MaybeReady::now(Answer::error(message.id, error));
+        let params = message.params.as_ref();
+        let Some(tool) = params.and_then(|params| params.name()) else {
+            return refuse(&RpcError::invalid_params("`params.name` is not the name of a tool"));
+        };
+        let arguments = params.and_then(|params| params.arguments);
+        let tools = self.tools(service);
+        let (index, method) = match tools.find(tool) {
+            Ok(found) => found,
+            Err(error) => return refuse(&error),
+        };
+        let fixed = self.options.tools.get(&method.name).map(|options| &options.args);
+        let arguments = match call::arguments(arguments, fixed.filter(|fixed| !fixed.is_empty())) {
+            Ok(arguments) => arguments,
+            Err(error) => return refuse(&error),
+        };
+        let args = match arguments.as_deref().map(|arguments| (arguments, arguments.get())) {
+            None | Some((_, "{}")) => Args::None,
+            Some((arguments, _)) => Args::Json(arguments),
+        };
+        let result = ToolResult {
+            frame,
+            dialect: self.dialect,
+            is_wrapped: tools.written(index).is_none_or(|written| written.is_wrapped),
+            max_result: self.options.max_result,
+            parameters: tools::parameters(method),
+            bytes_type: bytes_type(method, &tools.interface),
+            method: method.name.as_str().into(),
+        };
+        let tool: Box<str> = abridge(tool).into();
+        if !self.may_have_effects(method, request.context) {
+            let reason =
+                "this tool may change something, and callers without credentials on other machines may not do that";
+            return MaybeReady::now(Answer::of_fault(&result, &Fault::new(Kind::Forbidden, reason), &tool));
+        }
+        let call = Call::new(&method.name, args, request.context);
+        frontend::start_call(service, call).and_then(move |called| match called {
+            Ok(Output::One(value)) => {
+                frontend::write_whole(value, result, ToolResult::write).map(move |(body, result)| match body {
+                    Ok(body) => Answer::whole(body, &result.method),
+                    Err(fault) => Answer::of_fault(&result, &fault, &tool),
+                })
+            }
+            Ok(Output::Many(rows)) => MaybeReady::later(async move {
+                match result.write_rows(rows).await {
+                    Ok(text) => Answer::of(text, &result.method),
+                    Err(fault) => Answer::of_fault(&result, &fault, &tool),
+                }
+            }),
+            // Only a call in its original form has such a result.
+            Ok(Output::Raw(_)) => MaybeReady::now(Answer::of_fault(&result, &Fault::internal(), &tool)),
+            Err(fault) => MaybeReady::now(Answer::of_fault(&result, &fault, &tool)),
+        })
+    }
+}
+
+impl Answer {
+    fn whole(body: Body, method: &str) -> Answer {
+        Answer { status: StatusCode::OK, text: Some(body), method: method.into(), fault: None }
+    }
+
+    fn of(text: Vec<u8>, method: &str) -> Answer {
+        Answer::whole(Body::whole(text), method)
+    }
+
+    /// The answer to a message that needs none.
+    fn accepted() -> Answer {
+        Answer { status: StatusCode::ACCEPTED, text: None, method: Box::from(""), fault: None }
+    }
+
+    fn error(id: Option<&RawValue>, error: &RpcError) -> Answer {
+        let text = error.text(id.map(RawValue::get));
+        let answer = Answer::of(text, "");
+        Answer { status: error.status.unwrap_or(StatusCode::OK), fault: Some(error.kind()), ..answer }
+    }
+
+    fn of_fault(result: &ToolResult, fault: &Fault, tool: &str) -> Answer {
+        let (status, text) = match result.fault(fault, tool) {
+            ToolFault::Failed(text) => (StatusCode::OK, text),
+            ToolFault::Error(error) => {
+                let is_own = fault.kind == Kind::Internal && result.frame.is_stateless;
+                let status = if is_own { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
+                (status, error.text(Some(&result.frame.id)))
+            }
+        };
+        Answer { status, fault: Some(fault.kind), ..Answer::of(text, &result.method) }
+    }
+}
+
+/// What the server can do: it has tools, and says nothing of its own accord.
+fn capabilities() -> Value {
+    json!({ "tools": {} })
+}
+
+fn instructions(interface: &Interface) -> Option<Value> {
+    let doc = interface.doc.trim();
+    (!doc.is_empty()).then(|| crate::model::text::shorten(doc, LONGEST_INSTRUCTIONS).into_owned().into())
+}
+
+/// The result of `initialize`.
+fn handshake(interface: &Interface, message: &Message<'_>) -> Meta {
+    let asked = message.params.as_ref().and_then(|params| params.asked_version.as_deref()).unwrap_or_default();
+    let mut members = Meta::new();
+    members.insert("protocolVersion".to_owned(), Revision::for_handshake(asked).name().into());
+    members.insert("capabilities".to_owned(), capabilities());
+    members.insert("serverInfo".to_owned(), server_info(&interface.title));
+    members.extend(instructions(interface).map(|text| ("instructions".to_owned(), text)));
+    members
+}
+
+/// The result of `server/discover`: the revisions without a handshake, since a client that wants another begins with one.
+fn discovery(interface: &Interface, caller: &Context) -> Meta {
+    let stateless = Revision::ALL.into_iter().filter(|revision| revision.is_stateless());
+    let mut members = Meta::new();
+    let versions: Vec<Value> = stateless.map(|revision| revision.name().into()).collect();
+    members.insert("supportedVersions".to_owned(), versions.into());
+    members.insert("capabilities".to_owned(), capabilities());
+    members.extend(instructions(interface).map(|text| ("instructions".to_owned(), text)));
+    members.insert("ttlMs".to_owned(), KEPT.into());
+    members.insert("cacheScope".to_owned(), scope(caller).into());
+    members
+}
+
+/// Who may keep a result: with credentials, it may be another for each caller.
+fn scope(caller: &Context) -> &'static str {
+    if caller.identity.is_some() { "private" } else { "public" }
+}
+
+/// The media type of the result of a method that returns bytes and nothing else.
+fn bytes_type(method: &interface::Method, interface: &Interface) -> Option<Box<str>> {
+    let schema = interface.resolve(method.result.as_value());
+    let is_base64 = member(schema, "contentEncoding").and_then(Value::as_str) == Some("base64");
+    let media = member(schema, "contentMediaType").and_then(Value::as_str);
+    is_base64.then(|| media.unwrap_or("application/octet-stream").into())
+}
