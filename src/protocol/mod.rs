@@ -29,6 +29,9 @@ pub(crate) mod discovered;
 #[cfg(feature = "server")]
 pub mod frontend;
 pub mod jsonrpc;
+#[cfg(feature = "server")]
+#[allow(dead_code, reason = "the frontend uses it")]
+pub mod mcp;
 mod name;
 #[cfg(feature = "server")]
 pub mod page;

@@ -1,0 +1,7 @@
+//! The Model Context Protocol: the methods of a group as tools of a model.
+//!
+//! - [`names`] has the names of the tools.
+//! - [`schema`] writes the types of a method as the schemas of a tool.
+
+pub(crate) mod names;
+pub(crate) mod schema;
