@@ -12,18 +12,30 @@ use croupier::service::local::{Local, named};
 use croupier::service::rows::RowSet;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+#[derive(Deserialize, JsonSchema)]
+struct Guest {
+    name: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Booking {
+    seats: u8,
+}
+
 fn house() -> GroupMount {
-    let greet = |(): &(), name: String| format!("hello, {name}");
     let service = Local::new("House", ())
-        .doc("A house with a guest book.")
-        .method(named("greet").params(["name"]).safe(), move |house: &(), (name,): (String,)| greet(house, name))
-        .method(named("guests").safe(), |(): &(), (): ()| (0..100_000).map(|at| format!("guest {at}")).into_rows())
+        .about("A house with a guest book.")
+        .method(named("greet").safe(), |(): &(), guest: Guest| format!("hello, {}", guest.name))
+        .rows(named("guests").safe(), |_, (): ()| (0..100_000).map(|at| format!("guest {at}")).into_rows())
         .method(named("seats").safe(), |(): &(), (): ()| std::collections::BTreeMap::from([("free", 3)]))
-        .method(named("book").params(["seats"]), |(): &(), (seats,): (u8,)| -> Result<u8, Fault> {
-            if seats > 3 { Err(Fault::service(17, "not enough seats")) } else { Ok(seats) }
+        .method(named("book"), |(): &(), booking: Booking| match booking.seats {
+            seats if seats > 3 => Err(Fault::service(17, "not enough seats")),
+            seats => Ok(seats),
         })
         .method(named("fail"), |(): &(), (): ()| -> u8 { panic!("on purpose") });
     GroupMount::new("/house", service.build().unwrap())

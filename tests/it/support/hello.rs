@@ -78,7 +78,7 @@ pub(crate) async fn document(protocol: Protocol) -> (&'static str, String) {
             let (_, body) = post_to(&sound(), &frontends(), "hello", "application/json", b"").await;
             return ("application/json", body);
         }
-        Protocol::Page => unreachable!("upstreams are not called in {protocol}"),
+        Protocol::Mcp | Protocol::Page => unreachable!("upstreams are not called in {protocol}"),
     };
     (media, post_to(&sound(), &frontends(), "", media, call.as_bytes()).await.1)
 }

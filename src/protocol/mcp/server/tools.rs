@@ -1,6 +1,6 @@
 //! The tools of a group: its methods, as `tools/list` shows them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
@@ -53,13 +53,11 @@ pub(super) struct ToolPage {
 
 impl Tools {
     pub(super) fn new(interface: Arc<Interface>, options: &McpOptions) -> Tools {
-        let names = ToolNames::of(&interface);
-        let places: HashMap<&str, usize> =
-            interface.methods.iter().enumerate().map(|(index, method)| (method.name.as_str(), index)).collect();
-        let tools = names.iter().filter(|(_, method)| options.has(method)).filter_map(|(made, method)| {
-            let given = options.tools.get(method).and_then(|tool| tool.name.as_deref());
-            let place = places.get(method).copied()?;
-            Some(Tool { name: given.unwrap_or(made).into(), method: place, written: OnceLock::new() })
+        let names = ToolNames::new(&interface);
+        let tools = interface.methods.iter().enumerate().filter_map(|(index, method)| {
+            let made = names.of_method(&method.name).filter(|_| options.has(&method.name))?;
+            let given = options.tools.get(&method.name).and_then(|tool| tool.name.as_deref());
+            Some(Tool { name: given.unwrap_or(made).into(), method: index, written: OnceLock::new() })
         });
         let mut tools: Vec<Tool> = tools.collect();
         tools.sort_by(|a, b| a.name.cmp(&b.name));
