@@ -36,6 +36,12 @@ impl Random {
     }
 }
 
+/// The key of some bytes: the same in every process, so that several gateways decide the same (FNV-1a, mixed).
+pub(crate) fn key_of(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
+}
+
 /// Distributes the bits of a number over all bits.
 pub(crate) fn mix(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -5,12 +5,6 @@
 
 use crate::service::random::{fraction, mix};
 
-/// The key of some bytes: the same in every process, so that several gateways choose the same host (FNV-1a, mixed).
-pub(crate) fn key_of(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
-}
-
 /// The score of a host for a key. The shares of keys are as the weights (weighted rendezvous hashing).
 pub(crate) fn score(key: u64, host: u64, weight: u32) -> f64 {
     // Above 0, whose logarithm is not finite.
@@ -21,6 +15,7 @@ pub(crate) fn score(key: u64, host: u64, weight: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::random::key_of;
 
     fn host_of(key: u64, hosts: &[(u64, u32)]) -> u64 {
         let best = hosts.iter().max_by(|a, b| score(key, a.0, a.1).total_cmp(&score(key, b.0, b.1)));

@@ -21,7 +21,7 @@ mod probe;
 mod simulation;
 mod slow_start;
 
-pub(crate) use hash::key_of;
+pub(crate) use crate::service::random::key_of;
 pub(crate) use hosts::{HostState, Hosts, NewHost, NoHost};
 pub(crate) use latency::Measured;
 pub use outlier::OutlierOptions;

@@ -1,0 +1,136 @@
+//! The schema of what two schemas both allow, as the parts of an `allOf` mean it.
+
+use std::collections::{HashMap, HashSet};
+use std::mem;
+
+use serde_json::{Map, Value};
+
+use super::plain::Plain;
+use super::writer::{Writer, canonical};
+
+impl Writer<'_> {
+    /// What both schemas allow. Where that cannot be written, more is allowed. Annotations of the first count before those of
+    /// the second.
+    pub(super) fn both(&mut self, first: Plain, second: Plain) -> Plain {
+        if first == Plain::default() {
+            return second;
+        }
+        if first.any_of.is_empty() && second.any_of.is_empty() {
+            return self.both_plain(first, second);
+        }
+        let annotations = Plain {
+            doc: first.doc.clone().or_else(|| second.doc.clone()),
+            default: first.default.clone().or_else(|| second.default.clone()),
+            words: first.words.iter().chain(&second.words).cloned().collect(),
+            ..Plain::default()
+        };
+        let (mut choice, mut other) = if first.any_of.is_empty() { (second, first) } else { (first, second) };
+        // Of two choices, the second is not written: all pairs of their alternatives would be too many.
+        other.any_of.clear();
+        (other.doc, other.default) = (None, None);
+        other.words.clear();
+        let alternatives = mem::take(&mut choice.any_of);
+        let any_of = self.each_with(other, alternatives);
+        annotated(any_of, annotations)
+    }
+
+    /// The alternatives of a choice, each together with another schema. If there is no room for that, the other schema
+    /// remains without alternatives.
+    pub(super) fn each_with(&mut self, other: Plain, alternatives: Vec<Plain>) -> Vec<Plain> {
+        if other == Plain::default() {
+            return alternatives;
+        }
+        let size = other.to_value().to_string().len();
+        if !self.pay(size.saturating_mul(alternatives.len())) {
+            return vec![other];
+        }
+        alternatives.into_iter().map(|alternative| self.both(alternative, other.clone())).collect()
+    }
+
+    fn both_plain(&mut self, mut first: Plain, second: Plain) -> Plain {
+        first.types = both_types(mem::take(&mut first.types), second.types);
+        first.doc = first.doc.or(second.doc);
+        second.words.into_iter().for_each(|sentence| first.tell(sentence));
+        first.format = first.format.or(second.format);
+        first.default = first.default.or(second.default);
+        first.values = match (first.values, second.values) {
+            (Some(own), Some(other)) => Some(both_values(own, &other)),
+            (own, other) => own.or(other),
+        };
+        self.add_properties(&mut first.properties, second.properties);
+        let known: HashSet<String> = first.required.iter().cloned().collect();
+        first.required.extend(second.required.into_iter().filter(|name| !known.contains(name)));
+        first.items = match (first.items, second.items) {
+            (Some(own), Some(other)) => Some(Box::new(self.both(*own, *other))),
+            (own, other) => own.or(other),
+        };
+        add_bounds(&mut first.bounds, second.bounds);
+        first
+    }
+
+    fn add_properties(&mut self, own: &mut Vec<(String, Plain)>, others: Vec<(String, Plain)>) {
+        let places: HashMap<String, usize> = own.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
+        for (name, other) in others {
+            match places.get(&name).and_then(|at| own.get_mut(*at)) {
+                Some((_, plain)) => *plain = self.both(mem::take(plain), other),
+                None => own.push((name, other)),
+            }
+        }
+    }
+}
+
+/// A choice with annotations. A single alternative is no choice.
+pub(super) fn annotated(mut alternatives: Vec<Plain>, annotations: Plain) -> Plain {
+    match (alternatives.pop(), alternatives.is_empty()) {
+        (Some(mut only), true) => {
+            only.doc = annotations.doc.or(only.doc);
+            only.default = annotations.default.or(only.default);
+            annotations.words.into_iter().for_each(|sentence| only.tell(sentence));
+            only
+        }
+        (last, _) => {
+            alternatives.extend(last);
+            Plain { any_of: alternatives, ..annotations }
+        }
+    }
+}
+
+/// The types that both lists have. An integer is also a number. Lists that exclude each other leave the first.
+fn both_types(first: Vec<&'static str>, second: Vec<&'static str>) -> Vec<&'static str> {
+    if first.is_empty() || second.is_empty() {
+        return if first.is_empty() { second } else { first };
+    }
+    let common = |word: &&'static str| match *word {
+        word if second.contains(&word) => Some(word),
+        "integer" if second.contains(&"number") => Some("integer"),
+        "number" if second.contains(&"integer") => Some("integer"),
+        _ => None,
+    };
+    let mut types: Vec<_> = first.iter().filter_map(common).collect();
+    types.dedup();
+    if types.is_empty() { first } else { types }
+}
+
+fn both_values(own: Vec<Value>, other: &[Value]) -> Vec<Value> {
+    let others: HashSet<String> = other.iter().map(canonical).collect();
+    let values: Vec<_> = own.iter().filter(|value| others.contains(&canonical(value))).cloned().collect();
+    if values.is_empty() { own } else { values }
+}
+
+/// Adds bounds, of which the narrower one counts.
+fn add_bounds(own: &mut Map<String, Value>, others: Map<String, Value>) {
+    for (keyword, other) in others {
+        let is_narrower = |known: &Value| match (known.as_f64(), other.as_f64()) {
+            (Some(known), Some(other)) if keyword.starts_with("min") || keyword.starts_with("exclusiveMin") => {
+                other > known
+            }
+            (Some(known), Some(other)) if keyword.starts_with("max") || keyword.starts_with("exclusiveMax") => {
+                other < known
+            }
+            _ => false,
+        };
+        if own.get(&keyword).is_none_or(is_narrower) {
+            own.insert(keyword, other);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What the description of a schema tells because there is no keyword for it.
+
+use serde_json::Value;
+
+use super::plain::Plain;
+
+/// The longest JSON text in a sentence, in bytes.
+const MAX_TOLD: usize = 300;
+
+/// A text of at most so many characters, with an ellipsis if some are left out.
+pub(super) fn cut(text: &str, longest: usize) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default().trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+/// What a value is, in a few words or as a short schema.
+pub(super) fn brief(plain: &Plain) -> String {
+    if plain.is_any() {
+        return "any value".to_owned();
+    }
+    let types = || match plain.types.as_slice() {
+        [] => "any value".to_owned(),
+        types => types.join(" or "),
+    };
+    if plain.has_only_types() {
+        return types();
+    }
+    if let Some(values) = &plain.values {
+        let texts: Vec<String> = values.iter().take(20).map(Value::to_string).collect();
+        let text = texts.join(", ");
+        if texts.len() == values.len() && text.len() <= MAX_TOLD {
+            return if texts.len() == 1 { text } else { format!("one of {text}") };
+        }
+        return types();
+    }
+    let undocumented = Plain { doc: None, ..plain.clone() };
+    let schema = undocumented.to_value().to_string();
+    if schema.len() <= MAX_TOLD { schema } else { types() }
+}
+
+/// What the items of a tuple are: each with its name, its type and its documentation.
+pub(super) fn tuple(items: &[(String, Plain)]) -> String {
+    let item = |(name, plain): &(String, Plain)| {
+        let mut text = if name.is_empty() { brief(plain) } else { format!("`{name}` ({})", brief(plain)) };
+        if let Some(doc) = &plain.doc {
+            text.push_str(": ");
+            text.push_str(cut(doc, 80).trim_end_matches('.'));
+        }
+        text
+    };
+    format!("Items in this order: {}.", items.iter().map(item).collect::<Vec<_>>().join("; "))
+}
+
+/// Which members of a record go together: the names that each alternative requires.
+pub(super) fn groups(alternatives: &[Plain]) -> Option<String> {
+    let group = |plain: &Plain| match plain.required.as_slice() {
+        [] => None,
+        names => Some(names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")),
+    };
+    let mut groups: Vec<String> = alternatives.iter().map(group).collect::<Option<_>>()?;
+    groups.dedup();
+    (!groups.is_empty()).then(|| format!("Required: {}.", groups.join(", or ")))
+}
