@@ -5,76 +5,74 @@ use std::mem;
 
 use serde_json::{Map, Value};
 
-use super::plain::Plain;
-use super::writer::{Writer, canonical};
+use super::budget::Budget;
+use super::plain::{Plain, canonical};
 
-impl Writer<'_> {
-    /// What both schemas allow. Where that cannot be written, more is allowed. Annotations of the first count before those of
-    /// the second.
-    pub(super) fn both(&mut self, first: Plain, second: Plain) -> Plain {
-        if first == Plain::default() {
-            return second;
-        }
-        if first.any_of.is_empty() && second.any_of.is_empty() {
-            return self.both_plain(first, second);
-        }
-        let annotations = Plain {
-            doc: first.doc.clone().or_else(|| second.doc.clone()),
-            default: first.default.clone().or_else(|| second.default.clone()),
-            words: first.words.iter().chain(&second.words).cloned().collect(),
-            ..Plain::default()
-        };
-        let (mut choice, mut other) = if first.any_of.is_empty() { (second, first) } else { (first, second) };
-        // Of two choices, the second is not written: all pairs of their alternatives would be too many.
-        other.any_of.clear();
-        (other.doc, other.default) = (None, None);
-        other.words.clear();
-        let alternatives = mem::take(&mut choice.any_of);
-        let any_of = self.each_with(other, alternatives);
-        annotated(any_of, annotations)
+/// What both schemas allow. Where that cannot be written, more is allowed. Annotations of the first count before those of
+/// the second.
+pub(super) fn both(first: Plain, second: Plain, budget: &mut Budget) -> Plain {
+    if first == Plain::default() {
+        return second;
     }
-
-    /// The alternatives of a choice, each together with another schema. If there is no room for that, the other schema
-    /// remains without alternatives.
-    pub(super) fn each_with(&mut self, other: Plain, alternatives: Vec<Plain>) -> Vec<Plain> {
-        if other == Plain::default() {
-            return alternatives;
-        }
-        let size = other.to_value().to_string().len();
-        if !self.pay(size.saturating_mul(alternatives.len())) {
-            return vec![other];
-        }
-        alternatives.into_iter().map(|alternative| self.both(alternative, other.clone())).collect()
+    if first.any_of.is_empty() && second.any_of.is_empty() {
+        return both_plain(first, second, budget);
     }
+    let annotations = Plain {
+        doc: first.doc.clone().or_else(|| second.doc.clone()),
+        default: first.default.clone().or_else(|| second.default.clone()),
+        words: first.words.iter().chain(&second.words).cloned().collect(),
+        ..Plain::default()
+    };
+    let (mut choice, mut other) = if first.any_of.is_empty() { (second, first) } else { (first, second) };
+    // Of two choices, the second is not written: all pairs of their alternatives would be too many.
+    other.any_of.clear();
+    (other.doc, other.default) = (None, None);
+    other.words.clear();
+    let alternatives = mem::take(&mut choice.any_of);
+    let any_of = each_with(other, alternatives, budget);
+    annotated(any_of, annotations)
+}
 
-    fn both_plain(&mut self, mut first: Plain, second: Plain) -> Plain {
-        first.types = both_types(mem::take(&mut first.types), second.types);
-        first.doc = first.doc.or(second.doc);
-        second.words.into_iter().for_each(|sentence| first.tell(sentence));
-        first.format = first.format.or(second.format);
-        first.default = first.default.or(second.default);
-        first.values = match (first.values, second.values) {
-            (Some(own), Some(other)) => Some(both_values(own, &other)),
-            (own, other) => own.or(other),
-        };
-        self.add_properties(&mut first.properties, second.properties);
-        let known: HashSet<String> = first.required.iter().cloned().collect();
-        first.required.extend(second.required.into_iter().filter(|name| !known.contains(name)));
-        first.items = match (first.items, second.items) {
-            (Some(own), Some(other)) => Some(Box::new(self.both(*own, *other))),
-            (own, other) => own.or(other),
-        };
-        add_bounds(&mut first.bounds, second.bounds);
-        first
+/// The alternatives of a choice, each together with another schema. If there is no room for that, the other schema
+/// remains without alternatives.
+pub(super) fn each_with(other: Plain, alternatives: Vec<Plain>, budget: &mut Budget) -> Vec<Plain> {
+    if other == Plain::default() {
+        return alternatives;
     }
+    let size = other.to_value().to_string().len();
+    if !budget.pay(size.saturating_mul(alternatives.len())) {
+        return vec![other];
+    }
+    alternatives.into_iter().map(|alternative| both(alternative, other.clone(), budget)).collect()
+}
 
-    fn add_properties(&mut self, own: &mut Vec<(String, Plain)>, others: Vec<(String, Plain)>) {
-        let places: HashMap<String, usize> = own.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
-        for (name, other) in others {
-            match places.get(&name).and_then(|at| own.get_mut(*at)) {
-                Some((_, plain)) => *plain = self.both(mem::take(plain), other),
-                None => own.push((name, other)),
-            }
+fn both_plain(mut first: Plain, second: Plain, budget: &mut Budget) -> Plain {
+    first.types = both_types(mem::take(&mut first.types), second.types);
+    first.doc = first.doc.or(second.doc);
+    second.words.into_iter().for_each(|sentence| first.tell(sentence));
+    first.format = first.format.or(second.format);
+    first.default = first.default.or(second.default);
+    first.values = match (first.values, second.values) {
+        (Some(own), Some(other)) => Some(both_values(own, &other)),
+        (own, other) => own.or(other),
+    };
+    add_properties(&mut first.properties, second.properties, budget);
+    let known: HashSet<String> = first.required.iter().cloned().collect();
+    first.required.extend(second.required.into_iter().filter(|name| !known.contains(name)));
+    first.items = match (first.items, second.items) {
+        (Some(own), Some(other)) => Some(Box::new(both(*own, *other, budget))),
+        (own, other) => own.or(other),
+    };
+    add_bounds(&mut first.bounds, second.bounds);
+    first
+}
+
+fn add_properties(own: &mut Vec<(String, Plain)>, others: Vec<(String, Plain)>, budget: &mut Budget) {
+    let places: HashMap<String, usize> = own.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
+    for (name, other) in others {
+        match places.get(&name).and_then(|at| own.get_mut(*at)) {
+            Some((_, plain)) => *plain = both(mem::take(plain), other, budget),
+            None => own.push((name, other)),
         }
     }
 }

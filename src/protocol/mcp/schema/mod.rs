@@ -16,6 +16,7 @@
 //! some models refuse, such as `@type`: a call has to use them.
 
 mod both;
+mod budget;
 mod doc;
 mod plain;
 #[cfg(test)]

@@ -170,3 +170,11 @@ pub(super) fn is_exact(number: &Value) -> bool {
         (None, None) => number.as_f64().is_some_and(f64::is_finite),
     }
 }
+
+/// A text that values have in common if JSON Schema takes them for the same, such as 1 and 1.0.
+pub(super) fn canonical(value: &Value) -> String {
+    match value.as_f64() {
+        Some(number) => format!("{number:?}"),
+        None => value.to_string(),
+    }
+}

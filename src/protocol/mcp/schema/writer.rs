@@ -5,9 +5,10 @@ use std::mem;
 
 use serde_json::{Map, Value};
 
-use super::both::annotated;
+use super::both::{annotated, both, each_with};
+use super::budget::Budget;
 use super::doc;
-use super::plain::{EXACT, Plain, is_exact, type_of};
+use super::plain::{EXACT, Plain, canonical, is_exact, type_of};
 
 /// How deep schemas are read, references included.
 const DEEPEST: usize = 40;
@@ -60,9 +61,7 @@ pub(super) struct Writer<'d> {
     defs: &'d Map<String, Value>,
     direction: Direction,
     limits: Limits,
-    /// The number of bytes that may still be written.
-    left: usize,
-    is_exhausted: bool,
+    budget: Budget,
     /// The definitions that enclose the schema that is written.
     open: Vec<&'d str>,
     depth: usize,
@@ -70,35 +69,19 @@ pub(super) struct Writer<'d> {
 
 impl<'d> Writer<'d> {
     pub(super) fn new(defs: &'d Map<String, Value>, direction: Direction, limits: Limits) -> Writer<'d> {
-        Writer { defs, direction, limits, left: limits.work, is_exhausted: false, open: Vec::new(), depth: 0 }
+        Writer { defs, direction, limits, budget: Budget::new(limits.work), open: Vec::new(), depth: 0 }
     }
 
     /// Whether something has been left out because it would have been too long.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.is_exhausted
-    }
-
-    /// Counts bytes before they are written. Returns whether there is room for them.
-    pub(super) fn pay(&mut self, bytes: usize) -> bool {
-        match self.left.checked_sub(bytes) {
-            Some(left) => {
-                self.left = left;
-                true
-            }
-            None => {
-                // Each failure has taken time, which has to be limited as well.
-                self.left /= 2;
-                self.is_exhausted = true;
-                false
-            }
-        }
+        self.budget.is_exhausted()
     }
 
     /// Counts members with an empty schema each. Returns for how many there is room.
     pub(super) fn reserve<'n>(&mut self, mut names: impl Iterator<Item = &'n str>) -> usize {
         let mut count = 0;
         // The name of a required member is written a second time.
-        while names.next().is_some_and(|name| self.pay(NODE + 2 * length(name))) {
+        while names.next().is_some_and(|name| self.budget.pay(NODE + 2 * length(name))) {
             count += 1;
         }
         count
@@ -107,7 +90,7 @@ impl<'d> Writer<'d> {
     /// The documentation of a schema, as far as it is written.
     pub(super) fn doc(&mut self, text: &str) -> Option<String> {
         let text = doc::cut(text, self.limits.doc);
-        (!text.is_empty() && self.pay(KEYWORD + length(&text))).then_some(text)
+        (!text.is_empty() && self.budget.pay(KEYWORD + length(&text))).then_some(text)
     }
 
     /// A schema in the plain subset. The caller has counted [`NODE`] for it.
@@ -132,15 +115,15 @@ impl<'d> Writer<'d> {
         let mut written = self.own_keywords(source);
         if let Some(target) = source.get("$ref") {
             let target = self.reference(target);
-            written = self.both(written, target);
+            written = both(written, target, &mut self.budget);
         }
         for part in list(source, "allOf") {
-            if !self.pay(NODE) {
+            if !self.budget.pay(NODE) {
                 written.tell(INCOMPLETE.to_owned());
                 break;
             }
             let part = self.schema(part);
-            written = self.both(written, part);
+            written = both(written, part, &mut self.budget);
         }
         for keyword in ["anyOf", "oneOf"] {
             let alternatives = list(source, keyword);
@@ -158,7 +141,7 @@ impl<'d> Writer<'d> {
             return Plain::default();
         };
         let levels = self.open.iter().filter(|open| *open == name).count();
-        if levels >= RECURSION || self.open.len() >= self.limits.references || !self.pay(NODE) {
+        if levels >= RECURSION || self.open.len() >= self.limits.references || !self.budget.pay(NODE) {
             return definition.as_object().map(incomplete).unwrap_or_default();
         }
         self.open.push(name);
@@ -211,12 +194,12 @@ impl<'d> Writer<'d> {
     /// A copy of a value, unless it is too long.
     fn copy(&mut self, value: &Value) -> Option<Value> {
         let size = size_within(value, MAX_COPIED)?;
-        self.pay(KEYWORD + size).then(|| value.clone())
+        self.budget.pay(KEYWORD + size).then(|| value.clone())
     }
 
     /// Adds a sentence to the description.
     pub(super) fn tell(&mut self, written: &mut Plain, sentence: String) {
-        if self.pay(KEYWORD + length(&sentence)) {
+        if self.budget.pay(KEYWORD + length(&sentence)) {
             written.tell(sentence);
         }
     }
@@ -234,7 +217,7 @@ impl<'d> Writer<'d> {
         let mut distinct = Vec::new();
         for value in listed {
             let text = canonical(value);
-            if !self.pay(text.len() + 4) {
+            if !self.budget.pay(text.len() + 4) {
                 self.tell(written, format!("One of {} values, which are not listed.", listed.len()));
                 return;
             }
@@ -275,7 +258,7 @@ impl<'d> Writer<'d> {
         let mut known: HashSet<String> = written.properties.iter().map(|(name, _)| name.clone()).collect();
         let mut seen = HashSet::new();
         for name in list(source, "required").iter().filter_map(Value::as_str) {
-            if !self.pay(length(name)) {
+            if !self.budget.pay(length(name)) {
                 break;
             }
             if known.insert(name.to_owned()) {
@@ -295,13 +278,13 @@ impl<'d> Writer<'d> {
         let patterns = source.get("patternProperties").and_then(Value::as_object);
         if let Some((pattern, schema)) = patterns.and_then(|patterns| patterns.iter().next())
             && pattern.len() <= MAX_COPIED
-            && self.pay(NODE)
+            && self.budget.pay(NODE)
         {
             let value = doc::brief(&self.schema(schema));
             self.tell(written, format!("Members with names that match `{pattern}`; the value of each: {value}."));
         }
         match source.get("additionalProperties") {
-            Some(schema @ Value::Object(keywords)) if !keywords.is_empty() && self.pay(NODE) => {
+            Some(schema @ Value::Object(keywords)) if !keywords.is_empty() && self.budget.pay(NODE) => {
                 let value = doc::brief(&self.schema(schema));
                 let further = if written.properties.is_empty() { "Members" } else { "Further members" };
                 self.tell(written, format!("{further} may have any name; the value of each: {value}."));
@@ -315,7 +298,7 @@ impl<'d> Writer<'d> {
         let fixed = list(source, "prefixItems");
         if fixed.is_empty() {
             match further {
-                Some(schema @ Value::Object(_)) if self.pay(NODE) => {
+                Some(schema @ Value::Object(_)) if self.budget.pay(NODE) => {
                     written.items = Some(Box::new(self.schema(schema)))
                 }
                 Some(Value::Bool(false)) => drop(written.bounds.insert("maxItems".to_owned(), 0.into())),
@@ -325,7 +308,7 @@ impl<'d> Writer<'d> {
         }
         let mut items = Vec::new();
         for item in fixed {
-            if !self.pay(NODE) {
+            if !self.budget.pay(NODE) {
                 written.tell(INCOMPLETE.to_owned());
                 return;
             }
@@ -342,7 +325,7 @@ impl<'d> Writer<'d> {
                 written.bounds.insert("maxItems".to_owned(), fixed.len().into());
             }
             _ if is_at_most => {}
-            Some(schema) if self.pay(NODE) => alternatives.push(self.schema(schema)),
+            Some(schema) if self.budget.pay(NODE) => alternatives.push(self.schema(schema)),
             _ => return,
         }
         written.items = Some(Box::new(self.one_of(Plain::default(), alternatives)));
@@ -352,7 +335,7 @@ impl<'d> Writer<'d> {
     fn choice(&mut self, mut own: Plain, alternatives: &'d [Value]) -> Plain {
         let mut plain = Vec::new();
         for alternative in alternatives {
-            if !self.pay(NODE) {
+            if !self.budget.pay(NODE) {
                 // Without some of its alternatives, the schema would not allow what is valid.
                 own.tell(INCOMPLETE.to_owned());
                 return own;
@@ -387,7 +370,7 @@ impl<'d> Writer<'d> {
             }
         }
         if distinct.is_empty() {
-            return self.both(own, Plain::of_types(vec!["null"]));
+            return both(own, Plain::of_types(vec!["null"]), &mut self.budget);
         }
         if let Some(merged) = self.merged(&distinct) {
             distinct = vec![merged];
@@ -397,7 +380,7 @@ impl<'d> Writer<'d> {
         let restrictions = Plain { doc: None, words: Vec::new(), default: None, ..own };
         // Null is an alternative, which the schema beside the choice has to allow, too.
         is_nullable &= restrictions.types.is_empty() || restrictions.types.contains(&"null");
-        let any_of = self.each_with(restrictions, distinct);
+        let any_of = each_with(restrictions, distinct, &mut self.budget);
         let mut written = annotated(any_of, annotations);
         if is_nullable {
             written.allow_null();
@@ -445,11 +428,11 @@ impl<'d> Writer<'d> {
     fn bounds(&mut self, written: &mut Plain, source: &'d Map<String, Value>) {
         self.number_bounds(written, source);
         for keyword in COUNTS {
-            if let Some(count) = source.get(keyword).and_then(count).filter(|_| self.pay(KEYWORD + 16)) {
+            if let Some(count) = source.get(keyword).and_then(count).filter(|_| self.budget.pay(KEYWORD + 16)) {
                 written.bounds.entry(keyword).or_insert_with(|| count.into());
             }
         }
-        if source.get("uniqueItems") == Some(&Value::Bool(true)) && self.pay(KEYWORD) {
+        if source.get("uniqueItems") == Some(&Value::Bool(true)) && self.budget.pay(KEYWORD) {
             written.bounds.insert("uniqueItems".to_owned(), true.into());
         }
         if let Some(factor) =
@@ -463,14 +446,14 @@ impl<'d> Writer<'d> {
             (Some(format), _) if NUMERIC_FORMATS.contains(&format) || format == "uint64" => {}
             (Some("date-time"), Direction::Output) => self.tell(written, "A date and time (ISO 8601).".to_owned()),
             (Some(format), Direction::Input) if FORMATS.contains(&format) => {
-                if self.pay(KEYWORD + length(format)) {
+                if self.budget.pay(KEYWORD + length(format)) {
                     written.format = Some(format.to_owned());
                 }
             }
             (Some(format), _) => self.tell(written, format!("Format: {}.", doc::cut(format, 80))),
         }
         match (text("pattern"), self.direction) {
-            (Some(pattern), Direction::Input) if self.pay(KEYWORD + length(pattern)) => {
+            (Some(pattern), Direction::Input) if self.budget.pay(KEYWORD + length(pattern)) => {
                 written.bounds.insert("pattern".to_owned(), pattern.into());
             }
             _ => {}
@@ -516,7 +499,7 @@ impl<'d> Writer<'d> {
                 _ => "Less than",
             };
             self.tell(written, format!("{words} {bound}."));
-        } else if self.pay(KEYWORD + 24) {
+        } else if self.budget.pay(KEYWORD + 24) {
             written.bounds.insert(keyword.to_owned(), bound.clone());
         }
     }
@@ -596,14 +579,6 @@ fn count(value: &Value) -> Option<u64> {
 /// The items of a list in a schema.
 fn list<'s>(source: &'s Map<String, Value>, keyword: &str) -> &'s [Value] {
     source.get(keyword).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-/// A text that values have in common if JSON Schema takes them for the same, such as 1 and 1.0.
-pub(super) fn canonical(value: &Value) -> String {
-    match value.as_f64() {
-        Some(number) => format!("{number:?}"),
-        None => value.to_string(),
-    }
 }
 
 /// The number of bytes that a text has in JSON.
