@@ -411,7 +411,7 @@ pub(super) struct Add {
 
 /// Parses one of the protocols in which calls are made.
 fn client_protocol() -> impl TypedValueParser<Value = Protocol> {
-    let callable = Protocol::ALL.into_iter().filter(|protocol| *protocol != Protocol::Page);
+    let callable = Protocol::ALL.into_iter().filter(|protocol| Protocol::OF_UPSTREAMS.contains(protocol));
     PossibleValuesParser::new(callable.map(Protocol::name)).try_map(|name| name.parse::<Protocol>())
 }
 

@@ -107,6 +107,7 @@ impl ProtocolSet {
             frontends.push(Arc::new(Page {
                 public_url: public_url.clone(),
                 protocols: self.callable(),
+                has_mcp: self.has(Protocol::Mcp),
                 groups: info.listed.clone(),
                 namespace,
                 routes: routes.clone(),
@@ -166,7 +167,7 @@ impl ProtocolSet {
 
     /// The protocols in which the group's page makes calls.
     fn callable(&self) -> Vec<Protocol> {
-        Protocol::ALL.into_iter().filter(|name| *name != Protocol::Page && self.has(*name)).collect()
+        Protocol::ALL.into_iter().filter(|name| Protocol::OF_UPSTREAMS.contains(name) && self.has(*name)).collect()
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Page {
     pub public_url: Arc<PublicUrl>,
     /// The protocols in which the page makes calls, in this order: those that the group has, without the page itself.
     pub protocols: Vec<Protocol>,
+    /// Whether the group is an MCP server, so that the page says how clients connect to it.
+    pub has_mcp: bool,
     /// All groups. If there are several, the page links to the others and to the directory at `/`.
     pub groups: Arc<[GroupSummary]>,
     /// The namespace of the group's SOAP elements; needed if SOAP is among the protocols.

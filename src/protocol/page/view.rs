@@ -47,6 +47,10 @@ pub(super) struct GroupView<'a> {
     protocols: Vec<ProtocolChoice>,
     /// The names of these protocols.
     protocol_names: Vec<&'static str>,
+    /// What clients of MCP call the group; `None` if it is none of their servers.
+    mcp_name: Option<String>,
+    /// The address of the group for these clients.
+    mcp_url: String,
     /// The other groups.
     others: Vec<&'a GroupSummary>,
     /// The data for the script, as JSON in an attribute.
@@ -168,6 +172,8 @@ impl<'a> GroupPage<'a> {
             section: None,
             protocols: protocols.iter().map(|it| ProtocolChoice { name: it.name(), title: it.title() }).collect(),
             protocol_names: protocols.iter().map(|item| item.name()).collect(),
+            mcp_name: self.page.has_mcp.then(|| mcp_name(self.here())),
+            mcp_url: format!("{}{}/mcp", self.base, self.here()),
             others: self.page.groups.iter().filter(|group| !group.is_at(self.path)).collect(),
             data: sections.data,
             outage: self.outage,
@@ -197,4 +203,11 @@ impl<'a> GroupPage<'a> {
             "section": self.interface.page_section.as_ref().map(|section| &section.script_data),
         }))
     }
+}
+
+/// The name of a group in the settings of MCP clients: letters, digits and hyphens.
+fn mcp_name(path: &str) -> String {
+    let name: String =
+        path.trim_matches('/').chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    if name.is_empty() { "croupier".to_owned() } else { name }
 }

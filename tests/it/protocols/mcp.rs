@@ -9,7 +9,6 @@ use croupier::server::PeerAddress;
 use croupier::server::gateway::Gateway;
 use croupier::server::mount::GroupMount;
 use croupier::service::local::{Local, named};
-use croupier::service::rows::RowSet;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use schemars::JsonSchema;
@@ -31,7 +30,7 @@ fn house() -> GroupMount {
     let service = Local::new("House", ())
         .about("A house with a guest book.")
         .method(named("greet").safe(), |(): &(), guest: Guest| format!("hello, {}", guest.name))
-        .rows(named("guests").safe(), |_, (): ()| (0..100_000).map(|at| format!("guest {at}")).into_rows())
+        .rows(named("guests").safe(), |_, (): ()| (0..100_000).map(|at| format!("guest {at}")))
         .method(named("seats").safe(), |(): &(), (): ()| std::collections::BTreeMap::from([("free", 3)]))
         .method(named("book"), |(): &(), booking: Booking| match booking.seats {
             seats if seats > 3 => Err(Fault::service(17, "not enough seats")),

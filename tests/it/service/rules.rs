@@ -324,7 +324,7 @@ fn never_reaches(group: GroupMount, told: &Receiver<Told>, ways_to_it: Vec<Way>)
         let answer = server.raw(request);
         assert!(!answer.contains("world"), "{name}: {answer}");
         let is_error = answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5");
-        let errors = ["<int>-32", "\"code\":-32"].map(|error| answer.matches(error).count());
+        let errors = ["<int>-32", "\"code\":-32", "\"isError\":true"].map(|error| answer.matches(error).count());
         assert!(is_error || errors.contains(&calls), "{name}: {answer}");
     }
     assert!(told.try_recv().is_err(), "no call has reached the upstream");
@@ -512,7 +512,8 @@ fn a_result_that_has_no_memory_is_refused_on_every_way() {
     let value = large.clone();
     let local = Local::new("Hello", ()).method(named("hello").safe(), move |(): &(), (): ()| value.clone());
     let local = GroupMount::new("/hello", local.build().unwrap());
-    for (group, is_upstream) in [(local, false), (upstream(Some(answer), "").0, true)] {
+    for (mut group, is_upstream) in [(local, false), (upstream(Some(answer), "").0, true)] {
+        group.protocols.mcp.max_result = usize::MAX;
         let server = start(group, GroupLimits::default(), 1 << 20);
         for Way { name, request, calls, .. } in ways() {
             let answer = server.raw(request);

@@ -171,7 +171,8 @@ impl Mcp {
             _ => match serde_json::from_str::<MessageMembers<'_>>(text) {
                 Ok(members) => self.answer_message(service, request, members, None),
                 Err(error) => {
-                    let error = RpcError::invalid_request(format!("the body is no message: {error}"));
+                    let code = if error.is_data() { -32600 } else { -32700 };
+                    let error = RpcError::new(code, format!("the body is no message: {error}"));
                     MaybeReady::now(Answer::error(None, &error.bad_request()))
                 }
             },
