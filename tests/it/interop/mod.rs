@@ -2,6 +2,7 @@
 
 mod browser;
 mod jsonrpc;
+mod mcp;
 mod rest;
 mod soap;
 mod soap_made_up;
