@@ -1,5 +1,5 @@
 //! croupier: a web-service gateway. Each URL path leads to a group with a service of its own, and every group is reached
-//! over XML-RPC, JSON-RPC, REST, SOAP and HTML pages.
+//! over XML-RPC, JSON-RPC, REST, SOAP, MCP and HTML pages.
 //!
 //! The `croupier` program needs no code: a TOML file names the groups. This library is for programs that
 //!

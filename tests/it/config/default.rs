@@ -134,6 +134,8 @@ fn no_key_is_left_out() {
                 // The files would have to be there.
                 "`[listen.tls]`" | "Each of the `certificates` in `[listen.tls]`" => None,
                 "`[group.\"/path\".soap]`" => house["soap"].as_table(),
+                "`[group.\"/path\".mcp]`" => house["mcp"].as_table(),
+                "`[group.\"/path\".mcp.tools.NAME]`" => house["mcp"]["tools"]["spinList"].as_table(),
                 "`[group.\"/path\".cache]`" => house["cache"].as_table(),
                 "`[group.\"/path\".shadow]`" => house["shadow"].as_table(),
                 "`[group.\"/path\".split]`" => house["split"].as_table(),

@@ -79,6 +79,9 @@ const FORMS: [Form; 9] = [
 
 /// A gateway whose groups allow pages of [`PAGE`]: one that anyone may call, one that needs a key, one that may be called once
 /// an hour, and one of which nothing may be called.
+/// The headers of MCP.
+const MCP: &str = "mcp-protocol-version, mcp-method, mcp-name, mcp-session-id";
+
 fn gateway() -> Gateway {
     let key: String = digest(&SHA256, b"crp_ada").as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let mut text = format!(
@@ -260,7 +263,7 @@ async fn a_preflight_is_answered_for_every_form_without_credentials_and_without_
                     assert_eq!((status, text.as_str()), (StatusCode::NO_CONTENT, ""), "{what}");
                     check(&headers, (origin, allowed), &what);
                     if allowed {
-                        let list = format!("content-type, {credentials}soapaction, x-table");
+                        let list = format!("content-type, {credentials}soapaction, {MCP}, x-table");
                         assert_eq!(joined(&headers, "access-control-allow-headers"), list, "{what}");
                         assert_eq!(
                             joined(&headers, "access-control-allow-methods"),
@@ -362,7 +365,8 @@ async fn credentials_headers_and_times_are_those_of_the_configuration() {
     let origin = ("origin", PAGE);
     let (_, headers, _) =
         send(&gateway, ("OPTIONS", "/up"), &[origin, ("access-control-request-method", "POST")], "").await;
-    assert_eq!(joined(&headers, "access-control-allow-headers"), "content-type, soapaction, x-table");
+    let allowed = format!("content-type, soapaction, {MCP}, x-table");
+    assert_eq!(joined(&headers, "access-control-allow-headers"), allowed);
     assert_eq!(headers["access-control-allow-credentials"], "true");
     assert_eq!(headers["access-control-max-age"], "0");
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"spin"}"#;
