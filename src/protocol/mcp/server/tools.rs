@@ -165,12 +165,15 @@ fn write(name: &str, method: &Method, interface: &Interface, options: Option<&To
 fn title(method: &str) -> String {
     let mut words = String::with_capacity(method.len());
     let mut before = ' ';
-    for c in method.chars() {
+    let mut rest = method.chars().peekable();
+    while let Some(c) = rest.next() {
         let begins_word = c.is_uppercase() && before.is_lowercase();
         match c {
             '_' | '.' | ':' | '/' | '-' | ' ' if words.is_empty() || words.ends_with(' ') => {}
             '_' | '.' | ':' | '/' | '-' | ' ' => words.push(' '),
             _ if words.is_empty() => words.extend(c.to_uppercase()),
+            // An abbreviation keeps its capitals.
+            _ if begins_word && rest.peek().is_some_and(|next| next.is_uppercase()) => words.extend([' ', c]),
             _ if begins_word => {
                 words.push(' ');
                 words.extend(c.to_lowercase());
