@@ -34,6 +34,22 @@ pub fn shorten(text: &str, longest: usize) -> Cow<'_, str> {
     }
 }
 
+/// The beginning of a documentation: at most `longest` characters without the blanks around them, with its lines, and with an
+/// ellipsis if anything was cut off. Other control characters are replaced.
+///
+/// ```
+/// assert_eq!(croupier::model::text::excerpt(" Spins.\n\nThen pays.\u{7}\n", 80), "Spins.\n\nThen pays.\u{fffd}");
+/// assert_eq!(croupier::model::text::excerpt("Spins the wheel", 6), "Spins…");
+/// ```
+pub fn excerpt(text: &str, longest: usize) -> String {
+    let clean = |c: char| if c.is_control() && !matches!(c, '\n' | '\t' | '\r') { '\u{fffd}' } else { c };
+    let text = text.trim();
+    match text.char_indices().nth(longest).and_then(|(end, _)| text.get(..end)) {
+        Some(head) => head.trim_end().chars().map(clean).chain(['…']).collect(),
+        None => text.chars().map(clean).collect(),
+    }
+}
+
 /// A text from outside as log lines have it: at most `longest` characters, of which those that could change how a line looks
 /// are written as `\u{202e}`. These are control characters, line and paragraph separators, and the characters that turn
 /// the direction of the text or that have no width.

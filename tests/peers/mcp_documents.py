@@ -190,7 +190,7 @@ def checked(port, path, methods):
                 rules.tool(tool)
     rules.expect(len(set(map(tuple, by_revision.values()))) == 1, path, "the tools differ between revisions")
     rules.expect(len(names) == methods, path, f"{len(names)} tools, but {methods} methods")
-    line = (f"{len(names)} tools, {pages} pages, schemas up to {max(rules.sizes, default=0)} bytes and {rules.depth} levels, "
+    line = (f"{len(names)} tools, {pages} pages, {len(json.dumps(known)) >> 10} KiB, schemas up to {max(rules.sizes, default=0)} bytes and {rules.depth} levels, "
             f"{rules.incomplete} incomplete, {rules.odd_names} names of members that some models refuse")
     return line, len(names), rules.broken
 

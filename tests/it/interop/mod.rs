@@ -3,6 +3,7 @@
 mod browser;
 mod jsonrpc;
 mod mcp;
+mod mcp_documents;
 mod rest;
 mod soap;
 mod soap_made_up;

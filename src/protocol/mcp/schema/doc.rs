@@ -3,18 +3,10 @@
 use serde_json::Value;
 
 use super::plain::Plain;
+use crate::model::text::excerpt;
 
 /// The longest JSON text in a sentence, in bytes.
 const MAX_TOLD: usize = 300;
-
-/// A text of at most so many characters, with an ellipsis if some are left out.
-pub(super) fn cut(text: &str, longest: usize) -> String {
-    let text = text.trim();
-    match text.char_indices().nth(longest) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default().trim_end()),
-        None => text.to_owned(),
-    }
-}
 
 /// What a value is, in a few words or as a short schema.
 pub(super) fn brief(plain: &Plain) -> String {
@@ -47,7 +39,7 @@ pub(super) fn tuple(items: &[(String, Plain)]) -> String {
         let mut text = if name.is_empty() { brief(plain) } else { format!("`{name}` ({})", brief(plain)) };
         if let Some(doc) = &plain.doc {
             text.push_str(": ");
-            text.push_str(cut(doc, 80).trim_end_matches('.'));
+            text.push_str(excerpt(doc, 80).trim_end_matches('.'));
         }
         text
     };

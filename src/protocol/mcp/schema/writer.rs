@@ -9,6 +9,7 @@ use super::both::{annotated, both, each_with};
 use super::budget::Budget;
 use super::doc;
 use super::plain::{EXACT, Plain, canonical, is_exact, type_of};
+use crate::model::text::excerpt;
 
 /// How deep schemas are read, references included.
 const DEEPEST: usize = 40;
@@ -89,7 +90,7 @@ impl<'d> Writer<'d> {
 
     /// The documentation of a schema, as far as it is written.
     pub(super) fn doc(&mut self, text: &str) -> Option<String> {
-        let text = doc::cut(text, self.limits.doc);
+        let text = excerpt(text, self.limits.doc);
         (!text.is_empty() && self.budget.pay(KEYWORD + length(&text))).then_some(text)
     }
 
@@ -172,7 +173,7 @@ impl<'d> Writer<'d> {
         match source.get("contentEncoding").and_then(Value::as_str) {
             Some("base64") => self.tell(written, "Bytes in base64.".to_owned()),
             Some("base16") => self.tell(written, "Bytes in hexadecimal.".to_owned()),
-            Some(other) => self.tell(written, format!("Encoded as {}.", doc::cut(other, 80))),
+            Some(other) => self.tell(written, format!("Encoded as {}.", excerpt(other, 80))),
             None => {}
         }
         if self.direction == Direction::Output {
@@ -315,7 +316,7 @@ impl<'d> Writer<'d> {
             let name = item.get("title").and_then(Value::as_str).unwrap_or_default();
             let mut item = self.schema(item);
             item.doc = item.doc.filter(|doc| doc != name);
-            items.push((doc::cut(name, 80), item));
+            items.push((excerpt(name, 80), item));
         }
         self.tell(written, doc::tuple(&items));
         let mut alternatives: Vec<Plain> = items.into_iter().map(|(_, item)| Plain { doc: None, ..item }).collect();
@@ -450,7 +451,7 @@ impl<'d> Writer<'d> {
                     written.format = Some(format.to_owned());
                 }
             }
-            (Some(format), _) => self.tell(written, format!("Format: {}.", doc::cut(format, 80))),
+            (Some(format), _) => self.tell(written, format!("Format: {}.", excerpt(format, 80))),
         }
         match (text("pattern"), self.direction) {
             (Some(pattern), Direction::Input) if self.budget.pay(KEYWORD + length(pattern)) => {

@@ -34,7 +34,7 @@ use crate::http::rejection::HttpRejection;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface;
 use crate::model::interface::{Interface, member};
-use crate::model::text::abridge;
+use crate::model::text::{abridge, excerpt};
 use crate::protocol::Protocol;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
@@ -402,7 +402,7 @@ fn capabilities() -> Value {
 
 fn instructions(interface: &Interface) -> Option<Value> {
     let doc = interface.doc.trim();
-    (!doc.is_empty()).then(|| crate::model::text::shorten(doc, LONGEST_INSTRUCTIONS).into_owned().into())
+    (!doc.is_empty()).then(|| excerpt(doc, LONGEST_INSTRUCTIONS).into())
 }
 
 /// The result of `initialize`.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::answer::{Meta, RpcError, write_json};
 use super::options::{McpOptions, ToolOptions};
 use crate::model::interface::{Interface, Method};
-use crate::model::text::{abridge, shorten};
+use crate::model::text::{abridge, excerpt};
 use crate::protocol::mcp::names::ToolNames;
 use crate::protocol::mcp::schema::{input_schema, output_schema};
 
@@ -165,12 +165,15 @@ fn write(name: &str, method: &Method, interface: &Interface, options: Option<&To
 fn title(method: &str) -> String {
     let mut words = String::with_capacity(method.len());
     let mut before = ' ';
-    for c in method.chars() {
+    let mut rest = method.chars().peekable();
+    while let Some(c) = rest.next() {
         let begins_word = c.is_uppercase() && before.is_lowercase();
         match c {
             '_' | '.' | ':' | '/' | '-' | ' ' if words.is_empty() || words.ends_with(' ') => {}
             '_' | '.' | ':' | '/' | '-' | ' ' => words.push(' '),
             _ if words.is_empty() => words.extend(c.to_uppercase()),
+            // An abbreviation keeps its capitals.
+            _ if begins_word && rest.peek().is_some_and(|next| next.is_uppercase()) => words.extend([' ', c]),
             _ if begins_word => {
                 words.push(' ');
                 words.extend(c.to_lowercase());
@@ -186,7 +189,7 @@ fn title(method: &str) -> String {
 fn description(method: &Method) -> String {
     let doc = method.doc.trim();
     let doc = if doc.is_empty() { format!("Calls {}.", method.name) } else { doc.to_owned() };
-    shorten(&doc, LONGEST_DESCRIPTION).into_owned()
+    excerpt(&doc, LONGEST_DESCRIPTION)
 }
 
 /// The parameters of a method by name, for a caller who is to ask for less.
@@ -198,6 +201,14 @@ pub(super) fn parameters(method: &Method) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn descriptions_keep_their_lines_and_are_never_empty() {
+        let described = |doc: &str| description(&Method { doc: doc.to_owned(), ..Method::undescribed("wheel.spin") });
+        assert_eq!(described(" Spins.\n\n- pays\n"), "Spins.\n\n- pays");
+        assert_eq!(described(" \n"), "Calls wheel.spin.");
+        assert_eq!(described(&"a".repeat(2000)).chars().count(), LONGEST_DESCRIPTION + 1);
+    }
 
     #[test]
     fn titles_are_words() {
