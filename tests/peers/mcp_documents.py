@@ -21,8 +21,8 @@ import jsonschema
 
 from running_gateway import request, running_gateway
 
-# How long all documents may take to be read, in seconds.
-PATIENCE = 180
+# How long one document may take to be read, in seconds.
+PATIENCE = 120
 HANDSHAKE_REVISIONS = ["2025-03-26", "2025-06-18", "2025-11-25"]
 STATELESS_REVISION = "2026-07-28"
 VERSION = "io.modelcontextprotocol/protocolVersion"
@@ -163,8 +163,9 @@ def listed(port, path, revision, rules):
             return tools, len(cursors)
 
 
-def methods_of(port, path, end):
+def methods_of(port, path):
     """The number of methods of a group, as soon as its upstream has been read; `None` if it is not."""
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         status, text = request(port, f"{path}/openrpc.json")
         if status == 200:
@@ -223,9 +224,8 @@ def main(program, *files):
                   f'description = "file:{file}"']
     tools = broken = 0
     with running_gateway(program, lines) as port:
-        end = time.monotonic() + PATIENCE
         for path in paths:
-            methods = methods_of(port, path, end)
+            methods = methods_of(port, path)
             try:
                 line, count, problems = checked(port, path, methods)
             except (ValueError, KeyError, OSError) as error:
