@@ -43,6 +43,7 @@ use crate::http::public_url::PublicUrl;
 use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::Size;
+use crate::protocol::mcp::server::{McpOptions, WrongToolName};
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::mount::{CallerRules, Fingerprint, LimitedService, PageMount};
 use crate::server::request_body::reserved_bytes;
@@ -476,6 +477,7 @@ impl<'t> ParsedGroup<'t> {
         }
         problems.extend(check_weights(&self.path, &limits.rate));
         problems.extend(check_quota_weights(&self.path, &limits.quota));
+        problems.extend(check_tools(&self.path, &protocols.mcp));
         let mut interface = None;
         let (kind, backend, fingerprint) = match (self.backend_key, self.file.service) {
             (Some(UPSTREAM), _) => {
@@ -577,6 +579,24 @@ fn check_weights(path: &Spanned<String>, rate: &RateOptions) -> Option<Problem> 
         rate.burst.map_or(0, std::num::NonZeroU32::get),
     );
     Some(Problem::at(path.span(), message).hint(format!("set `burst` to {weight} or more")))
+}
+
+/// The problem that a tool has a name that clients refuse, or that two tools have the same.
+fn check_tools(path: &Spanned<String>, options: &McpOptions) -> Option<Problem> {
+    let path_text = abridge(path.get_ref());
+    match options.wrong_tool_name()? {
+        WrongToolName::Invalid { method, name } => {
+            let (method, name) = (abridge(method), abridge(name));
+            let message = format!("in `mcp.tools` of `{path_text}`, `{name}` for `{method}` is not a name of a tool");
+            Some(Problem::at(path.span(), message).hint("use letters, digits, `_` and `-`, at most 64"))
+        }
+        WrongToolName::Taken { method, other, name } => {
+            let (method, other, name) = (abridge(method), abridge(other), abridge(name));
+            let message =
+                format!("in `mcp.tools` of `{path_text}`, `{method}` and `{other}` have the same name, `{name}`");
+            Some(Problem::at(path.span(), message).hint("give one of them another `name`"))
+        }
+    }
 }
 
 /// The problem that one call of a method counts as more than a whole quota.

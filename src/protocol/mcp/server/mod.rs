@@ -44,7 +44,7 @@ use crate::service::{Call, Context, Output, RpcService};
 use answer::{Meta, ResultFrame, RpcError, server_info};
 use call::{ToolFault, ToolResult};
 use message::{Message, MessageMembers};
-pub use options::{McpOptions, ToolOptions};
+pub use options::{McpOptions, ToolOptions, WrongToolName};
 use revision::Revision;
 use tools::Tools;
 
@@ -259,7 +259,7 @@ impl Mcp {
         if let Some(known) = self.tools.load().as_ref().filter(|known| Arc::ptr_eq(&known.interface, &interface)) {
             return known.clone();
         }
-        let tools = Arc::new(Tools::new(interface, &self.options));
+        let tools = Arc::new(Tools::new(interface, &self.options, self.dialect));
         self.tools.store(Some(tools.clone()));
         tools
     }

@@ -56,7 +56,47 @@ impl Default for McpOptions {
     }
 }
 
+/// What is wrong with the name that the configuration gives a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WrongToolName<'o> {
+    /// Clients would refuse it.
+    Invalid {
+        /// The method of the tool.
+        method: &'o str,
+        /// The name.
+        name: &'o str,
+    },
+    /// Two tools would have it.
+    Taken {
+        /// The method of one tool.
+        method: &'o str,
+        /// The method of the other.
+        other: &'o str,
+        /// The name.
+        name: &'o str,
+    },
+}
+
+/// How many characters the name of a tool may have: what the models of all known clients take.
+const LONGEST_NAME: usize = 64;
+
 impl McpOptions {
+    /// The first name that no tool can have.
+    pub fn wrong_tool_name(&self) -> Option<WrongToolName<'_>> {
+        let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+        let named = self.tools.iter().filter_map(|(method, tool)| Some((method.as_str(), tool.name.as_deref()?)));
+        for (method, name) in named {
+            let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+            if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(is_allowed) {
+                return Some(WrongToolName::Invalid { method, name });
+            }
+            if let Some(other) = taken.insert(name, method) {
+                return Some(WrongToolName::Taken { method, other, name });
+            }
+        }
+        None
+    }
+
     /// Whether a method is a tool.
     pub(super) fn has(&self, method: &str) -> bool {
         self.include.has(method) && !self.exclude.has(method)

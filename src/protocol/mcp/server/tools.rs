@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Meta, RpcError, write_json};
 use super::options::{McpOptions, ToolOptions};
+use crate::codec::json::{JsonDialect, JsonNonFinite};
 use crate::model::interface::{Interface, Method};
 use crate::model::text::{abridge, excerpt};
 use crate::protocol::mcp::names::ToolNames;
@@ -26,6 +27,8 @@ pub(super) struct Tools {
     pub(super) interface: Arc<Interface>,
     tools: Box<[Tool]>,
     options: BTreeMap<String, ToolOptions>,
+    /// Whether results are known to have the types of their methods.
+    promises_results: bool,
 }
 
 struct Tool {
@@ -52,7 +55,7 @@ pub(super) struct ToolPage {
 }
 
 impl Tools {
-    pub(super) fn new(interface: Arc<Interface>, options: &McpOptions) -> Tools {
+    pub(super) fn new(interface: Arc<Interface>, options: &McpOptions, dialect: JsonDialect) -> Tools {
         let names = ToolNames::new(&interface);
         let tools = interface.methods.iter().enumerate().filter_map(|(index, method)| {
             let made = names.of_method(&method.name).filter(|_| options.has(&method.name))?;
@@ -61,9 +64,11 @@ impl Tools {
         });
         let mut tools: Vec<Tool> = tools.collect();
         tools.sort_by(|a, b| a.name.cmp(&b.name));
-        // Of tools with the same name, which the configuration has given them, one is left.
+        // A name that the configuration gives goes before one that is made of another method's: one of the two is left.
         tools.dedup_by(|a, b| a.name == b.name);
-        Tools { interface, tools: tools.into(), options: options.tools.clone() }
+        // With another dialect, a number may be written as a text or as nothing.
+        let promises_results = interface.has_exact_results && dialect.non_finite == JsonNonFinite::Refuse;
+        Tools { interface, tools: tools.into(), options: options.tools.clone(), promises_results }
     }
 
     /// The method of a tool, and its place among the tools.
@@ -83,7 +88,7 @@ impl Tools {
     /// A tool as it is written.
     pub(super) fn written(&self, index: usize) -> Option<&WrittenTool> {
         let (tool, method) = (self.tools.get(index)?, self.method(index)?);
-        let write = || write(&tool.name, method, &self.interface, self.options.get(&method.name));
+        let write = || self.write(&tool.name, method);
         Some(tool.written.get_or_init(write))
     }
 
@@ -117,48 +122,49 @@ impl Tools {
         }
         Ok(page)
     }
+
+    fn write(&self, name: &str, method: &Method) -> WrittenTool {
+        let (interface, options) = (&*self.interface, self.options.get(&method.name));
+        let output = output_schema(method, &interface.defs);
+        let shown_title = options.and_then(|options| options.title.clone()).unwrap_or_else(|| title(&method.name));
+        let shown_doc = options.and_then(|options| options.description.clone()).unwrap_or_else(|| description(method));
+        let input = match options.filter(|options| !options.args.is_empty()) {
+            Some(options) => {
+                let params = method.params.iter().filter(|param| !options.args.contains_key(&param.name));
+                let open = Method { params: params.cloned().collect(), ..method.clone() };
+                input_schema(&open, &interface.defs)
+            }
+            None => input_schema(method, &interface.defs),
+        };
+        let mut tool = Meta::new();
+        let mut set = |member: &str, value: Value| drop(tool.insert(member.to_owned(), value));
+        set("name", name.into());
+        set("title", shown_title.as_str().into());
+        set("description", shown_doc.into());
+        set("inputSchema", input);
+        // What an upstream says of its results is no promise, and clients refuse results that do not match.
+        if self.promises_results {
+            set("outputSchema", output.schema);
+        }
+        let mut annotations = json!({
+            "title": shown_title,
+            "readOnlyHint": method.safe,
+            "openWorldHint": !interface.has_exact_results,
+        });
+        if let Some(hints) = annotations.as_object_mut().filter(|_| !method.safe) {
+            hints.insert("destructiveHint".to_owned(), true.into());
+        }
+        set("annotations", annotations);
+        let mut json = Vec::new();
+        write_json(&tool, &mut json);
+        let json = String::from_utf8(json).unwrap_or_default();
+        WrittenTool { json: json.into(), is_wrapped: output.is_wrapped }
+    }
 }
 
 /// The name of a tool in a cursor; `None` if that is none.
 fn name_in_cursor(cursor: &str) -> Option<String> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
-}
-
-fn write(name: &str, method: &Method, interface: &Interface, options: Option<&ToolOptions>) -> WrittenTool {
-    let output = output_schema(method, &interface.defs);
-    let shown_title = options.and_then(|options| options.title.clone()).unwrap_or_else(|| title(&method.name));
-    let shown_doc = options.and_then(|options| options.description.clone()).unwrap_or_else(|| description(method));
-    let input = match options.filter(|options| !options.args.is_empty()) {
-        Some(options) => {
-            let params = method.params.iter().filter(|param| !options.args.contains_key(&param.name));
-            let open = Method { params: params.cloned().collect(), ..method.clone() };
-            input_schema(&open, &interface.defs)
-        }
-        None => input_schema(method, &interface.defs),
-    };
-    let mut tool = Meta::new();
-    let mut set = |member: &str, value: Value| drop(tool.insert(member.to_owned(), value));
-    set("name", name.into());
-    set("title", shown_title.as_str().into());
-    set("description", shown_doc.into());
-    set("inputSchema", input);
-    // What an upstream says of its results is no promise, and clients refuse results that do not match.
-    if interface.has_exact_results {
-        set("outputSchema", output.schema);
-    }
-    let mut annotations = json!({
-        "title": shown_title,
-        "readOnlyHint": method.safe,
-        "openWorldHint": !interface.has_exact_results,
-    });
-    if let Some(hints) = annotations.as_object_mut().filter(|_| !method.safe) {
-        hints.insert("destructiveHint".to_owned(), true.into());
-    }
-    set("annotations", annotations);
-    let mut json = Vec::new();
-    write_json(&tool, &mut json);
-    let json = String::from_utf8(json).unwrap_or_default();
-    WrittenTool { json: json.into(), is_wrapped: output.is_wrapped }
 }
 
 /// The name of a method as words: `spins.list` is "Spins list".
