@@ -40,9 +40,9 @@ class Group:
     async def __aexit__(self, *error):
         await self.client.__aexit__(*error)
 
-    async def call(self, name, **arguments):
-        assert name in self.tools, sorted(self.tools)
-        return returned(await self.client.call_tool(name, arguments))
+    async def call(self, tool, /, **arguments):
+        assert tool in self.tools, sorted(self.tools)
+        return returned(await self.client.call_tool(tool, arguments))
 
     async def fails(self, name, arguments, *words):
         """The call fails, and its text has these words."""
@@ -107,9 +107,9 @@ async def rest(mode):
         assert any(int(each["id"]) == number for each in await group.call("listGuests", least=7, limit=100))
         assert group.tools["listGuests"].annotations.read_only_hint
         assert not group.tools["addGuest"].annotations.read_only_hint
-        await group.fails("readGuest", {"number": 7}, "there is no guest 7", "404")
+        await group.fails("readGuest", {"number": 7}, "there is no guest 7", "code: 404")
         await group.fails("readGuest", {}, "number")
-        await group.fails("login", {"user": "ann", "password": "x"}, "the password is wrong", "401")
+        await group.fails("conflict", {}, "the guest sits at two tables", "code: 409")
         assert await group.call("text") == "Grüße, 7 < 8"
         assert not (await group.client.call_tool("removeGuest", {"number": number})).is_error
 

@@ -47,7 +47,13 @@ fn waiter() -> Local {
 
 /// Bytes that are a picture.
 #[derive(Serialize, JsonSchema)]
-struct Picture(#[schemars(extend("contentMediaType" = "image/png"))] Binary);
+#[schemars(extend("contentMediaType" = "image/png"))]
+struct Picture(Binary);
+
+/// Bytes that are a sound.
+#[derive(Serialize, JsonSchema)]
+#[schemars(extend("contentMediaType" = "audio/wav"))]
+struct Sound(Binary);
 
 /// The tools that the conformance suite calls, as far as a method of croupier can be such a tool.
 fn fixtures() -> Local {
@@ -61,7 +67,8 @@ fn fixtures() -> Local {
         })
         .method(named("test_image_content").doc("Returns a picture."), |(): &(), (): ()| {
             Picture(Binary(b"\x89PNG\r\n\x1a\n".to_vec()))
-        });
+        })
+        .method(named("test_audio_content").doc("Returns a sound."), |(): &(), (): ()| Sound(Binary(b"RIFF".to_vec())));
     service.build().unwrap()
 }
 

@@ -418,9 +418,8 @@ fn handshake(interface: &Interface, message: &Message<'_>) -> Meta {
 
 /// The result of `server/discover`: the revisions without a handshake, since a client that wants another begins with one.
 fn discovery(interface: &Interface, caller: &Context) -> Meta {
-    let stateless = Revision::ALL.into_iter().filter(|revision| revision.is_stateless());
     let mut members = Meta::new();
-    let versions: Vec<Value> = stateless.map(|revision| revision.name().into()).collect();
+    let versions: Vec<Value> = Revision::stateless().map(|revision| revision.name().into()).collect();
     members.insert("supportedVersions".to_owned(), versions.into());
     members.insert("capabilities".to_owned(), capabilities());
     members.extend(instructions(interface).map(|text| ("instructions".to_owned(), text)));

@@ -58,6 +58,11 @@ impl Revision {
         self >= Revision::July2026
     }
 
+    /// The revisions without a handshake.
+    pub(super) fn stateless() -> impl Iterator<Item = Revision> {
+        Revision::ALL.into_iter().filter(|revision| revision.is_stateless())
+    }
+
     /// The revision for the handshake of a client that asks for this one.
     pub(super) fn for_handshake(asked: &str) -> Revision {
         Revision::of_name(asked).filter(|revision| !revision.is_stateless()).unwrap_or(Revision::November2025)
@@ -87,7 +92,7 @@ pub(super) fn of_message(headers: &HeaderMap, message: &Message<'_>) -> Result<R
     match header {
         // A client says the revision after the handshake; before that, or as one of the oldest, it says none.
         None => Ok(Revision::March2025),
-        Some(name) => Revision::of_name(name).ok_or_else(|| unsupported(name)),
+        Some(name) => Revision::of_name(name).ok_or_else(|| unsupported(name, Revision::ALL)),
     }
 }
 
@@ -102,14 +107,14 @@ fn check_stateless(
         let field = "io.modelcontextprotocol/protocolVersion";
         return Err(RpcError::invalid_params(format!("`params._meta` has no `{field}`")).bad_request());
     };
+    agree("MCP-Protocol-Version", header, in_body)?;
     if in_body != Revision::July2026.name() {
-        return Err(unsupported(in_body));
+        return Err(unsupported(in_body, Revision::stateless()));
     }
     if message.id.is_some() && !message.params.as_ref().is_some_and(Params::has_capabilities) {
         let field = "io.modelcontextprotocol/clientCapabilities";
         return Err(RpcError::invalid_params(format!("`params._meta` has no `{field}`")).bad_request());
     }
-    agree("MCP-Protocol-Version", header, in_body)?;
     agree("Mcp-Method", only(headers, &METHOD)?, message.method)?;
     let named = message.params.as_ref().and_then(|params| params.name_of(message.method));
     if let Some(named) = named {
@@ -152,8 +157,10 @@ fn mismatch(message: String) -> RpcError {
     RpcError::new(HEADER_MISMATCH, message).bad_request()
 }
 
-fn unsupported(asked: &str) -> RpcError {
-    let data = json!({ "supported": Revision::ALL.map(Revision::name), "requested": asked });
+/// The error of a request of a revision that is not served. A request of its kind may be of one of these instead.
+fn unsupported(asked: &str, supported: impl IntoIterator<Item = Revision>) -> RpcError {
+    let supported: Vec<&str> = supported.into_iter().map(Revision::name).collect();
+    let data = json!({ "supported": supported, "requested": asked });
     let error = RpcError::new(UNSUPPORTED_VERSION, "the revision of the protocol is not one of those that are served");
     RpcError { data: Some(data), ..error }.bad_request()
 }
@@ -206,7 +213,9 @@ mod tests {
             assert_eq!(revision(&headers, &body), Err(expected), "{headers:?}");
         }
         let other = body.replace("2026-07-28", "2027-01-01");
-        assert_eq!(revision(&[version, method, name], &other), Err((-32022, 400)));
+        assert_eq!(revision(&[version, method, name], &other), Err((-32020, 400)));
+        let later = ("mcp-protocol-version", "2027-01-01");
+        assert_eq!(revision(&[later, method, name], &other), Err((-32022, 400)));
         let without = body.replace(r#","io.modelcontextprotocol/clientCapabilities":{}"#, "");
         assert_eq!(revision(&[version, method, name], &without), Err((-32602, 400)));
     }
