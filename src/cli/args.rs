@@ -59,6 +59,15 @@ not valid, its errors are written to standard error and nothing changes. Changes
 If systemd hands over a listening socket (LISTEN_FDS) of an address in `listen`, the server listens on this socket. It tells
 systemd its state (NOTIFY_SOCKET: use Type=notify) and serves its watchdog.")]
     Serve(ServeCommand),
+    /// Serve the methods of a group as tools over MCP, on standard input and output, for a client that starts this command
+    #[command(after_help = "\
+Examples:
+  croupier mcp casino.toml --group /wheel/european
+  croupier mcp casino.toml --bearer env:CASINO_TOKEN
+
+A message is a line on standard input, its response a line on standard output, and the log is on standard error. No listener
+is opened, so it runs beside a server of the same file. It ends with standard input, and at SIGINT (Ctrl-C) and SIGTERM.")]
+    Mcp(McpArgs),
     /// Check a configuration file: report every error in it, or list its groups
     #[command(after_help = "\
 Examples:
@@ -95,7 +104,7 @@ user who runs this command: [auth.NAME.unix].")]
         #[command(flatten)]
         config: ConfigFile,
         #[command(flatten)]
-        credentials: AdminCredentials,
+        credentials: Credentials,
     },
     /// List the paths of a configuration and the methods at each
     #[command(
@@ -220,10 +229,23 @@ impl From<ServeCommand> for ServeArgs {
     }
 }
 
-/// What the admin listener may need to know its clients.
+/// The arguments of `croupier mcp`.
 #[derive(Debug, clap::Args)]
-pub(super) struct AdminCredentials {
-    /// Send this header with the request, such as 'X-API-Key: crp_…'. Others on this machine can see it
+pub(super) struct McpArgs {
+    /// The configuration file; the built-in one if none is given
+    #[command(flatten)]
+    pub(super) config: OptionalConfigFile,
+    /// The path of the group; needed if more than one group has MCP
+    #[arg(short, long, value_name = "PATH", value_parser = group_path)]
+    pub(super) group: Option<String>,
+    #[command(flatten)]
+    pub(super) credentials: Credentials,
+}
+
+/// What a group or the admin listener may need to know its callers.
+#[derive(Debug, clap::Args)]
+pub(super) struct Credentials {
+    /// Send this header with each request, such as 'X-API-Key: crp_…'. Others on this machine can see it
     #[arg(short = 'H', long = "header", value_name = "HEADER", value_parser = header)]
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Where a token or key for bearer authentication is: env:NAME or file:PATH

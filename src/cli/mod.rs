@@ -1,7 +1,7 @@
-//! The command line: `croupier serve`, `check`, `reload`, `routes`, `schema`, `call`, `describe`, `add`, `completions`.
+//! The command line: `croupier serve`, `mcp`, `check`, `reload`, `routes`, `schema`, `call`, `describe`, `add`, `completions`.
 //!
 //! [`run`] parses the arguments (`args`) and runs one command, each in its own file. A command returns a `Failure` with the
-//! message for standard error. `serve` is the only long-running command: it builds a
+//! message for standard error. `serve` and `mcp` are the long-running commands: `serve` builds a
 //! [`Runtime`](crate::server::runtime::Runtime) from the configuration, maps SIGINT and SIGTERM to the end of the server
 //! (`signals`), and SIGHUP to a reload of the runtime (`reload`). A program that uses the
 //! library can do all of this itself.
@@ -17,6 +17,7 @@ mod listeners;
 mod load;
 mod log_format;
 mod logging;
+mod mcp;
 mod memory_limit;
 mod openapi;
 mod output;
@@ -65,6 +66,7 @@ pub fn run(registry: Registry) -> ExitCode {
     let Some(command) = args.command else { return serve::serve(&args.serve, registry) };
     let result = match command {
         Command::Serve(serve) => return serve::serve(&serve.into(), registry),
+        Command::Mcp(args) => return mcp::mcp(&args, &registry),
         Command::Check { config, values, ask, timeout } => {
             table::check(&PathBuf::from(config), &values, ask.then(|| timeout.into()), &registry)
         }

@@ -7,11 +7,14 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
 use std::mem;
+use std::process::ExitCode;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
+
+use super::Failure;
 
 /// How many bytes may wait to be written. Further lines are dropped and counted.
 const MAX_WAITING: usize = 4 << 20;
@@ -58,6 +61,28 @@ struct QueueState {
 }
 
 impl Console {
+    /// Runs a command that writes to both streams and logs. Its failure is written to standard error.
+    pub(super) fn run(command: impl FnOnce(&mut Console) -> Result<(), Failure>) -> ExitCode {
+        let mut console = match Console::start() {
+            Ok(console) => console,
+            Err(error) => {
+                eprintln!("croupier: cannot write: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let ended = command(&mut console);
+        if let Err(failure) = &ended {
+            let message = failure.message.trim_end();
+            if console.is_for_people {
+                console.stderr.write_line(message);
+            } else {
+                tracing::error!("{}", message.strip_prefix("croupier: ").unwrap_or(message));
+            }
+        }
+        console.flush();
+        ended.map_or_else(|failure| ExitCode::from(failure.code), |()| ExitCode::SUCCESS)
+    }
+
     /// Starts the threads that write to the streams of this process.
     ///
     /// # Errors
@@ -225,7 +250,7 @@ fn count_lines(lines: &[u8]) -> u64 {
 }
 
 /// Like [`Write::write_all`], but also for a stream in non-blocking mode.
-fn write_all(stream: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_all(stream: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match stream.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
 use tokio::runtime::Builder;
 
-use super::args::AdminCredentials;
+use super::args::Credentials;
 use super::load::refuse_standard_input;
-use super::target::bearer;
+use super::target::credential_headers;
 use super::{Failure, say};
 use crate::config::LARGEST_FILE;
 use crate::files;
@@ -31,16 +30,10 @@ const LONGEST_MESSAGE: usize = 4000;
 ///
 /// # Errors
 /// If the server does not respond, serves another file, or finds errors in it. A server of another file is not asked to reload.
-pub(super) fn reload(file: &Path, credentials: &AdminCredentials) -> Result<(), Failure> {
+pub(super) fn reload(file: &Path, credentials: &Credentials) -> Result<(), Failure> {
     refuse_standard_input(file)?;
     let address = admin_address(file)?;
-    let mut headers = HeaderMap::new();
-    if let Some(source) = &credentials.bearer {
-        headers.insert(AUTHORIZATION, bearer(source).map_err(|error| Failure::usage(format!("croupier: {error}")))?);
-    }
-    for (name, value) in &credentials.headers {
-        headers.append(name, value.clone());
-    }
+    let headers = credential_headers(credentials)?;
     Builder::new_current_thread().enable_all().build()?.block_on(async {
         let (status, text) = exchange(&address, Method::GET, "/status", &headers).await?;
         if status != StatusCode::OK {

@@ -50,24 +50,7 @@ const LAST_COUNTS: Duration = Duration::from_secs(3);
 
 /// Serves until a signal to stop is received. A failure is written to standard error.
 pub(super) fn serve(args: &ServeArgs, registry: Registry) -> ExitCode {
-    let mut console = match Console::start() {
-        Ok(console) => console,
-        Err(error) => {
-            eprintln!("croupier: cannot write: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let served = run(args, registry, &mut console);
-    if let Err(failure) = &served {
-        let message = failure.message.trim_end();
-        if console.is_for_people {
-            console.stderr.write_line(message);
-        } else {
-            tracing::error!("{}", message.strip_prefix("croupier: ").unwrap_or(message));
-        }
-    }
-    console.flush();
-    served.map_or_else(|failure| ExitCode::from(failure.code), |()| ExitCode::SUCCESS)
+    Console::run(|console| run(args, registry, console))
 }
 
 fn run(args: &ServeArgs, registry: Registry, console: &mut Console) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::Failure;
 use super::add::location::ServerLocation;
-use super::args::{SecretSource, ServerArgs};
+use super::args::{Credentials, SecretSource, ServerArgs};
 use crate::protocol::Protocol;
 use crate::upstream::transport::{InvalidAddress, Tls, Transport, TransportOptions};
 
@@ -26,6 +26,18 @@ pub(super) fn bearer(source: &SecretSource) -> Result<HeaderValue, String> {
     let mut value = value.map_err(|_| "the token has characters that a header cannot have".to_owned())?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// The headers of these credentials.
+pub(super) fn credential_headers(credentials: &Credentials) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    if let Some(source) = &credentials.bearer {
+        headers.insert(AUTHORIZATION, bearer(source).map_err(|error| Failure::usage(format!("croupier: {error}")))?);
+    }
+    for (name, value) in &credentials.headers {
+        headers.append(name, value.clone());
+    }
+    Ok(headers)
 }
 
 /// A server, and how it is called.

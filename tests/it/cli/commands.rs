@@ -279,7 +279,7 @@ fn the_help_shows_examples_and_the_shell_gets_completions() {
     assert!(place("croupier call http://127.0.0.1:8008/ spinList 3") < place("Commands:"), "{help}");
     assert!(place("croupier serve casino.toml") < place("Commands:"), "{help}");
     assert!(help.contains("Exit codes:") && help.lines().all(|line| line.chars().count() <= 100), "{help}");
-    for command in ["call", "describe", "check", "add", "schema"] {
+    for command in ["call", "describe", "check", "add", "schema", "mcp"] {
         let help = succeeded(&[command, "--help"]);
         assert!(help.contains("Example"), "{help}");
     }

@@ -12,6 +12,8 @@ mod log_everything;
 mod log_fields;
 #[cfg(unix)]
 mod log_questions;
+#[cfg(unix)]
+mod mcp;
 mod openapi;
 #[cfg(unix)]
 mod outages;

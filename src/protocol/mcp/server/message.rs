@@ -51,6 +51,9 @@ pub(super) struct Params<'a> {
     /// The revision that a client asks for in the handshake.
     #[serde(borrow, rename = "protocolVersion")]
     pub(super) asked_version: Option<Cow<'a, str>>,
+    /// Which request a notification that cancels one is about.
+    #[serde(borrow, rename = "requestId")]
+    pub(super) request_id: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

@@ -8,6 +8,7 @@
 //! call.rs       the result of a tool, as content and as a value
 //! answer.rs     the text of a response
 //! options.rs    which methods are tools
+//! stdio.rs      messages as lines, for clients that start a program
 //! ```
 
 mod answer;
@@ -15,6 +16,7 @@ mod call;
 mod message;
 mod options;
 mod revision;
+pub(crate) mod stdio;
 mod tools;
 
 use std::sync::Arc;

@@ -12,11 +12,11 @@ use super::answer::RpcError;
 use super::message::{Message, Params};
 
 /// The header with the revision of a request.
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(super) const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// The header with the method of a request.
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+pub(super) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 /// The header with the name of what a request is about, such as a tool.
-const NAME: HeaderName = HeaderName::from_static("mcp-name");
+pub(super) const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The error of a request whose headers are not those of its body.
 const HEADER_MISMATCH: i32 = -32020;

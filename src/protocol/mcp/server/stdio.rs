@@ -1,0 +1,344 @@
+//! The transport "stdio" of the specification: messages are lines, without the headers and the status that HTTP gives them.
+//!
+//! What a request needs of headers is made from its body and from what the handshake has agreed on. A refusal that does not repeat the
+//! `id` of its request gets it, since a client knows a response by nothing else.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::answer::RpcError;
+use super::message::{Message, MessageMembers};
+use super::revision::{METHOD, NAME, VERSION};
+use super::{CONTENT_TYPE, TAIL};
+use crate::model::text::printable;
+
+/// How many bytes of an `id` are kept of a message that is not.
+const LONGEST_ID: usize = 256;
+/// How many characters of a refusal that is no message are passed on.
+const LONGEST_REFUSAL: usize = 1000;
+
+/// The path of the endpoint of the group at a path.
+pub(crate) fn endpoint(group: &str) -> String {
+    format!("{}/{TAIL}", group.trim_end_matches('/'))
+}
+
+/// A line of a client.
+#[derive(Debug, PartialEq)]
+pub(crate) struct StdioMessage {
+    pub(crate) kind: StdioKind,
+    /// The `id`, as text, if it could be read.
+    pub(crate) id: Option<Box<str>>,
+    /// The headers of the request to the frontend.
+    pub(crate) headers: HeaderMap,
+}
+
+/// What a line is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum StdioKind {
+    /// The request that agrees on a revision.
+    Handshake,
+    /// Another request, which may be cancelled.
+    Request,
+    /// A message without a response.
+    Notification,
+    /// The client no longer wants the response to the request with this [key](key_of).
+    Cancellation(Option<Box<str>>),
+    /// A batch, or no message. The frontend says what is wrong with it.
+    Other,
+}
+
+impl StdioMessage {
+    /// Reads a line. `agreed` is the revision of the handshake.
+    pub(crate) fn read(line: &[u8], agreed: Option<&HeaderValue>) -> StdioMessage {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, CONTENT_TYPE);
+        let other = |id: Option<&RawValue>, mut headers: HeaderMap| {
+            headers.extend(agreed.map(|agreed| (VERSION, agreed.clone())));
+            StdioMessage { kind: StdioKind::Other, id: id.map(|id| id.get().into()), headers }
+        };
+        let message = match serde_json::from_slice::<MessageMembers<'_>>(line).map(Message::read) {
+            Ok(Ok(message)) => message,
+            Ok(Err((id, _))) => return other(id, headers),
+            Err(_) => return other(None, headers),
+        };
+        let params = message.params.as_ref();
+        if let Some(revision) = params.and_then(|params| params.protocol_version()) {
+            headers.insert(VERSION, header_value(revision));
+            headers.insert(METHOD, header_value(message.method));
+            let name = params.and_then(|params| params.name_of(message.method));
+            headers.extend(name.map(|name| (NAME, header_value(name))));
+        } else if let Some(agreed) = agreed {
+            headers.insert(VERSION, agreed.clone());
+        }
+        let kind = match (message.id, message.method) {
+            (None, "notifications/cancelled") => {
+                StdioKind::Cancellation(params.and_then(|params| params.request_id).map(|id| key_of(id.get())))
+            }
+            (None, _) => StdioKind::Notification,
+            (Some(_), "initialize") => StdioKind::Handshake,
+            (Some(_), _) => StdioKind::Request,
+        };
+        StdioMessage { kind, id: message.id.map(|id| id.get().into()), headers }
+    }
+
+    /// The line for a response of the frontend, without its end; `None` if the message has no response.
+    pub(crate) fn response(&self, status: StatusCode, body: &[u8]) -> Option<Vec<u8>> {
+        if matches!(self.kind, StdioKind::Notification | StdioKind::Cancellation(_)) {
+            return None;
+        }
+        let id = self.id.as_deref();
+        match serde_json::from_slice::<ResponseMembers<'_>>(body) {
+            Ok(response) if id.is_none() || response.id.map(RawValue::get) == id => Some(in_one_line(body)),
+            Ok(ResponseMembers { error: Some(error), .. }) => {
+                let id = id.unwrap_or("null");
+                Some(in_one_line(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#).as_bytes()))
+            }
+            // The response to a batch.
+            Err(_) if self.kind == StdioKind::Other && body.first() == Some(&b'[') => Some(in_one_line(body)),
+            // The response to a batch of notifications.
+            Err(_) if self.kind == StdioKind::Other && body.is_empty() && status.is_success() => None,
+            _ => {
+                let code = if status.is_client_error() { -32600 } else { -32603 };
+                let text = String::from_utf8_lossy(body);
+                let text = printable(text.trim(), LONGEST_REFUSAL);
+                let message = if text.is_empty() { status.to_string() } else { format!("{status}: {text}") };
+                Some(RpcError::new(code, message).text(id))
+            }
+        }
+    }
+}
+
+/// The members of a response that are looked at.
+#[derive(Deserialize)]
+struct ResponseMembers<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// The revision that a response to `initialize` agrees on.
+pub(crate) fn agreed_revision(body: &[u8]) -> Option<HeaderValue> {
+    #[derive(Deserialize)]
+    struct Response {
+        result: Handshake,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Handshake {
+        protocol_version: String,
+    }
+    let response = serde_json::from_slice::<Response>(body).ok()?;
+    HeaderValue::from_str(&response.result.protocol_version).ok()
+}
+
+/// What is equal for two texts of the same `id`: a client may write a character in two ways.
+pub(crate) fn key_of(id: &str) -> Box<str> {
+    match serde_json::from_str::<Value>(id) {
+        Ok(text @ Value::String(_)) => text.to_string().into(),
+        // A number stays as it is: it may be larger than what can be computed with.
+        _ => id.into(),
+    }
+}
+
+/// The line for a message that is longer than the group accepts.
+pub(crate) fn refuse_long(id: Option<&str>, limit: usize) -> Vec<u8> {
+    let message = format!("the message is longer than {limit} bytes, the limit of this group");
+    RpcError::invalid_request(message).text(id)
+}
+
+/// A text as the value of a header: in Base64 if it has other characters than visible ones of ASCII.
+fn header_value(text: &str) -> HeaderValue {
+    let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        && text.trim_matches(' ') == text
+        && !text.starts_with("=?base64?");
+    let value = match is_plain {
+        true => HeaderValue::from_str(text),
+        false => HeaderValue::from_str(&format!("=?base64?{}?=", STANDARD.encode(text))),
+    };
+    // It cannot fail: visible characters and Base64 can be in a header.
+    value.unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// A JSON text without line breaks. There are none in its strings, where JSON escapes them.
+fn in_one_line(json: &[u8]) -> Vec<u8> {
+    json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
+}
+
+/// Finds the `id` of a message that is too long to be kept, while its bytes pass by.
+#[derive(Debug, Default)]
+pub(crate) struct IdFinder {
+    /// How many arrays and objects are open.
+    depth: usize,
+    in_string: bool,
+    is_escaped: bool,
+    /// The name or value that is being read, if it is one of the message itself, up to one byte more than is kept.
+    token: Vec<u8>,
+    /// Whether the value that is being read is that of `id`.
+    is_id: bool,
+    id: Option<Box<str>>,
+}
+
+impl IdFinder {
+    /// Takes the next bytes of the message.
+    pub(crate) fn read(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.read_byte(*byte);
+        }
+    }
+
+    /// The `id`, as text, if one that is valid has been read.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    fn read_byte(&mut self, byte: u8) {
+        if self.in_string {
+            self.keep(byte);
+            self.in_string = self.is_escaped || byte != b'"';
+            self.is_escaped = !self.is_escaped && byte == b'\\';
+            return;
+        }
+        match byte {
+            b'"' => {
+                self.in_string = true;
+                self.keep(byte);
+            }
+            b'{' | b'[' => {
+                self.depth += 1;
+                self.token.clear();
+            }
+            b'}' | b']' => {
+                self.end_value();
+                self.depth = self.depth.saturating_sub(1);
+            }
+            b':' if self.depth == 1 => {
+                self.is_id = self.token == b"\"id\"";
+                self.token.clear();
+            }
+            b',' => self.end_value(),
+            b' ' | b'\t' | b'\r' | b'\n' => {}
+            _ => self.keep(byte),
+        }
+    }
+
+    fn keep(&mut self, byte: u8) {
+        if self.depth == 1 && self.token.len() <= LONGEST_ID {
+            self.token.push(byte);
+        }
+    }
+
+    fn end_value(&mut self) {
+        if self.depth != 1 {
+            return;
+        }
+        if std::mem::take(&mut self.is_id) && self.token.len() <= LONGEST_ID {
+            let value = serde_json::from_slice::<&RawValue>(&self.token).ok();
+            let is_valid = |id: &&RawValue| {
+                id.get().starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit())
+            };
+            self.id = value.filter(is_valid).map(|id| id.get().into());
+        }
+        self.token.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> StdioMessage {
+        StdioMessage::read(line.as_bytes(), Some(&HeaderValue::from_static("2025-06-18")))
+    }
+
+    fn header<'m>(message: &'m StdioMessage, name: &http::HeaderName) -> Option<&'m str> {
+        message.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    #[test]
+    fn headers_are_what_the_body_says_or_the_handshake_has_agreed_on() {
+        let list = read(r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#);
+        assert_eq!((list.kind, list.id.as_deref()), (StdioKind::Request, Some("7")));
+        let list = read(r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#);
+        assert_eq!((header(&list, &VERSION), header(&list, &METHOD)), (Some("2025-06-18"), None));
+        let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+        for (name, expected) in [
+            ("spin", "spin"),
+            ("größe", "=?base64?Z3LDtsOfZQ==?="),
+            (" a", "=?base64?IGE=?="),
+            ("=?base64?YQ==?=", "=?base64?PT9iYXNlNjQ/WVE9PT89?="),
+        ] {
+            let call =
+                format!(r#"{{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{{"name":"{name}",{meta}}}}}"#);
+            let call = read(&call);
+            assert_eq!(header(&call, &VERSION), Some("2026-07-28"));
+            assert_eq!((header(&call, &METHOD), header(&call, &NAME)), (Some("tools/call"), Some(expected)));
+        }
+    }
+
+    #[test]
+    fn a_line_is_a_request_a_notification_a_cancellation_or_something_else() {
+        let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"\u0061"}}"#;
+        for (line, kind, id) in [
+            (r#"{"jsonrpc":"2.0","id":3,"method":"initialize","params":{}}"#, StdioKind::Handshake, Some("3")),
+            (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, StdioKind::Notification, None),
+            (r#"{"jsonrpc":"2.0","id":3,"result":{}}"#, StdioKind::Notification, None),
+            (cancelled, StdioKind::Cancellation(Some("\"a\"".into())), None),
+            (r#"{"jsonrpc":"1.0","id":3,"method":"ping"}"#, StdioKind::Other, Some("3")),
+            (r#"[{"jsonrpc":"2.0","id":3,"method":"ping"}]"#, StdioKind::Other, None),
+            ("nonsense", StdioKind::Other, None),
+        ] {
+            let message = read(line);
+            assert_eq!((message.kind, message.id.as_deref()), (kind, id), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_response_has_the_id_of_its_request_and_is_one_line() {
+        let response = |line: &str, status: u16, body: &str| {
+            let line = read(line).response(StatusCode::from_u16(status).unwrap(), body.as_bytes());
+            line.map(|line| String::from_utf8(line).unwrap())
+        };
+        let ping = r#"{"jsonrpc":"2.0","id":"x7","method":"ping"}"#;
+        assert_eq!(response(ping, 200, "{\"id\":\"x7\",\n\"result\":{}}").unwrap(), r#"{"id":"x7", "result":{}}"#);
+        let refused = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no credentials"}}"#;
+        assert_eq!(response(ping, 401, refused).unwrap(), refused.replace("null", r#""x7""#));
+        let text = response(ping, 503, "busy\nnow\n").unwrap();
+        assert!(text.starts_with(r#"{"jsonrpc":"2.0","id":"x7","error":{"code":-32603"#), "{text}");
+        assert!(text.contains("busy") && !text.contains('\n'), "{text}");
+        assert_eq!(response("nonsense", 400, refused).unwrap(), refused);
+        assert_eq!(response("[]", 200, r#"[{"id":4,"result":{}}]"#).unwrap(), r#"[{"id":4,"result":{}}]"#);
+        assert_eq!(response("[]", 202, ""), None);
+        assert_eq!(response(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#, 401, refused), None);
+    }
+
+    #[test]
+    fn the_id_of_a_message_is_found_while_it_passes_by() {
+        let found = |text: &str| {
+            let mut finder = IdFinder::default();
+            for byte in text.bytes() {
+                finder.read(&[byte]);
+            }
+            finder.id().map(str::to_owned)
+        };
+        let long = "x".repeat(LONGEST_ID);
+        for (text, expected) in [
+            (r#"{"jsonrpc":"2.0","id":17,"method":"ping"}"#, Some("17")),
+            (r#"{"method":"x","params":{"id":4,"b":[{"id":5}]},"id" : "a\"}," }"#, Some(r#""a\"},""#)),
+            (r#"{"params":"\"id\":4,","id":-3}"#, Some("-3")),
+            (r#"{"id":{"id":4},"x":5}"#, None),
+            (r#"{"id":null}"#, None),
+            (r#"["id",4]"#, None),
+            (r#"{"method":"id","params":4}"#, None),
+            (&format!(r#"{{"id":"{long}"}}"#), None),
+            (&format!(r#"{{"{long}":"{long}","id":8,"#), Some("8")),
+            ("}]},,:", None),
+        ] {
+            assert_eq!(found(text).as_deref(), expected, "{text}");
+        }
+    }
+}
