@@ -89,6 +89,9 @@ impl ProtocolSet {
         if self.has(Protocol::XmlRpc) {
             frontends.push(Arc::new(XmlRpc { dialect: self.xml_rpc, limits: self.limits, batch: self.batch }));
         }
+        if self.has(Protocol::Mcp) {
+            frontends.push(Arc::new(Mcp::new(self.json, self.limits, self.mcp.clone())));
+        }
         if self.has(Protocol::JsonRpc) {
             frontends.push(Arc::new(JsonRpc {
                 dialect: self.json,
@@ -99,9 +102,6 @@ impl ProtocolSet {
                 public_url: public_url.clone(),
             }));
             frontends.push(Arc::new(OpenRpc { public_url: public_url.clone() }));
-        }
-        if self.has(Protocol::Mcp) {
-            frontends.push(Arc::new(Mcp::new(self.json, self.limits, self.mcp.clone())));
         }
         if self.has(Protocol::Page) {
             frontends.push(Arc::new(Page {

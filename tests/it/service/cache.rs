@@ -25,6 +25,11 @@ fn options() -> CacheOptions {
     CacheOptions { ttl: Some(Period(Duration::from_secs(3600))), ..CacheOptions::default() }
 }
 
+/// How often the results of so many calls are in a response: MCP has each as a text and as a value.
+fn mentions(way: &str, calls: usize) -> usize {
+    if way.contains("MCP") { 2 * calls } else { calls }
+}
+
 #[test]
 fn equal_calls_on_all_ways_reach_the_upstream_once() {
     for ((group, told), ways_to_it, begun) in [
@@ -36,7 +41,7 @@ fn equal_calls_on_all_ways_reach_the_upstream_once() {
         for _ in 0..2 {
             for Way { name, request, calls, .. } in ways_to_it.iter().cloned() {
                 let answer = server.raw(request);
-                assert_eq!(answer.matches("world").count(), calls, "{name}: {answer}");
+                assert_eq!(answer.matches("world").count(), mentions(name, calls), "{name}: {answer}");
             }
         }
         assert_eq!(told.try_iter().filter(|told| *told == Told::Begun).count(), begun);
@@ -51,7 +56,7 @@ fn each_way_fills_the_cache() {
         for _ in 0..2 {
             let Way { request, calls, .. } = ways().swap_remove(index);
             let answer = server.raw(request);
-            assert_eq!(answer.matches("world").count(), calls, "{name}: {answer}");
+            assert_eq!(answer.matches("world").count(), mentions(name, calls), "{name}: {answer}");
         }
         assert_eq!(told.try_iter().filter(|told| *told == Told::Begun).count(), 1, "{name}");
     }

@@ -193,7 +193,12 @@ impl ServiceHosts {
             ..DnsOptions::default()
         };
         let address = format!("srv+http://{SERVICE}/RPC2").parse().unwrap();
-        let options = TransportOptions { dns: options, slow_start: Duration::ZERO, ..TransportOptions::default() };
+        let options = TransportOptions {
+            dns: options,
+            balance: Balance::RoundRobin,
+            slow_start: Duration::ZERO,
+            ..TransportOptions::default()
+        };
         let transport = Transport::new(vec![address], options).unwrap();
         ServiceHosts { dns, ports, transport, serving }
     }
@@ -238,7 +243,7 @@ async fn requests_follow_the_hosts_of_a_service() {
     service.say(&[(0, 10, 1), (1, 10, 0), (2, 10, 6)]);
     service.settle(&[0, 1, 2]).await;
     let counts = service.counts(60).await;
-    assert!(counts[2] > counts[0] && counts[2] > counts[1], "{counts:?}");
+    assert!(counts[2] > 40 && counts[0] > 4 && counts[1] > 4, "{counts:?}");
     // As long as the DNS server fails, the last answer counts.
     service.dns.say(SERVICE, Said::Failure);
     assert_eq!(service.counts(20).await.iter().sum::<usize>(), 20);
