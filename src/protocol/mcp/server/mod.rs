@@ -233,7 +233,7 @@ impl Mcp {
             Err(error) => return MaybeReady::now(Answer::error(message.id, &error)),
         };
         // A notification, or a response to a request that was never made. One that a call is cancelled cannot be told from those of
-        // other clients without a session: a client ends a call by closing its connection.
+        // other clients without a session; resetting the connection ends a call.
         let Some(id) = message.id else { return MaybeReady::now(Answer::accepted()) };
         let interface = service.interface_for(request.context);
         let frame = ResultFrame {
