@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::future::pending;
 use std::io::{self, BufRead, Read as _};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use bytes::Bytes;
@@ -35,6 +35,7 @@ use crate::server::gateway::Gateway;
 use crate::server::mount::GroupMount;
 use crate::server::request_body::{BodyReader, MemoryBudget};
 use crate::server::runtime::Runtime;
+use crate::service::lock::lock;
 
 /// How many messages are served at the same time. Further ones are read when one of these has its response.
 const AT_ONCE: usize = 64;
@@ -134,7 +135,7 @@ async fn serve(config: &Config, endpoint: Endpoint) -> Result<(), Failure> {
         .spawn(move || read_lines(&mut io::stdin().lock(), longest, &lines))?;
     thread::Builder::new().name("mcp-stdout".into()).spawn(move || {
         write_lines(waiting);
-        // Nobody waits for it if standard output is closed.
+        // An error means that the program ends already, because standard output is closed.
         let _ = written.send(());
     })?;
     let session = Arc::new(Session { gateway, endpoint, agreed: Mutex::default() });
@@ -193,7 +194,7 @@ impl Session {
                 return;
             }
         };
-        let agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let agreed = lock(&self.agreed).clone();
         let message = StdioMessage::read(&line, agreed.as_ref());
         if let StdioKind::Cancellation(key) = &message.kind {
             if let Some(request) = key.as_ref().and_then(|key| running.requests.remove(key)) {
@@ -229,7 +230,7 @@ impl Session {
         if message.kind == StdioKind::Handshake
             && let Some(revision) = stdio::agreed_revision(&body)
         {
-            *self.agreed.lock().unwrap_or_else(PoisonError::into_inner) = Some(revision);
+            *lock(&self.agreed) = Some(revision);
         }
         message.response(status, &body)
     }
@@ -242,7 +243,7 @@ fn own_process() -> crate::server::auth::unix::PeerProcess {
     crate::server::auth::unix::PeerProcess { uid, gid }
 }
 
-/// Reads lines until the input ends, or nobody takes them. Of a line that is longer than `longest` bytes, only the `id` is kept.
+/// Reads lines until the input ends or their receiver is dropped. Of a line that is longer than `longest` bytes, only the `id` is kept.
 fn read_lines(input: &mut impl BufRead, longest: usize, lines: &mpsc::Sender<InputLine>) {
     loop {
         match read_line(input, longest) {

@@ -74,7 +74,7 @@ pub(super) fn read(files: &[Spanned<FallbackFile>], problems: &mut Vec<Problem>)
                     group: group.clone(),
                     method,
                     methods: patterns,
-                    takes_paths: true,
+                    needs_same_operations: true,
                     target: target.clone(),
                 });
                 Substitute::Call { target, method: file.method.as_ref().map(|method| method.get_ref().clone()) }

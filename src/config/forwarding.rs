@@ -15,9 +15,9 @@ use toml::Spanned;
 use super::identity_token::IdentityTokenFile;
 use super::problem::Problem;
 use crate::codec::jws::SigningKey;
-use crate::http::hop_by_hop::HOP_BY_HOP;
 use crate::http::timeout_header::TimeoutHeader;
 use crate::model::text::abridge;
+use crate::service::hop_by_hop::HOP_BY_HOP;
 use crate::upstream::forwarding::{Cookies, Forwarding, HeaderTemplate, HeaderTemplateError, Placeholder};
 
 /// Which cookies pass: all, or those with these names.

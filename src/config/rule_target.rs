@@ -11,10 +11,10 @@ pub(super) struct RuleTarget {
     pub(super) group: Spanned<String>,
     /// The method that is called; `None` if it is the one that the caller has called.
     pub(super) method: Option<Spanned<String>>,
-    /// The methods of whose calls the rule is.
+    /// The methods to which the rule applies.
     pub(super) methods: NamePatterns,
     /// Whether the other group has to take requests at the paths of a REST server's own document, too.
-    pub(super) takes_paths: bool,
+    pub(super) needs_same_operations: bool,
     /// Where the service is set.
     pub(super) target: TargetGroup,
 }

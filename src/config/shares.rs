@@ -105,6 +105,7 @@ impl SplitFile {
 fn target(to: &Spanned<String>, methods: &[String]) -> (TargetGroup, RuleTarget) {
     let target = TargetGroup::at(to.get_ref().as_str());
     let methods = NamePatterns(methods.to_vec());
-    let rule = RuleTarget { group: to.clone(), method: None, methods, takes_paths: false, target: target.clone() };
+    let rule =
+        RuleTarget { group: to.clone(), method: None, methods, needs_same_operations: false, target: target.clone() };
     (target, rule)
 }

@@ -114,7 +114,8 @@ fn missing_path(rule: &RuleTarget, own: &Interface, other: &Interface) -> Option
         let method = own.method(&operation.method).filter(|method| method.safe && rule.methods.has(&method.name));
         method.is_some() && operation.verb.is_safe()
     };
-    let mut operations = own.operations.all().iter().filter(|operation| rule.takes_paths && is_of_rule(operation));
+    let mut operations =
+        own.operations.all().iter().filter(|operation| rule.needs_same_operations && is_of_rule(operation));
     let missing = operations.find(|operation| !takes(operation))?;
     let (verb, path, name) = (&missing.verb, missing.template(), abridge(rule.group.get_ref()));
     let message = format!("`{verb} {}` has no fallback: the group `{name}` has no such path", abridge(&path));
@@ -159,11 +160,11 @@ mod tests {
     #[test]
     fn a_path_that_the_other_group_does_not_have_is_named() {
         let own = with_path("read", Verb::GET, "/pets/", "number");
-        let rule = |method: Option<&str>, takes_paths| RuleTarget {
+        let rule = |method: Option<&str>, needs_same_operations| RuleTarget {
             group: Spanned::new(0..1, "/other".to_owned()),
             method: method.map(|method| Spanned::new(0..1, method.to_owned())),
             methods: NamePatterns(vec!["*".to_owned()]),
-            takes_paths,
+            needs_same_operations,
             target: TargetGroup::at("/other"),
         };
         let missing = "`GET /pets/{number}` has no fallback: the group `/other` has no such path";

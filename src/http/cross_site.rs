@@ -29,7 +29,7 @@ pub(crate) fn is_without_preflight(head: &Parts, public_url: &PublicUrl, peer: O
         (None, None) => return false,
         (_, Some(b"same-origin" | b"none")) => false,
         (_, Some(_)) => true,
-        (Some(origin), None) => !origin.to_str().is_ok_and(|origin| is_own(origin, head, public_url, peer)),
+        (Some(_), None) => is_of_other_origin(head, public_url, peer),
     };
     is_foreign && is_simple(&head.headers)
 }

@@ -12,7 +12,6 @@
 //! | `compression` | gzip, by `Accept-Encoding` |
 //! | [`cors`] | which pages of other origins may call a group |
 //! | `cross_site` | requests of web pages of other sites |
-//! | `hop_by_hop` | headers that concern one connection only |
 //! | [`media_type`] | media types, their parameters, and weighted lists |
 //! | [`rejection`] | requests refused by an HTTP status |
 //! | [`public_url`] | the address of the server in documents, behind proxies too |
@@ -38,7 +37,6 @@ pub(crate) mod compression;
 pub mod cors;
 #[cfg(feature = "server")]
 pub(crate) mod cross_site;
-pub(crate) mod hop_by_hop;
 pub mod media_type;
 #[cfg(feature = "server")]
 pub mod peer_certificate;

@@ -38,7 +38,7 @@ use crate::server::connection_count::ListenerCounts;
 use crate::server::group::{ClaimedRequest, not_found};
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::head_checks::{
-    CLIENT_BUSY, OTHER_ORIGIN, OTHER_ORIGIN_OF_PROTOCOL, busy, check_before_body, check_host, check_known_host,
+    CALL_WITHOUT_PREFLIGHT, CLIENT_BUSY, ORIGIN_NOT_ALLOWED, busy, check_before_body, check_host, check_known_host,
     redirect_to_https,
 };
 use crate::server::mount::Mounts;
@@ -391,9 +391,9 @@ impl Gateway {
         };
         metered.claimed_by(claim.frontend.protocol().name());
         note_claim(context, group, claim.frontend);
-        let foreign =
-            refuse_foreign(claim.frontend, head, (&dispatch.public_url, context.peer), (group, grant.as_deref()));
-        let mut checked = check_before_body(head, &body, foreign, within_share)
+        let refusal =
+            cross_origin_refusal(claim.frontend, head, (&dispatch.public_url, context.peer), (group, grant.as_deref()));
+        let mut checked = check_before_body(head, &body, refusal, within_share)
             .and_then(|()| note_stated_time(context, head, &dispatch.public_url));
         if let (Some(auth), Ok(())) = (&group.auth, &checked) {
             checked = authenticate(auth, head, group, context).await;
@@ -828,7 +828,7 @@ fn find<'g, 'p>(groups: &'g GroupRouter<Arc<Group>>, head: &'p Parts) -> Result<
 }
 
 /// Why a request of a page of another origin is refused, if it is: what `cors` of the group does not allow.
-fn refuse_foreign(
+fn cross_origin_refusal(
     frontend: &Arc<dyn Frontend>,
     head: &Parts,
     (public_url, peer): (&PublicUrl, Option<SocketAddr>),
@@ -836,8 +836,8 @@ fn refuse_foreign(
 ) -> Option<&'static str> {
     let allows_without_preflight = || grant.is_some_and(|grant| grant.allows_without_preflight(group.auth.is_some()));
     if is_without_preflight(head, public_url, peer) && !allows_without_preflight() {
-        return Some(OTHER_ORIGIN);
+        return Some(CALL_WITHOUT_PREFLIGHT);
     }
     let is_foreign = frontend.refuses_foreign_origins() && is_of_other_origin(head, public_url, peer);
-    (is_foreign && !grant.is_some_and(CorsGrant::allows_origin)).then_some(OTHER_ORIGIN_OF_PROTOCOL)
+    (is_foreign && !grant.is_some_and(CorsGrant::allows_origin)).then_some(ORIGIN_NOT_ALLOWED)
 }

@@ -15,9 +15,9 @@ use crate::server::settings::HTTPS_PORT;
 /// The reasons for which requests are refused.
 const UNKNOWN_HOST: &str = "this server is not known by the name in Host; its names are in `public.hosts`, and those of proxies in \
      `public.trusted-proxies`";
-pub(super) const OTHER_ORIGIN: &str =
+pub(super) const CALL_WITHOUT_PREFLIGHT: &str =
     "pages of other origins make no calls with this Content-Type, which their browsers send without asking first";
-pub(super) const OTHER_ORIGIN_OF_PROTOCOL: &str =
+pub(super) const ORIGIN_NOT_ALLOWED: &str =
     "pages of other origins make no requests of this protocol, unless `cors` of the group allows their origin";
 pub(super) const CLIENT_BUSY: &str =
     "this client has too many requests open or too many responses unread; try again later";
@@ -26,15 +26,15 @@ pub(super) fn busy(reason: &str) -> HttpRejection {
     HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, reason)
 }
 
-/// What the head of a request alone decides about it, once its protocol is known. `foreign` says why a page of another origin may not
-/// have sent it.
+/// What the head of a request alone decides about it, once its protocol is known. `refusal` is the reason to refuse a
+/// request of a page of another origin.
 pub(super) fn check_before_body(
     head: &Parts,
     body: &impl http_body::Body,
-    foreign: Option<&'static str>,
+    refusal: Option<&'static str>,
     within_share: bool,
 ) -> Result<(), HttpRejection> {
-    if let Some(reason) = foreign {
+    if let Some(reason) = refusal {
         return Err(HttpRejection::new(StatusCode::FORBIDDEN, reason));
     }
 

@@ -25,6 +25,7 @@ use crate::server::request_body::{
     ArrivalLimits, BodyMemory, MemoryBudget, PACE_WINDOW, STEP, check_length, too_large,
 };
 use crate::service::lock::lock;
+use crate::service::passthrough::size_after;
 use crate::service::unread_body::UnreadBody;
 
 /// The body of a request, which can be taken out to be passed on.
@@ -175,14 +176,7 @@ impl Body for BegunBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let read: u64 = self.read.iter().map(|data| data.len() as u64).sum();
-        let rest = self.rest.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(read.saturating_add(rest.lower()));
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(read.saturating_add(upper));
-        }
-        hint
+        size_after(self.read.iter().map(Bytes::len).sum(), &self.rest.size_hint())
     }
 }
 

@@ -10,10 +10,10 @@ use serde::{Serialize, Serializer};
 use crate::model::fault::{Fault, Kind};
 use crate::model::name_patterns::NamePatterns;
 use crate::model::value::Value;
-use crate::service::future::{MaybeReady, with_deadline};
-use crate::service::kept_call::{KeptCall, is_repeatable, method_of_other};
+use crate::service::future::{MaybeReady, time_before_substitute, with_deadline};
 use crate::service::layer::GroupLayer;
 use crate::service::outage::is_outage_result;
+use crate::service::repeatable_call::{RepeatableCall, is_repeatable, method_in_other_group};
 use crate::service::target::TargetGroup;
 use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService};
 
@@ -87,7 +87,7 @@ impl Fallback {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
         let usual = left.map(|left| match self.substitute {
             Substitute::Call { .. } => left / 2,
-            Substitute::Value(_) => left - left / 20,
+            Substitute::Value(_) => time_before_substitute(left),
         });
         let time = match (self.after, usual) {
             (Some(after), Some(_)) => after.min(left.unwrap_or(after)),
@@ -101,15 +101,15 @@ impl Fallback {
 /// A call with a fallback, which may have to be made.
 struct Replacement {
     counts: Arc<FallbackCounts>,
-    substitute: KeptSubstitute,
+    substitute: PreparedSubstitute,
     context: Context,
     is_alone: bool,
 }
 
 /// What takes the place of the result of one call.
-enum KeptSubstitute {
+enum PreparedSubstitute {
     /// The same call of another service, with the method there.
-    Call { service: Arc<dyn RpcService>, method: String, call: KeptCall },
+    Call { service: Arc<dyn RpcService>, method: String, call: RepeatableCall },
     /// A fixed value.
     Value(Arc<Value>),
 }
@@ -128,10 +128,10 @@ impl Fallbacks {
             Substitute::Call { target, method } => {
                 let service = target.service()?.clone();
                 let other = service.interface();
-                let method = method_of_other(call, &own, &other, method.as_deref())?.to_owned();
-                KeptSubstitute::Call { service, method, call: KeptCall::of(call)? }
+                let method = method_in_other_group(call, &own, &other, method.as_deref())?.to_owned();
+                PreparedSubstitute::Call { service, method, call: RepeatableCall::of(call)? }
             }
-            Substitute::Value(value) => KeptSubstitute::Value(value.clone()),
+            Substitute::Value(value) => PreparedSubstitute::Value(value.clone()),
         };
         let replacement = Replacement {
             counts: self.counts.clone(),
@@ -152,12 +152,12 @@ impl Replacement {
     /// What takes the place of the result of a call that has failed like this. If that fails too, the result remains.
     fn call(self, failed: Result<Output, Fault>) -> CallFuture {
         match &self.substitute {
-            KeptSubstitute::Value(value) => {
+            PreparedSubstitute::Value(value) => {
                 let value = FixedValue(value.clone());
                 self.note("value");
                 MaybeReady::now(Ok(Output::One(Box::new(value))))
             }
-            KeptSubstitute::Call { service, method, call } => {
+            PreparedSubstitute::Call { service, method, call } => {
                 // The headers of the other group are those of the response only if its result is.
                 let pending = call.call(service.as_ref(), method, &self.context);
                 pending.map(move |result| {

@@ -52,8 +52,7 @@ pub(crate) mod entity_tag;
 #[cfg(feature = "server")]
 pub mod fallback;
 pub mod future;
-#[cfg(feature = "server")]
-pub(crate) mod kept_call;
+pub(crate) mod hop_by_hop;
 mod latest;
 pub mod layer;
 #[cfg(feature = "server")]
@@ -69,10 +68,12 @@ pub mod passthrough;
 pub mod permit;
 #[cfg(feature = "server")]
 pub mod quota;
-#[cfg_attr(not(feature = "client"), allow(dead_code, reason = "only upstreams and samples need chance"))]
+#[cfg_attr(not(feature = "client"), allow(dead_code, reason = "only upstreams and sampling use random numbers"))]
 pub(crate) mod random;
 #[cfg(feature = "server")]
 pub mod rate;
+#[cfg(feature = "server")]
+pub(crate) mod repeatable_call;
 pub mod request_id;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "only a server has an access log"))]
 pub mod request_record;

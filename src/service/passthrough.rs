@@ -5,6 +5,8 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+#[cfg(feature = "server")]
+use http_body::SizeHint;
 
 use crate::model::fault::{BoxError, Kind};
 use crate::service::permit::ResponsePermit;
@@ -123,4 +125,16 @@ impl RawResponse {
     pub fn into_parts(self) -> (HeaderMap, RawBody, Option<ResponsePermit>) {
         (self.headers, self.content, self.permit)
     }
+}
+
+/// The size of a body that begins with so many bytes, before the rest of it.
+#[cfg(feature = "server")]
+pub(crate) fn size_after(first: usize, rest: &SizeHint) -> SizeHint {
+    let first = first as u64;
+    let mut hint = SizeHint::new();
+    hint.set_lower(rest.lower().saturating_add(first));
+    if let Some(upper) = rest.upper() {
+        hint.set_upper(upper.saturating_add(first));
+    }
+    hint
 }

@@ -154,7 +154,7 @@ impl AdmittedCall {
     }
 
     fn wait_for_outcome(mut self: Box<Self>, extensions: &mut Extensions) {
-        PendingOutcome::tell(extensions, move |is_answer| {
+        PendingOutcome::on_decided(extensions, move |is_answer| {
             self.end(if is_answer { CallEnd::Answered } else { CallEnd::Failed });
         });
     }

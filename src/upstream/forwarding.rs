@@ -24,11 +24,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::identity_token::IdentityToken;
-use crate::http::hop_by_hop::{concerns_connection, remove_hop_by_hop};
 use crate::http::public_url::X_FORWARDED_FOR;
 use crate::http::timeout_header::TimeoutHeader;
 use crate::model::interface::Interface;
 use crate::protocol::Protocol;
+use crate::service::hop_by_hop::{REPLACED, concerns_connection, remove_hop_by_hop};
 use crate::service::response_headers::ResponseHeaders;
 use crate::service::{Context, Identity, RequestTarget};
 use crate::upstream::transport::AppendedQuery;
@@ -391,7 +391,7 @@ impl Forwarding {
         let own: Vec<Cow<'_, str>> = own.map(normalized).chain(configured.map(normalized)).collect();
         let is_own = |name: &HeaderName| {
             let name = normalized(name);
-            name.starts_with("x-forwarded-") || WRITTEN.contains(&&*name) || own.contains(&name)
+            name.starts_with("x-forwarded-") || REPLACED.contains(&&*name) || own.contains(&name)
         };
         let mut headers = received.clone();
         remove_hop_by_hop(&mut headers, is_own);
@@ -452,20 +452,6 @@ impl Forwarding {
         }
     }
 }
-
-/// The headers of a request that croupier writes itself, or that have a key of their own, as [`normalized`] names.
-const WRITTEN: [&str; 10] = [
-    "authorization",
-    "content-length",
-    "cookie",
-    "expect",
-    "forwarded",
-    "host",
-    "http2-settings",
-    "traceparent",
-    "tracestate",
-    "x-request-id",
-];
 
 /// The name of a header as many servers compare it: without the difference between `-` and `_`.
 fn normalized(name: &HeaderName) -> Cow<'_, str> {

@@ -44,7 +44,7 @@ use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
 use crate::protocol::jsonrpc::client::ParamStructure;
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
-use crate::service::passthrough::{RawBody, RawCall, RawFormat, RawResponse};
+use crate::service::passthrough::{RawBody, RawCall, RawFormat, RawResponse, size_after};
 use crate::service::{Call, CallFuture, Output};
 use crate::upstream::transport::{CollectedBody, Incoming, Repeat, TransportError};
 
@@ -490,13 +490,6 @@ impl Body for PrefixedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().map_or(0, Bytes::len) as u64;
-        let rest = self.rest.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower().saturating_add(first));
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper.saturating_add(first));
-        }
-        hint
+        size_after(self.first.as_ref().map_or(0, Bytes::len), &self.rest.size_hint())
     }
 }

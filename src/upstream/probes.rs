@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Upstream;
 use super::health_options::{HealthOptions, Probe};
-use super::transport::DecidedServer;
+use super::transport::BalancedServer;
 use super::transport::balancing::{ProbeThresholds, next_probe};
 use super::version::Description;
 use crate::model::fault::Fault;
@@ -44,9 +44,9 @@ impl Upstream {
             return std::future::pending().await;
         };
         let mut probing = JoinSet::new();
-        let mut probed: Vec<(DecidedServer, AbortHandle)> = Vec::new();
+        let mut probed: Vec<(BalancedServer, AbortHandle)> = Vec::new();
         loop {
-            let hosts = self.inner.transport.decided_servers().await;
+            let hosts = self.inner.transport.balanced_servers().await;
             let hosts = if hosts.len() > 1 { hosts } else { Vec::new() };
             probed.retain(|(host, task)| {
                 let stays = hosts.iter().any(|other| other.is_same(host));
@@ -70,7 +70,7 @@ impl Upstream {
         }
     }
 
-    async fn probe_host(self, host: DecidedServer, options: Arc<HealthOptions>) {
+    async fn probe_host(self, host: BalancedServer, options: Arc<HealthOptions>) {
         let random = Random::new();
         let thresholds = ProbeThresholds { unhealthy: options.unhealthy, healthy: options.healthy };
         loop {
@@ -91,7 +91,7 @@ impl Upstream {
     }
 
     /// Sends one probe; `None` if it is not yet known how a call is written.
-    async fn probe(&self, host: &DecidedServer, options: &HealthOptions) -> Result<Option<()>, ProbeError> {
+    async fn probe(&self, host: &BalancedServer, options: &HealthOptions) -> Result<Option<()>, ProbeError> {
         let deadline = Some((Instant::now() + options.timeout).into_std());
         match &options.probe {
             Probe::Connect => host.try_connect().await?,
@@ -111,7 +111,7 @@ impl Upstream {
 
     async fn probe_by_get(
         &self,
-        host: &DecidedServer,
+        host: &BalancedServer,
         path: &str,
         status: Option<StatusCode>,
         deadline: Option<std::time::Instant>,
@@ -126,7 +126,7 @@ impl Upstream {
 
     async fn probe_by_call(
         &self,
-        host: &DecidedServer,
+        host: &BalancedServer,
         method: &str,
         expected: Option<&Json>,
         deadline: Option<std::time::Instant>,
@@ -159,7 +159,7 @@ impl Upstream {
 
     async fn probe_by_question(
         &self,
-        host: &DecidedServer,
+        host: &BalancedServer,
         method: &str,
         deadline: Option<std::time::Instant>,
     ) -> Result<Option<()>, ProbeError> {
@@ -176,7 +176,7 @@ impl Upstream {
 
     async fn ask_host(
         &self,
-        host: &DecidedServer,
+        host: &BalancedServer,
         mut request: Request<Bytes>,
         deadline: Option<std::time::Instant>,
     ) -> Result<Response<Bytes>, ProbeError> {

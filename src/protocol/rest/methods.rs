@@ -11,9 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::http::hop_by_hop::HOP_BY_HOP;
 use crate::http::routes::PathTemplateError;
 use crate::model::text::{abridge, nearest};
+use crate::service::hop_by_hop::HOP_BY_HOP;
 use crate::service::local::unfit;
 
 /// The verbs that a request may have.

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::rows::PATIENCE;
 use crate::model::fault::{BoxError, Fault, Kind};
 use crate::service::future::with_timeout;
-use crate::service::passthrough::RawBody;
+use crate::service::passthrough::{RawBody, size_after};
 use crate::service::result_memory::{ReservedMemory, SMALL};
 
 /// A body of which as much was collected as may be.
@@ -87,14 +87,8 @@ impl Body for ResumedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().map_or(0, |(first, _)| first.len()) as u64;
-        let rest = self.rest.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower().saturating_add(first));
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper.saturating_add(first));
-        }
-        hint
+        let first = self.first.as_ref().map_or(0, |(first, _)| first.len());
+        size_after(first, &self.rest.size_hint())
     }
 }
 

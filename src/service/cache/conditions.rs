@@ -1,6 +1,9 @@
 //! Conditional requests (RFC 9110, section 13; RFC 9111, section 4.3): those of clients, and those by which an upstream is asked
 //! whether a response that is kept is still the current one.
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::header::{
     CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
@@ -9,9 +12,16 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, Full};
 
+use super::Slot;
 use crate::service::entity_tag::is_listed;
 use crate::service::passthrough::{HttpCall, RawBody, RawResponse};
 use crate::service::result_memory::SMALL;
+use crate::service::{Call, CallForm, CallFuture, Context, RpcService};
+
+/// A date in a header (RFC 9110, section 5.6.7).
+pub(super) fn http_date(value: &HeaderValue) -> Option<SystemTime> {
+    httpdate::parse_http_date(value.to_str().ok()?).ok()
+}
 
 /// What a client asks for beside the response itself.
 pub(super) struct Conditions {
@@ -69,8 +79,8 @@ impl Conditions {
         if self.headers.contains_key(IF_NONE_MATCH) {
             return is_listed(&self.headers, response.get(ETAG).map_or(b"", HeaderValue::as_bytes));
         }
-        let date = |value: Option<&HeaderValue>| httpdate::parse_http_date(value?.to_str().ok()?).ok();
-        match (date(self.headers.get(IF_MODIFIED_SINCE)), date(response.get(LAST_MODIFIED))) {
+        let date = |headers: &HeaderMap, name| headers.get(name).and_then(http_date);
+        match (date(&self.headers, IF_MODIFIED_SINCE), date(response, LAST_MODIFIED)) {
             (Some(since), Some(modified)) => modified <= since,
             _ => false,
         }
@@ -106,6 +116,19 @@ pub(super) fn update(kept: &HeaderMap, confirming: &HeaderMap) -> HeaderMap {
         }
     }
     headers
+}
+
+/// Makes a call for a place in the cache. Of an HTTP request the conditions are those of the cache and not those of the client,
+/// because others may get the response, too.
+pub(super) fn call_for(slot: &Slot, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
+    let CallForm::Http(http) = call.form else { return next.call(call) };
+    let kept = slot.revalidates.as_deref().and_then(|entry| entry.validators());
+    let headers = ask_again(http.headers, kept);
+    // These replace those of the request.
+    let passed = call.context.headers.as_ref().map(|headers| Arc::new(ask_again(headers, None)));
+    let context = Context { headers: passed, ..call.context.clone() };
+    let http = HttpCall { headers: &headers, ..*http };
+    next.call(Call { context: &context, form: CallForm::Http(&http), ..call })
 }
 
 #[cfg(test)]

@@ -46,8 +46,9 @@ pub(super) enum Content {
     Raw { status: StatusCode, headers: HeaderMap, body: Bytes },
     /// The response of an upstream to a HTTP request, with status 200 and the age that it had when it came.
     Http { headers: HeaderMap, body: Bytes, age: Duration },
-    /// The results are too large to be kept, or must not be kept: equal calls go their own way.
-    Passed,
+    /// No result, but a marker (hit-for-pass): results of this call are too large or must not be kept, so equal calls are forwarded at
+    /// once and do not wait for each other.
+    HitForPass,
 }
 
 impl fmt::Debug for Content {
@@ -57,7 +58,7 @@ impl fmt::Debug for Content {
             Content::Value { .. } => "Value",
             Content::Raw { .. } => "Raw",
             Content::Http { .. } => "Http",
-            Content::Passed => "Passed",
+            Content::HitForPass => "HitForPass",
         })
     }
 }
@@ -103,9 +104,9 @@ impl Entry {
         self.lifetime.seconds_left(self.stored.elapsed())
     }
 
-    /// Whether the result is that of no other call.
-    pub(super) fn is_passed(&self) -> bool {
-        matches!(self.content, Content::Passed)
+    /// Whether it has no result, and equal calls are forwarded at once.
+    pub(super) fn is_hit_for_pass(&self) -> bool {
+        matches!(self.content, Content::HitForPass)
     }
 
     /// Whether sending the answer needs memory to be reserved.
@@ -114,7 +115,7 @@ impl Entry {
     }
 
     /// The answer as a result, with the memory that is reserved for it.
-    fn output(self: &Arc<Entry>, memory: ReservedMemory) -> Output {
+    pub(super) fn output(self: &Arc<Entry>, memory: ReservedMemory) -> Output {
         match &self.content {
             Content::Raw { status, headers, body } => {
                 Output::Raw(RawResponse::with_headers(*status, headers.clone(), RawBody::Whole(body.clone())))
@@ -125,12 +126,14 @@ impl Entry {
                 headers.insert(AGE, HeaderValue::from(age.as_secs()));
                 Output::Raw(RawResponse::with_headers(StatusCode::OK, headers, RawBody::Whole(body.clone())))
             }
-            Content::Value { .. } | Content::Passed => Output::reserved(Box::new(CachedValue(self.clone())), memory),
+            Content::Value { .. } | Content::HitForPass => {
+                Output::reserved(Box::new(CachedValue(self.clone())), memory)
+            }
         }
     }
 
     /// The answer as a result that is sent without a reservation.
-    pub(super) fn small_output(self: &Arc<Entry>) -> Output {
+    pub(super) fn output_without_reservation(self: &Arc<Entry>) -> Output {
         self.output(ReservedMemory::default())
     }
 
@@ -138,7 +141,7 @@ impl Entry {
     ///
     /// # Errors
     /// `Busy` if there is none in time.
-    pub(super) async fn large_output(
+    pub(super) async fn output_with_reservation(
         self: &Arc<Entry>,
         memory: Option<&ResultMemory>,
         deadline: Option<Moment>,
@@ -148,11 +151,6 @@ impl Entry {
             reserved.extend_to(self.bytes.saturating_mul(COPIES), deadline).await?;
         }
         Ok(self.output(reserved))
-    }
-
-    /// The answer as a result that has its memory already.
-    pub(super) fn output_with(self: &Arc<Entry>, memory: ReservedMemory) -> Output {
-        self.output(memory)
     }
 }
 
@@ -165,7 +163,7 @@ impl Serialize for CachedValue {
             // Protocols write nothing at all in another way than nil.
             Content::Value { value: Value::Nil, is_void: true } => serializer.serialize_unit(),
             Content::Value { value, .. } => value.serialize(serializer),
-            Content::Raw { .. } | Content::Http { .. } | Content::Passed => serializer.serialize_unit(),
+            Content::Raw { .. } | Content::Http { .. } | Content::HitForPass => serializer.serialize_unit(),
         }
     }
 }

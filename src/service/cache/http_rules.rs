@@ -8,36 +8,14 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::conditions::has_validator;
+use super::conditions::{has_validator, http_date};
 use super::policy::Lifetime;
+use crate::service::hop_by_hop::{HOP_BY_HOP, REPLACED};
 use crate::service::passthrough::HttpCall;
 
-/// The headers of a request that do not reach the upstream as the client has sent them.
-const NOT_PASSED: [&str; 19] = [
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "expect",
-    "forwarded",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "traceparent",
-    "tracestate",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "x-request-id",
-];
-
-/// The headers on which a response depends only if `Vary` says so: they are about the program of the client, the way of the
-/// request, or the cache.
-const OF_PROGRAM: [&str; 12] = [
+/// The headers that are not a part of the key: they are about the program of the client, the way of the request, or the cache. A
+/// response whose `Vary` names one of them is not kept.
+const NOT_IN_KEY: [&str; 12] = [
     "b3",
     "cache-control",
     "date",
@@ -53,17 +31,18 @@ const OF_PROGRAM: [&str; 12] = [
 ];
 
 /// The same for all headers that begin so.
-const OF_PROGRAM_BEGIN: [&str; 2] = ["sec-", "x-b3-"];
+const NOT_IN_KEY_BEGIN: [&str; 2] = ["sec-", "x-b3-"];
 
-fn is_of_program(name: &str) -> bool {
-    OF_PROGRAM.contains(&name) || OF_PROGRAM_BEGIN.iter().any(|begin| name.starts_with(begin))
+fn is_left_out_of_key(name: &str) -> bool {
+    NOT_IN_KEY.contains(&name) || NOT_IN_KEY_BEGIN.iter().any(|begin| name.starts_with(begin))
 }
 
 /// Whether requests with different values of a header are different requests. What the upstream gets of `Authorization`, cookies
 /// and the address of the client is a part of each call.
-pub(super) fn tells_apart(name: &HeaderName) -> bool {
+pub(super) fn is_in_key(name: &HeaderName) -> bool {
     let name = name.as_str();
-    !(NOT_PASSED.contains(&name) || name.starts_with("x-forwarded-") || is_of_program(name))
+    let is_passed_on = !HOP_BY_HOP.contains(&name) && !REPLACED.contains(&name) && !name.starts_with("x-forwarded-");
+    is_passed_on && !is_left_out_of_key(name)
 }
 
 /// Whether a request may be answered from a cache.
@@ -85,56 +64,55 @@ pub(super) struct StorageTerms {
 }
 
 impl StorageTerms {
-    /// How a response with these headers is kept at this time; `None` if it is not. It is fresh for the shorter one of the usual
-    /// time and that which it says.
-    pub(super) fn of(headers: &HeaderMap, usual: Lifetime, now: SystemTime) -> Option<StorageTerms> {
-        let mut stated = Stated::default();
+    /// How a response with these headers is kept at this time; `None` if it is not. It is fresh for the shorter one of the
+    /// configured time and that which it says.
+    pub(super) fn of(headers: &HeaderMap, configured: Lifetime, now: SystemTime) -> Option<StorageTerms> {
+        let mut said = ResponseDirectives::default();
         for (name, value) in directives(headers, &CACHE_CONTROL) {
-            stated.read(name, value);
+            said.read(name, value);
         }
         let is_event_stream = headers.get(CONTENT_TYPE).is_some_and(|media| {
             let media = media.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
             media.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
         });
-        if stated.is_private || is_event_stream || depends_on_program(headers) {
+        if said.must_not_be_stored || is_event_stream || varies_by_ignored_header(headers) {
             return None;
         }
         let age = headers.get(AGE).and_then(seconds_of).unwrap_or_default();
-        let stated_time = stated.shared_time.or(stated.time).or_else(|| time_until_expiry(headers, now));
-        let fresh = if stated.is_checked_each_time { Some(Duration::ZERO) } else { stated_time };
-        let ttl = fresh.map_or(usual.ttl, |fresh| fresh.saturating_sub(age).min(usual.ttl));
+        let stated_time = said.s_maxage.or(said.max_age).or_else(|| time_until_expiry(headers, now));
+        let fresh = if said.no_cache { Some(Duration::ZERO) } else { stated_time };
+        let ttl = fresh.map_or(configured.ttl, |fresh| fresh.saturating_sub(age).min(configured.ttl));
         if ttl.is_zero() && !has_validator(headers) {
             return None;
         }
-        let is_strict = stated.is_strict || stated.is_checked_each_time || stated.shared_time.is_some();
-        let later = |time| if is_strict { Duration::ZERO } else { time };
-        let (while_revalidate, if_error) = (later(usual.while_revalidate), later(usual.if_error));
+        let must_revalidate = said.must_revalidate || said.no_cache || said.s_maxage.is_some();
+        let later = |time| if must_revalidate { Duration::ZERO } else { time };
+        let (while_revalidate, if_error) = (later(configured.while_revalidate), later(configured.if_error));
         Some(StorageTerms { lifetime: Lifetime { ttl, while_revalidate, if_error }, age })
     }
 }
 
 /// What a response says of caches.
 #[derive(Default)]
-struct Stated {
-    is_private: bool,
-    is_checked_each_time: bool,
-    /// It is not returned after its time.
-    is_strict: bool,
-    time: Option<Duration>,
-    shared_time: Option<Duration>,
+struct ResponseDirectives {
+    must_not_be_stored: bool,
+    no_cache: bool,
+    must_revalidate: bool,
+    max_age: Option<Duration>,
+    s_maxage: Option<Duration>,
 }
 
-impl Stated {
+impl ResponseDirectives {
     fn read(&mut self, name: &str, value: Option<&str>) {
-        // A time that is none is no time at all (RFC 9111, section 4.2.1).
+        // An invalid time counts as 0 (RFC 9111, section 4.2.1).
         let time = || value.and_then(seconds).unwrap_or_default();
         let shorter = |before: Option<Duration>| Some(before.map_or_else(time, |before| before.min(time())));
         match name.to_ascii_lowercase().as_str() {
-            "no-store" | "private" => self.is_private = true,
-            "no-cache" => self.is_checked_each_time = true,
-            "must-revalidate" | "proxy-revalidate" => self.is_strict = true,
-            "max-age" => self.time = shorter(self.time),
-            "s-maxage" => self.shared_time = shorter(self.shared_time),
+            "no-store" | "private" => self.must_not_be_stored = true,
+            "no-cache" => self.no_cache = true,
+            "must-revalidate" | "proxy-revalidate" => self.must_revalidate = true,
+            "max-age" => self.max_age = shorter(self.max_age),
+            "s-maxage" => self.s_maxage = shorter(self.s_maxage),
             _ => {}
         }
     }
@@ -150,18 +128,19 @@ fn directives<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<It
     })
 }
 
-/// Whether a response depends on headers that make no difference to the cache.
-fn depends_on_program(headers: &HeaderMap) -> bool {
+/// Whether `Vary` names a header that is not a part of the key.
+fn varies_by_ignored_header(headers: &HeaderMap) -> bool {
     // What is not a text cannot be compared.
     let unreadable = headers.get_all(VARY).iter().any(|value| value.to_str().is_err());
-    unreadable || directives(headers, &VARY).any(|(name, _)| name == "*" || is_of_program(&name.to_ascii_lowercase()))
+    unreadable
+        || directives(headers, &VARY).any(|(name, _)| name == "*" || is_left_out_of_key(&name.to_ascii_lowercase()))
 }
 
 /// A number of seconds.
 fn seconds(text: &str) -> Option<Duration> {
     let digits = text.trim_matches('"');
     let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-    // One that is too large is the largest (RFC 9111, section 1.2.2).
+    // A time that is too large counts as 2^32 - 1 s (RFC 9111, section 1.2.2).
     is_number.then(|| Duration::from_secs(digits.parse::<u32>().unwrap_or(u32::MAX).into()))
 }
 
@@ -171,10 +150,9 @@ fn seconds_of(value: &HeaderValue) -> Option<Duration> {
 
 /// How long a response is fresh by `Expires`; no time if that is not a date (RFC 9111, section 5.3).
 fn time_until_expiry(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let date = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
     let expires = headers.get(EXPIRES)?;
-    let received = headers.get(DATE).and_then(date).unwrap_or(now);
-    Some(date(expires).and_then(|expires| expires.duration_since(received).ok()).unwrap_or_default())
+    let received = headers.get(DATE).and_then(http_date).unwrap_or(now);
+    Some(http_date(expires).and_then(|expires| expires.duration_since(received).ok()).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -281,7 +259,7 @@ mod tests {
             ("x-request-id", false),
             ("if-none-match", false),
         ] {
-            assert_eq!(tells_apart(&HeaderName::from_static(name)), expected, "{name}");
+            assert_eq!(is_in_key(&HeaderName::from_static(name)), expected, "{name}");
         }
     }
 }

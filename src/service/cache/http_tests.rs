@@ -364,6 +364,20 @@ async fn a_stale_response_is_returned_while_it_is_confirmed() {
     assert_eq!(cached.requests(), 2);
 }
 
+/// Sends twenty equal requests at the same time, and lets the upstream respond.
+async fn send_twenty(cached: &Arc<Cached>) -> Vec<tokio::task::JoinHandle<Got>> {
+    let send = |_| {
+        let cached = cached.clone();
+        tokio::spawn(async move { cached.got(vec![]).await })
+    };
+    let sending = (0..20).map(send).collect();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        cached.origin.finish.notify_one();
+    }
+    sending
+}
+
 #[tokio::test(start_paused = true)]
 async fn equal_requests_at_the_same_time_are_one_unless_the_response_is_for_one() {
     for (list, requests, second) in [
@@ -371,16 +385,7 @@ async fn equal_requests_at_the_same_time_are_one_unless_the_response_is_for_one(
         (vec![("cache-control", "private")], 20, "croupier; fwd=miss"),
     ] {
         let cached = Arc::new(cached(vec![ok(list)], true, |_| {}));
-        let sending: Vec<_> = (0..20)
-            .map(|_| {
-                let cached = cached.clone();
-                tokio::spawn(async move { cached.got(vec![]).await })
-            })
-            .collect();
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-            cached.origin.finish.notify_one();
-        }
+        let sending = send_twenty(&cached).await;
         let mut statuses = Vec::new();
         for one in sending {
             let got = one.await.unwrap();
@@ -400,16 +405,7 @@ async fn confirmations_are_never_responses_to_clients_that_have_not_asked_for_th
     cached.origin.finish.notify_one();
     cached.got(vec![]).await;
     advance(Duration::from_secs(50)).await;
-    let sending: Vec<_> = (0..20)
-        .map(|_| {
-            let cached = cached.clone();
-            tokio::spawn(async move { cached.got(vec![]).await })
-        })
-        .collect();
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-        cached.origin.finish.notify_one();
-    }
+    let sending = send_twenty(&cached).await;
     for one in sending {
         let got = one.await.unwrap();
         assert_eq!((got.status, got.body.as_str()), (200, "seven"));

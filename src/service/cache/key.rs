@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
 
-use super::http_rules::tells_apart;
+use super::http_rules::is_in_key;
 use crate::model::interface::Interface;
 use crate::model::shape::{Shape, Shapes};
 use crate::model::value::Value;
@@ -178,7 +178,7 @@ impl KeyWriter {
         self.length(http.path_values.len());
         http.path_values.iter().for_each(|value| self.bytes(value.as_bytes()));
         self.bytes(http.query.as_bytes());
-        let is_written = |name: &&HeaderName| tells_apart(name) && !http.credentials.contains(name);
+        let is_written = |name: &&HeaderName| is_in_key(name) && !http.credentials.contains(name);
         let mut names: Vec<&HeaderName> = http.headers.keys().filter(is_written).collect();
         names.sort_by_key(|name| name.as_str());
         self.length(names.len());

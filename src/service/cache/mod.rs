@@ -8,7 +8,7 @@
 //! entry.rs    an answer that is kept, and the result made of it
 //! shared_call.rs   one call for all who make it at the same time
 //! rows.rs, bodies.rs   rows and bodies are collected up to the largest answer that is kept; more of them is passed on
-//! responses.rs     responses to HTTP requests are kept, or confirmed
+//! store_result.rs  what of a result is kept, and responses that the upstream confirms
 //! serve.rs    a call that waits for an answer
 //! ```
 //!
@@ -25,10 +25,10 @@ mod http_tests;
 mod key;
 mod options;
 mod policy;
-mod responses;
 mod rows;
 mod serve;
 mod shared_call;
+mod store_result;
 #[cfg(test)]
 mod tests;
 
@@ -59,7 +59,7 @@ const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// How many answers are fetched in the background at a time.
 const MAX_REFRESHES: usize = 16;
 /// The part of the memory that one answer may take.
-const SHARE: usize = 8;
+const MAX_ENTRY_FRACTION: usize = 8;
 /// The parts of the memory, each with a lock of its own. One part holds several of the largest answers.
 const SHARDS: usize = 2;
 /// The size of a usual entry, in bytes.
@@ -89,7 +89,7 @@ pub(crate) struct CacheState {
     pub(crate) limit: usize,
 }
 
-/// A place for the answer of a call.
+/// What the cache knows of a call before it is made: its key, and how long its result is kept.
 #[derive(Clone)]
 struct Slot {
     key: CallKey,
@@ -99,9 +99,9 @@ struct Slot {
     is_http: bool,
     known: Arc<KnownMethods>,
     /// For a HEAD request, the key of the same request with GET: its response has the same head.
-    of_get: Option<CallKey>,
+    key_of_get: Option<CallKey>,
     /// The response that the upstream is asked to confirm.
-    confirms: Option<Arc<Entry>>,
+    revalidates: Option<Arc<Entry>>,
 }
 
 impl ResponseCache {
@@ -143,8 +143,8 @@ impl ResponseCache {
     }
 
     /// How many bytes one answer may take.
-    fn most(&self) -> usize {
-        self.options.size / SHARE
+    fn max_entry_bytes(&self) -> usize {
+        self.options.size / MAX_ENTRY_FRACTION
     }
 
     /// The methods of a service with this description. If it is another than before, the answers are forgotten: they may be
@@ -175,9 +175,9 @@ impl ResponseCache {
         }
         let key = known.key(call, self.options.per_identity)?;
         let is_void = known.is_void(call.method);
-        let of_get = with_get(call, |call| known.key(call, self.options.per_identity));
+        let key_of_get = key_as_get(call, |call| known.key(call, self.options.per_identity));
         let is_http = matches!(call.form, CallForm::Http(_));
-        Some(Slot { key, lifetime, is_void, is_http, known, of_get, confirms: None })
+        Some(Slot { key, lifetime, is_void, is_http, known, key_of_get, revalidates: None })
     }
 
     /// Keeps an answer, unless the service has another description meanwhile.
@@ -197,9 +197,10 @@ impl ResponseCache {
     /// What is kept for a call. A HEAD request finds the response to the same request with GET as long as that is fresh.
     fn find(&self, slot: &Slot) -> Option<(Freshness, Arc<Entry>)> {
         let known = |key| self.entries.get(key).map(|entry: Arc<Entry>| (entry.freshness(), entry));
-        let of_get = slot.of_get.as_ref().and_then(known);
-        let of_get = of_get.filter(|(freshness, entry)| *freshness == Freshness::Fresh && !entry.is_passed());
-        of_get.or_else(|| known(&slot.key))
+        let key_of_get = slot.key_of_get.as_ref().and_then(known);
+        let key_of_get =
+            key_of_get.filter(|(freshness, entry)| *freshness == Freshness::Fresh && !entry.is_hit_for_pass());
+        key_of_get.or_else(|| known(&slot.key))
     }
 
     /// Notes what a call has found, with the entry that its result comes from or has become: in the counts, in the access log, and, if
@@ -208,14 +209,14 @@ impl ResponseCache {
         &self,
         (lookup, entry): (Lookup, Option<&Arc<Entry>>),
         context: &Context,
-        is_alone: bool,
+        is_single_call: bool,
         status: impl FnOnce() -> String,
     ) {
         self.counts.count(lookup);
         if let Some(record) = &context.record {
             record.note_lookup(lookup);
         }
-        let headers = context.response_headers.as_ref().filter(|_| is_alone);
+        let headers = context.response_headers.as_ref().filter(|_| is_single_call);
         let Some(headers) = headers else { return };
         if let Ok(value) = HeaderValue::try_from(status()) {
             headers.append(CACHE_STATUS, value);
@@ -233,7 +234,7 @@ impl ResponseCache {
 }
 
 /// The key of a HEAD request, as if it were one with GET.
-fn with_get(call: &Call<'_>, key: impl FnOnce(&Call<'_>) -> Option<CallKey>) -> Option<CallKey> {
+fn key_as_get(call: &Call<'_>, key: impl FnOnce(&Call<'_>) -> Option<CallKey>) -> Option<CallKey> {
     let CallForm::Http(http) = call.form else { return None };
     if *http.verb != Method::HEAD {
         return None;

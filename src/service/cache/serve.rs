@@ -3,26 +3,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
 use tokio::runtime::Handle;
 
-use super::conditions::Conditions;
+use super::conditions::{Conditions, call_for};
 use super::counts::Lookup;
-use super::entry::{Content, Entry};
+use super::entry::Entry;
 use super::http_rules::may_be_cached;
 use super::policy::Freshness;
-use super::responses::call_for;
-use super::rows::{Collected, collect};
+
 use super::shared_call::{FinishedCall, SharedCall, SharedCallFuture, SharedResult, Waiting};
 use super::{Caching, ResponseCache, Slot};
 use crate::model::fault::{Fault, Kind};
-use crate::model::value::SizeBudget;
 use crate::service::args::Args;
-use crate::service::future::{MaybeReady, catch_panic_of, with_deadline};
+use crate::service::future::{MaybeReady, catch_panic_of, time_before_substitute, with_deadline};
 use crate::service::outage::{is_outage, is_outage_result};
-use crate::service::passthrough::{RawBody, RawResponse};
-use crate::service::result_memory::{ReservedMemory, ResultMemory};
-use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService, catch_panic};
+use crate::service::result_memory::ResultMemory;
+use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService};
 
 /// Whether a call says more than its arguments do, so that it has to be passed on as it came.
 pub(super) fn has_to_be_passed_on(call: &Call<'_>) -> bool {
@@ -33,19 +29,16 @@ pub(super) fn has_to_be_passed_on(call: &Call<'_>) -> bool {
     }
 }
 
-/// The part of the time left that a call may take if there is an answer in its place, as a fraction.
-const WAIT: (u32, u32) = (19, 20);
-
 /// The context of a call that ends before its deadline, so that there is time for another answer.
 fn ending_early(context: &Context) -> Option<Context> {
     let now = Instant::now();
     let left = context.deadline?.saturating_duration_since(now);
-    let deadline = now.checked_add(left.saturating_sub(left / WAIT.1).max(Duration::from_millis(1)))?;
+    let deadline = now.checked_add(time_before_substitute(left).max(Duration::from_millis(1)))?;
     Some(Context { deadline: Some(deadline), ..context.clone() })
 }
 
-/// Whether a fault is about the one who has made the call: its time, or its share of memory.
-fn is_of_caller(fault: &Fault) -> bool {
+/// Whether a fault concerns only the caller whose call failed: its time, or its share of memory.
+fn concerns_caller_only(fault: &Fault) -> bool {
     matches!(fault.kind, Kind::Late | Kind::Busy | Kind::Limit | Kind::RateLimited)
 }
 
@@ -61,21 +54,21 @@ impl Caching {
     }
 
     fn serve_call(&self, mut slot: Slot, call: Call<'_>, next: &dyn RpcService) -> CallFuture {
-        let is_alone = !matches!(call.form, CallForm::Batch(_));
+        let is_single_call = !matches!(call.form, CallForm::Batch(_));
         let kept = self.0.find(&slot);
         let old = kept.as_ref().filter(|(freshness, _)| *freshness != Freshness::Fresh).map(|(_, entry)| entry);
-        slot.confirms = old.filter(|entry| entry.validators().is_some()).cloned();
+        slot.revalidates = old.filter(|entry| entry.validators().is_some()).cloned();
         let stale = match kept {
-            Some((Freshness::Fresh, entry)) if entry.is_passed() => {
-                self.0.note((Lookup::Passed, None), call.context, is_alone, || "croupier; fwd=bypass".to_owned());
+            Some((Freshness::Fresh, entry)) if entry.is_hit_for_pass() => {
+                self.0.note((Lookup::Passed, None), call.context, is_single_call, || "croupier; fwd=bypass".to_owned());
                 return next.call(call);
             }
-            Some((Freshness::Fresh, entry)) => return self.hit(Lookup::Hit, &entry, call.context, is_alone),
-            Some((Freshness::Revalidate, entry)) if !entry.is_passed() => {
+            Some((Freshness::Fresh, entry)) => return self.hit(Lookup::Hit, &entry, call.context, is_single_call),
+            Some((Freshness::Revalidate, entry)) if !entry.is_hit_for_pass() => {
                 self.refresh(&slot, &call, next);
-                return self.hit(Lookup::Stale, &entry, call.context, is_alone);
+                return self.hit(Lookup::Stale, &entry, call.context, is_single_call);
             }
-            Some((Freshness::IfError, entry)) if !entry.is_passed() => Some(entry),
+            Some((Freshness::IfError, entry)) if !entry.is_hit_for_pass() => Some(entry),
             // One that the upstream can confirm stays as long as there is memory for it.
             Some((Freshness::Expired, entry)) if entry.validators().is_none() => {
                 // It would only take memory. Another may have come in its place.
@@ -86,12 +79,12 @@ impl Caching {
         };
         let early = stale.as_ref().and_then(|_| ending_early(call.context));
         let call = Call { context: early.as_ref().unwrap_or(call.context), ..call };
-        self.fetch(slot, call, next, (stale, is_alone))
+        self.fetch(slot, call, next, (stale, is_single_call))
     }
 
-    fn hit(&self, lookup: Lookup, entry: &Arc<Entry>, context: &Context, is_alone: bool) -> CallFuture {
+    fn hit(&self, lookup: Lookup, entry: &Arc<Entry>, context: &Context, is_single_call: bool) -> CallFuture {
         let status = || format!("croupier; hit; ttl={}", entry.seconds_left());
-        self.0.note((lookup, Some(entry)), context, is_alone, status);
+        self.0.note((lookup, Some(entry)), context, is_single_call, status);
         deliver(entry.clone(), context)
     }
 
@@ -101,7 +94,7 @@ impl Caching {
         slot: Slot,
         call: Call<'_>,
         next: &dyn RpcService,
-        (stale, is_alone): (Option<Arc<Entry>>, bool),
+        (stale, is_single_call): (Option<Arc<Entry>>, bool),
     ) -> CallFuture {
         let known = self.0.shared_calls.find(&slot.key);
         // One who waits for another may have to make the call after all. It is begun here, because its arguments are only
@@ -110,10 +103,7 @@ impl Caching {
         let pending = match call_for(&slot, call, next) {
             MaybeReady::Now(result) => {
                 let result = result.unwrap_or_else(|| Err(Fault::internal()));
-                if let Some(settled) = self.settle_now(&slot, result, &call, stale.as_ref(), is_alone) {
-                    return settled;
-                }
-                return Fault::internal().into();
+                return self.settle_now(&slot, result, &call, stale.as_ref(), is_single_call);
             }
             later => later,
         };
@@ -123,7 +113,7 @@ impl Caching {
             // From here on, equal calls wait for this one: also those of the same batch, which begin before it is polled.
             None => cache.join_or_begin(&slot, pending, call.context.result_memory.as_ref()),
         };
-        let waiter = Waiter { cache: cache.clone(), slot, context: call.context.clone(), is_alone, stale };
+        let waiter = Waiter { cache: cache.clone(), slot, context: call.context.clone(), is_single_call, stale };
         MaybeReady::later(with_early_end(call.context.deadline, waiter, joined))
     }
 
@@ -134,40 +124,40 @@ impl Caching {
         result: Result<Output, Fault>,
         call: &Call<'_>,
         stale: Option<&Arc<Entry>>,
-        is_alone: bool,
-    ) -> Option<CallFuture> {
+        is_single_call: bool,
+    ) -> CallFuture {
         let (cache, context) = (&self.0, call.context);
         match result {
             Err(fault) => match stale.filter(|_| is_outage(&fault)) {
                 Some(stale) => {
-                    cache.note((Lookup::Stale, Some(stale)), context, is_alone, || stale_status(stale));
-                    Some(deliver(stale.clone(), context))
+                    cache.note((Lookup::Stale, Some(stale)), context, is_single_call, || stale_status(stale));
+                    deliver(stale.clone(), context)
                 }
                 None => {
-                    cache.note((Lookup::Miss, None), context, is_alone, || fetched_status(slot, false, None));
-                    Some(fault.into())
+                    cache.note((Lookup::Miss, None), context, is_single_call, || fetched_status(slot, false, None));
+                    fault.into()
                 }
             },
             Ok(Output::One(value)) => {
                 let end = cache.keep_value(slot, value);
                 let entry = end.result.answer();
-                cache.note((Lookup::Miss, entry), context, is_alone, || fetched_status(slot, false, entry));
-                end.own.map(|own| MaybeReady::now(Ok(own)))
+                cache.note((Lookup::Miss, entry), context, is_single_call, || fetched_status(slot, false, entry));
+                MaybeReady::now(end.original.ok_or_else(Fault::internal))
             }
             Ok(output) => {
                 // Rows may have to be waited for.
                 let (cache, slot, context) = (cache.clone(), slot.clone(), context.clone());
-                Some(MaybeReady::later(async move {
+                MaybeReady::later(async move {
                     let end = cache.keep(&slot, output, context.result_memory.as_ref()).await;
                     let entry = end.result.answer();
                     let lookup = lookup_of(true, entry);
-                    cache.note((lookup, entry), &context, is_alone, || fetched_status(&slot, false, entry));
-                    match (end.own, end.result) {
-                        (Some(own), _) => Ok(own),
+                    cache.note((lookup, entry), &context, is_single_call, || fetched_status(&slot, false, entry));
+                    match (end.original, end.result) {
+                        (Some(original), _) => Ok(original),
                         (None, SharedResult::Fault(fault)) => Err(*fault),
                         (None, _) => Err(Fault::internal()),
                     }
-                }))
+                })
             }
         }
     }
@@ -180,7 +170,8 @@ impl Caching {
         let (Ok(runtime), Some(permit)) = (Handle::try_current(), self.0.begin_refresh()) else { return };
         let context = Context { record: None, response_headers: None, ..call.context.clone() };
         let pending = call_for(slot, alone(Call { context: &context, ..*call }), next);
-        let JoinedCall { shared, own_call: None } = self.0.join_or_begin(slot, pending, context.result_memory.as_ref())
+        let JoinedCall { shared, spare_call: None } =
+            self.0.join_or_begin(slot, pending, context.result_memory.as_ref())
         else {
             return;
         };
@@ -211,15 +202,15 @@ fn alone(call: Call<'_>) -> Call<'_> {
 /// The answer in an entry.
 fn deliver(entry: Arc<Entry>, context: &Context) -> CallFuture {
     if !entry.is_large() {
-        return MaybeReady::now(Ok(entry.small_output()));
+        return MaybeReady::now(Ok(entry.output_without_reservation()));
     }
     let (memory, deadline) = (context.result_memory.clone(), context.deadline);
-    MaybeReady::later(async move { entry.large_output(memory.as_ref(), deadline).await })
+    MaybeReady::later(async move { entry.output_with_reservation(memory.as_ref(), deadline).await })
 }
 
 /// What a call has found that was made, or has waited for an equal one.
-fn lookup_of(is_own: bool, entry: Option<&Arc<Entry>>) -> Lookup {
-    match (is_own, entry) {
+fn lookup_of(is_leader: bool, entry: Option<&Arc<Entry>>) -> Lookup {
+    match (is_leader, entry) {
         (false, _) => Lookup::Collapsed,
         (true, Some(entry)) if entry.is_confirmed => Lookup::Revalidated,
         (true, _) => Lookup::Miss,
@@ -228,7 +219,7 @@ fn lookup_of(is_own: bool, entry: Option<&Arc<Entry>>) -> Lookup {
 
 /// The status of a call that was made, or has waited for an equal one, with the entry that has come of it.
 fn fetched_status(slot: &Slot, is_collapsed: bool, entry: Option<&Arc<Entry>>) -> String {
-    let reason = if slot.confirms.is_some() { "stale" } else { "miss" };
+    let reason = if slot.revalidates.is_some() { "stale" } else { "miss" };
     let confirmed = if entry.is_some_and(|entry| entry.is_confirmed) { "; fwd-status=304" } else { "" };
     let collapsed = if is_collapsed { "; collapsed" } else { "" };
     let stored = if entry.is_some() { "; stored" } else { "" };
@@ -244,7 +235,7 @@ struct Waiter {
     cache: Arc<ResponseCache>,
     slot: Slot,
     context: Context,
-    is_alone: bool,
+    is_single_call: bool,
     /// What is returned if no answer can be had.
     stale: Option<Arc<Entry>>,
 }
@@ -252,13 +243,13 @@ struct Waiter {
 /// The shared call that a caller waits for.
 struct JoinedCall {
     shared: Arc<SharedCall>,
-    /// The call of this caller, if the shared call is that of another.
-    own_call: Option<CallFuture>,
+    /// The call that this caller makes itself if the shared call of another fails or cannot be shared.
+    spare_call: Option<CallFuture>,
 }
 
 impl JoinedCall {
-    fn other(shared: Arc<SharedCall>, own_call: CallFuture) -> JoinedCall {
-        JoinedCall { shared, own_call: Some(own_call) }
+    fn other(shared: Arc<SharedCall>, spare_call: CallFuture) -> JoinedCall {
+        JoinedCall { shared, spare_call: Some(spare_call) }
     }
 }
 
@@ -267,12 +258,12 @@ async fn with_early_end(deadline: Option<Instant>, waiter: Waiter, joined: Joine
     if waiter.stale.is_none() {
         return waiter.wait(joined).await;
     }
-    let Waiter { cache, context, is_alone, stale, .. } = &waiter;
-    let (cache, context, is_alone, stale) = (cache.clone(), context.clone(), *is_alone, stale.clone());
+    let Waiter { cache, context, is_single_call, stale, .. } = &waiter;
+    let (cache, context, is_single_call, stale) = (cache.clone(), context.clone(), *is_single_call, stale.clone());
     match (with_deadline(deadline, waiter.wait(joined)).await, stale) {
         (None, Some(stale)) => {
-            cache.note((Lookup::Stale, Some(&stale)), &context, is_alone, || stale_status(&stale));
-            stale.large_output(context.result_memory.as_ref(), None).await
+            cache.note((Lookup::Stale, Some(&stale)), &context, is_single_call, || stale_status(&stale));
+            stale.output_with_reservation(context.result_memory.as_ref(), None).await
         }
         (result, _) => result.unwrap_or_else(|| Err(Fault::internal())),
     }
@@ -282,51 +273,55 @@ impl Waiter {
     /// Waits for the shared call of an equal call, or makes the call. The deadline of another ends only its own wait: if the call
     /// fails because of it, this one makes the call itself, again for all who wait.
     async fn wait(self, mut joined: JoinedCall) -> Result<Output, Fault> {
-        let Waiter { cache, slot, context, is_alone, stale } = self;
+        let Waiter { cache, slot, context, is_single_call, stale } = self;
         loop {
-            let JoinedCall { shared, own_call } = joined;
-            let is_own = own_call.is_none();
-            let FinishedCall { result, own } = Waiting(shared).await;
+            let JoinedCall { shared, spare_call } = joined;
+            let is_leader = spare_call.is_none();
+            let FinishedCall { result, original } = Waiting(shared).await;
             match result {
-                SharedResult::Fault(fault) if !is_own && is_of_caller(&fault) => {
-                    let Some(call) = own_call else { return Err(*fault) };
+                SharedResult::Fault(fault) if !is_leader && concerns_caller_only(&fault) => {
+                    let Some(call) = spare_call else { return Err(*fault) };
                     joined = cache.join_or_begin(&slot, call, context.result_memory.as_ref());
                 }
                 SharedResult::Fault(fault) => {
                     return match stale.filter(|_| is_outage(&fault)) {
                         Some(stale) => {
-                            cache.note((Lookup::Stale, Some(&stale)), &context, is_alone, || stale_status(&stale));
-                            stale.large_output(context.result_memory.as_ref(), context.deadline).await
+                            cache
+                                .note((Lookup::Stale, Some(&stale)), &context, is_single_call, || stale_status(&stale));
+                            stale.output_with_reservation(context.result_memory.as_ref(), context.deadline).await
                         }
                         None => {
-                            let status = || fetched_status(&slot, !is_own, None);
-                            cache.note((lookup_of(is_own, None), None), &context, is_alone, status);
+                            let status = || fetched_status(&slot, !is_leader, None);
+                            cache.note((lookup_of(is_leader, None), None), &context, is_single_call, status);
                             Err(*fault)
                         }
                     };
                 }
                 SharedResult::Answer(entry) => {
-                    let status = || fetched_status(&slot, !is_own, Some(&entry));
-                    cache.note((lookup_of(is_own, Some(&entry)), Some(&entry)), &context, is_alone, status);
-                    return match own {
-                        Some(own) => Ok(own),
-                        None => entry.large_output(context.result_memory.as_ref(), context.deadline).await,
+                    let status = || fetched_status(&slot, !is_leader, Some(&entry));
+                    cache.note((lookup_of(is_leader, Some(&entry)), Some(&entry)), &context, is_single_call, status);
+                    return match original {
+                        Some(original) => Ok(original),
+                        None => entry.output_with_reservation(context.result_memory.as_ref(), context.deadline).await,
                     };
                 }
                 SharedResult::NotShared => {
-                    let result = match (own, own_call) {
-                        (Some(own), _) => Ok(own),
+                    let result = match (original, spare_call) {
+                        (Some(original), _) => Ok(original),
                         (None, Some(call)) => cache.result_of(&slot, call, &context).await,
                         // Another has taken the result of this one's call while this one was not polled.
                         (None, None) => Err(Fault::new(Kind::Busy, "an equal call has taken the result; try again")),
                     };
                     return match stale.filter(|_| is_outage_result(&result)) {
                         Some(stale) => {
-                            cache.note((Lookup::Stale, Some(&stale)), &context, is_alone, || stale_status(&stale));
-                            stale.large_output(context.result_memory.as_ref(), context.deadline).await
+                            cache
+                                .note((Lookup::Stale, Some(&stale)), &context, is_single_call, || stale_status(&stale));
+                            stale.output_with_reservation(context.result_memory.as_ref(), context.deadline).await
                         }
                         None => {
-                            cache.note((Lookup::Miss, None), &context, is_alone, || fetched_status(&slot, false, None));
+                            cache.note((Lookup::Miss, None), &context, is_single_call, || {
+                                fetched_status(&slot, false, None)
+                            });
                             result
                         }
                     };
@@ -350,13 +345,13 @@ impl ResponseCache {
                 match catch_panic_of(pending).await {
                     Ok(Ok(output)) => cache.keep(&slot, output, memory.as_ref()).await,
                     Ok(Err(fault)) | Err(fault) => {
-                        FinishedCall { result: SharedResult::Fault(Box::new(fault)), own: None }
+                        FinishedCall { result: SharedResult::Fault(Box::new(fault)), original: None }
                     }
                 }
             })
         };
         match self.shared_calls.begin(&slot.key, pending, begin) {
-            Ok(shared) => JoinedCall { shared, own_call: None },
+            Ok(shared) => JoinedCall { shared, spare_call: None },
             Err((shared, pending)) => JoinedCall::other(shared, pending),
         }
     }
@@ -364,66 +359,13 @@ impl ResponseCache {
     /// The result of a call that shares none. A confirmation becomes the response that it confirms.
     async fn result_of(&self, slot: &Slot, call: CallFuture, context: &Context) -> Result<Output, Fault> {
         let output = call.await?;
-        if slot.confirms.is_none() {
+        if slot.revalidates.is_none() {
             return Ok(output);
         }
         match self.keep(slot, output, context.result_memory.as_ref()).await {
-            FinishedCall { own: Some(own), .. } => Ok(own),
+            FinishedCall { original: Some(original), .. } => Ok(original),
             FinishedCall { result: SharedResult::Fault(fault), .. } => Err(*fault),
             FinishedCall { .. } => Err(Fault::internal()),
         }
-    }
-
-    /// Keeps a result, if it is small enough.
-    async fn keep(&self, slot: &Slot, output: Output, memory: Option<&ResultMemory>) -> FinishedCall {
-        match output {
-            Output::One(value) => self.keep_value(slot, value),
-            Output::Many(rows) => match collect(rows, self.most(), ReservedMemory::of(memory)).await {
-                Ok(Collected::All(value, bytes, memory)) => {
-                    let entry = self.store(slot, Content::Value { value, is_void: false }, bytes);
-                    FinishedCall { own: Some(entry.output_with(memory)), result: SharedResult::Answer(entry) }
-                }
-                Ok(Collected::Rest(output)) => self.pass(slot, output),
-                Err(fault) => FinishedCall { result: SharedResult::Fault(Box::new(fault)), own: None },
-            },
-            Output::Raw(response) if slot.is_http => self.keep_response(slot, response, memory).await,
-            Output::Raw(response) => self.keep_raw(slot, response),
-        }
-    }
-
-    fn keep_value(&self, slot: &Slot, mut value: Box<dyn crate::service::Encode>) -> FinishedCall {
-        let most = self.most();
-        let mut room = SizeBudget::new(most);
-        match catch_panic(|| Ok(value.value(&mut room)?)) {
-            Ok(kept) => {
-                let content = Content::Value { value: kept, is_void: slot.is_void };
-                let entry = self.store(slot, content, most - room.left());
-                let own = entry.output_with(value.take_memory().unwrap_or_default());
-                FinishedCall { result: SharedResult::Answer(entry), own: Some(own) }
-            }
-            Err(_) => self.pass(slot, Output::One(value)),
-        }
-    }
-
-    /// Keeps a response in its original bytes, if all of it is here and it is a result.
-    fn keep_raw(&self, slot: &Slot, response: RawResponse) -> FinishedCall {
-        let is_result = response.fault.is_none() && response.status == StatusCode::OK;
-        match &response.content {
-            RawBody::Whole(body) if is_result && body.len() <= self.most() => {
-                let (body, headers) = (body.clone(), response.headers.clone());
-                let bytes = body.len() + headers.iter().map(|(_, value)| value.len()).sum::<usize>();
-                let entry = self.store(slot, Content::Raw { status: response.status, headers, body }, bytes);
-                FinishedCall { result: SharedResult::Answer(entry), own: Some(Output::Raw(response)) }
-            }
-            // The fault of a service may be another one at the next call.
-            _ if !is_result => FinishedCall { result: SharedResult::NotShared, own: Some(Output::Raw(response)) },
-            _ => self.pass(slot, Output::Raw(response)),
-        }
-    }
-
-    /// A result that is too large to be kept, or must not be kept. Equal calls are not held up by each other from now on.
-    pub(super) fn pass(&self, slot: &Slot, output: Output) -> FinishedCall {
-        self.store(slot, Content::Passed, 0);
-        FinishedCall { result: SharedResult::NotShared, own: Some(output) }
     }
 }

@@ -36,16 +36,16 @@ impl SharedResult {
     }
 }
 
-/// The end of a shared call, and the result as it came, for one of those who wait.
+/// The end of a shared call, and the result as the upstream returned it, for the first caller that takes it.
 pub(super) struct FinishedCall {
     pub(super) result: SharedResult,
-    pub(super) own: Option<Output>,
+    pub(super) original: Option<Output>,
 }
 
-/// The call of a shared call.
+/// The future of a shared call.
 pub(super) type SharedCallFuture = Pin<Box<dyn Future<Output = FinishedCall> + Send>>;
 
-/// The shared_calls by the keys of their calls.
+/// The shared calls that run, by the keys of their calls.
 #[derive(Default)]
 pub(super) struct SharedCalls(Mutex<HashMap<CallKey, Weak<SharedCall>>>);
 
@@ -89,7 +89,7 @@ impl SharedCalls {
         Ok(shared)
     }
 
-    /// How many shared_calls there are.
+    /// How many shared calls run.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         lock(&self.0).len()
@@ -154,8 +154,8 @@ impl Future for Waiting {
             shared.wake_all();
         }
         match &mut *state {
-            State::Ended(FinishedCall { result, own }) => {
-                Poll::Ready(FinishedCall { result: result.clone(), own: own.take() })
+            State::Ended(FinishedCall { result, original }) => {
+                Poll::Ready(FinishedCall { result: result.clone(), original: original.take() })
             }
             State::Running(_) => Poll::Pending,
         }
@@ -181,7 +181,7 @@ mod tests {
             Box::pin(async move {
                 begun.fetch_add(1, SeqCst);
                 end.notified().await;
-                FinishedCall { result: SharedResult::Fault(Box::new(Fault::internal())), own: None }
+                FinishedCall { result: SharedResult::Fault(Box::new(Fault::internal())), original: None }
             })
         }
     }

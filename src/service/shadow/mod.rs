@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 pub(crate) use differences::Difference;
 use differences::differences;
-use responses::{compared_response, telling};
+use responses::{compared_response, observe_response};
 
 use crate::model::fault::{Fault, Kind};
 use crate::model::name_patterns::NamePatterns;
@@ -26,16 +26,16 @@ use crate::model::text::abridge;
 use crate::model::value::{SizeBudget, Value};
 use crate::service::args::Args;
 use crate::service::future::{MaybeReady, catch_panic_of, with_deadline};
-use crate::service::kept_call::{KeptCall, is_repeatable, method_of_other};
 use crate::service::layer::GroupLayer;
 use crate::service::lock::lock;
+use crate::service::repeatable_call::{RepeatableCall, is_repeatable, method_in_other_group};
 use crate::service::result_memory::{ReservedMemory, ResultBudget, ResultMemory};
 use crate::service::sampling::{RandomSource, Share};
 use crate::service::target::TargetGroup;
 use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService, catch_panic};
 
 /// How many bytes a result may have that is compared.
-const COMPARED: usize = 1 << 20;
+const MAX_COMPARED_BYTES: usize = 1 << 20;
 /// How much memory the results of the other group may take while they are received.
 const MEMORY: usize = 32 << 20;
 /// How many calls with differences are kept.
@@ -68,7 +68,7 @@ pub struct Shadow {
 /// What calls of a shadow have shown.
 #[derive(Debug)]
 pub(crate) struct ShadowReport {
-    counts: [AtomicU64; Outcome::ALL.len()],
+    counts: [AtomicU64; ComparisonResult::ALL.len()],
     examples: Mutex<Vec<Example>>,
     running: AtomicUsize,
     memory: ResultMemory,
@@ -76,7 +76,7 @@ pub(crate) struct ShadowReport {
 
 /// How a call of a shadow has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum ComparisonResult {
     /// With the same result as that of the group itself, or with a fault of the same kind.
     Equal = 0,
     /// With another result.
@@ -89,18 +89,23 @@ pub(crate) enum Outcome {
     LeftOut = 4,
 }
 
-impl Outcome {
-    const ALL: [Outcome; 5] =
-        [Outcome::Equal, Outcome::Different, Outcome::Failed, Outcome::Uncompared, Outcome::LeftOut];
+impl ComparisonResult {
+    const ALL: [ComparisonResult; 5] = [
+        ComparisonResult::Equal,
+        ComparisonResult::Different,
+        ComparisonResult::Failed,
+        ComparisonResult::Uncompared,
+        ComparisonResult::LeftOut,
+    ];
 
     /// The word for it in metrics and in the status.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Outcome::Equal => "equal",
-            Outcome::Different => "different",
-            Outcome::Failed => "failed",
-            Outcome::Uncompared => "uncompared",
-            Outcome::LeftOut => "left-out",
+            ComparisonResult::Equal => "equal",
+            ComparisonResult::Different => "different",
+            ComparisonResult::Failed => "failed",
+            ComparisonResult::Uncompared => "uncompared",
+            ComparisonResult::LeftOut => "left-out",
         }
     }
 }
@@ -132,7 +137,7 @@ impl Default for ShadowReport {
 }
 
 impl ShadowReport {
-    fn count(&self, outcome: Outcome) {
+    fn count(&self, outcome: ComparisonResult) {
         if let Some(count) = self.counts.get(outcome as usize) {
             count.fetch_add(1, Relaxed);
         }
@@ -140,7 +145,10 @@ impl ShadowReport {
 
     /// How many calls have ended how.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Outcome::ALL.into_iter().zip(&self.counts).map(|(outcome, count)| (outcome.word(), count.load(Relaxed)))
+        ComparisonResult::ALL
+            .into_iter()
+            .zip(&self.counts)
+            .map(|(outcome, count)| (outcome.word(), count.load(Relaxed)))
     }
 
     /// The first calls whose results differ.
@@ -150,24 +158,24 @@ impl ShadowReport {
 
     fn record(&self, method: &str, own: &Compared, other: &Compared) {
         let found = match (own, other) {
-            (Compared::Not, _) | (_, Compared::Not) => return self.count(Outcome::Uncompared),
+            (Compared::Not, _) | (_, Compared::Not) => return self.count(ComparisonResult::Uncompared),
             (Compared::Value(own), Compared::Value(other)) => differences(own, other),
             // The tags are those of the servers, so one of them may have nothing new where the other has.
             (Compared::Response(own, _), Compared::Response(other, _))
                 if [own, other].contains(&&StatusCode::NOT_MODIFIED) =>
             {
-                return self.count(Outcome::Uncompared);
+                return self.count(ComparisonResult::Uncompared);
             }
             (Compared::Response(own, of_own), Compared::Response(other, of_other)) if own == other => {
                 match [of_own, of_other].map(|body| serde_json::from_slice::<Value>(body.as_deref()?).ok()) {
                     [Some(own), Some(other)] => differences(&own, &other),
-                    _ => return self.count(Outcome::Uncompared),
+                    _ => return self.count(ComparisonResult::Uncompared),
                 }
             }
             (Compared::Fault(own, _), Compared::Fault(other, _)) if own == other => Vec::new(),
             // What is passed on in its bytes, and what is not.
             (Compared::Response(..), Compared::Value(_)) | (Compared::Value(_), Compared::Response(..)) => {
-                return self.count(Outcome::Uncompared);
+                return self.count(ComparisonResult::Uncompared);
             }
             (own, other) => {
                 let text = |compared: &Compared| match compared {
@@ -179,9 +187,9 @@ impl ShadowReport {
             }
         };
         self.count(match (own, other) {
-            _ if found.is_empty() => Outcome::Equal,
-            (Compared::Value(_) | Compared::Response(..), Compared::Fault(..)) => Outcome::Failed,
-            _ => Outcome::Different,
+            _ if found.is_empty() => ComparisonResult::Equal,
+            (Compared::Value(_) | Compared::Response(..), Compared::Fault(..)) => ComparisonResult::Failed,
+            _ => ComparisonResult::Different,
         });
         if !found.is_empty() {
             let mut examples = lock(&self.examples);
@@ -241,18 +249,19 @@ impl Shadow {
         is_free.then_some(running)
     }
 
-    /// Sends a call to the other group in the background. Returns where its own result is to be told, if it is compared.
+    /// Sends a call to the other group in the background. Returns the channel for the result of the group itself, if
+    /// the results are compared.
     fn send(&self, call: &Call<'_>, own: &dyn RpcService) -> Option<oneshot::Sender<Compared>> {
         let runtime = Handle::try_current().ok()?;
         let service = self.options.to.service()?.clone();
         let other = service.interface();
-        let method = method_of_other(call, &own.interface(), &other, None)?.to_owned();
-        let kept = KeptCall::of(call)?;
+        let method = method_in_other_group(call, &own.interface(), &other, None)?.to_owned();
+        let kept = RepeatableCall::of(call)?;
         let Some(running) = self.begin() else {
-            self.report.count(Outcome::LeftOut);
+            self.report.count(ComparisonResult::LeftOut);
             return None;
         };
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let memory = Some(self.report.memory.clone());
         let context = Context { record: None, response_headers: None, result_memory: memory, ..call.context.clone() };
         let compare = self.options.compare;
@@ -269,12 +278,12 @@ impl Shadow {
             let late = || of_fault(&Fault::new(Kind::Late, "no result in time"));
             let other = with_deadline(deadline, catch_panic_of(asked)).await;
             let other = other.map_or_else(late, |other| other.unwrap_or_else(|fault| of_fault(&fault)));
-            let own = if compare { told.await.unwrap_or(Compared::Not) } else { Compared::Not };
+            let own = if compare { receiver.await.unwrap_or(Compared::Not) } else { Compared::Not };
             if let Some(report) = Weak::upgrade(&report) {
                 report.record(&method, &own, &other);
             }
         }));
-        compare.then_some(tell)
+        compare.then_some(sender)
     }
 }
 
@@ -282,7 +291,7 @@ impl Shadow {
 async fn compared(output: Output, memory: Option<&ResultMemory>) -> Compared {
     match output {
         Output::Raw(response) => compared_response(response, ReservedMemory::of(memory)).await,
-        output => match output.into_value(SizeBudget::new(COMPARED)).await {
+        output => match output.into_value(SizeBudget::new(MAX_COMPARED_BYTES)).await {
             Ok(value) => Compared::Value(value),
             Err(fault) if fault.kind == Kind::Limit => Compared::Not,
             Err(fault) => of_fault(&fault),
@@ -294,12 +303,11 @@ fn of_fault(fault: &Fault) -> Compared {
     Compared::Fault(fault.kind, abridge(&fault.message).into())
 }
 
-/// The own result of a call. Only a value that is here is compared: rows go to the caller as they come.
+/// The result of the group itself. Only a value that is here is compared: rows go to the caller as they come.
 fn own_result(result: &Result<Output, Fault>) -> Compared {
     match result {
-        Ok(Output::One(value)) => {
-            catch_panic(|| Ok(value.value(&mut SizeBudget::new(COMPARED))?)).map_or(Compared::Not, Compared::Value)
-        }
+        Ok(Output::One(value)) => catch_panic(|| Ok(value.value(&mut SizeBudget::new(MAX_COMPARED_BYTES))?))
+            .map_or(Compared::Not, Compared::Value),
         Ok(_) => Compared::Not,
         Err(fault) => of_fault(fault),
     }
@@ -310,7 +318,7 @@ impl GroupLayer for Shadow {
         if !self.takes(&call, next) {
             return next.call(call);
         }
-        let Some(tell) = self.send(&call, next) else { return next.call(call) };
+        let Some(sender) = self.send(&call, next) else { return next.call(call) };
         // Only a result that is read can be compared.
         let form = match call.form {
             CallForm::Raw(raw) if !raw.has_further => CallForm::Plain,
@@ -319,10 +327,10 @@ impl GroupLayer for Shadow {
         let memory = self.report.memory.begin();
         next.call(Call { form, ..call }).and_then(move |result| {
             MaybeReady::now(match result {
-                Ok(Output::Raw(response)) => Ok(Output::Raw(telling(response, tell, memory))),
+                Ok(Output::Raw(response)) => Ok(Output::Raw(observe_response(response, sender, memory))),
                 result => {
                     // The other group may have gone on without it.
-                    let _ = tell.send(own_result(&result));
+                    let _ = sender.send(own_result(&result));
                     result
                 }
             })

@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 
-use super::{COMPARED, Compared};
+use super::{Compared, MAX_COMPARED_BYTES};
 use crate::model::fault::BoxError;
 use crate::service::passthrough::{RawBody, RawResponse};
 use crate::service::result_memory::ReservedMemory;
@@ -33,7 +33,7 @@ impl ResponseHead {
 
     /// The response with this body, as it is compared. A body that is not JSON, or too large, is not.
     fn with_body(self, body: Bytes) -> Compared {
-        let is_compared = self.is_json && body.len() <= COMPARED;
+        let is_compared = self.is_json && body.len() <= MAX_COMPARED_BYTES;
         Compared::Response(self.status, is_compared.then_some(body))
     }
 
@@ -59,54 +59,54 @@ pub(super) async fn compared_response(response: RawResponse, mut memory: Reserve
         if let Ok(piece) = frame.into_data() {
             bytes.extend_from_slice(&piece);
         }
-        if bytes.len() > COMPARED || !memory.try_extend_to(bytes.len()) {
+        if bytes.len() > MAX_COMPARED_BYTES || !memory.try_extend_to(bytes.len()) {
             return head.without_body();
         }
     }
     head.with_body(bytes.into())
 }
 
-/// The own response, which is told when all of it has been passed on. It is neither delayed nor changed. What is
-/// compared of it is kept in this memory until then.
-pub(super) fn telling(
+/// Returns the response of the group itself, which is neither delayed nor changed. When its last byte has been forwarded, `sender` gets
+/// what is compared of it, which this memory holds until then.
+pub(super) fn observe_response(
     mut response: RawResponse,
-    tell: oneshot::Sender<Compared>,
+    sender: oneshot::Sender<Compared>,
     memory: ReservedMemory,
 ) -> RawResponse {
     let head = ResponseHead::of(&response);
     response.content = match response.content {
         RawBody::Whole(bytes) => {
             // The other group may have gone on without it.
-            let _ = tell.send(head.with_body(bytes.clone()));
+            let _ = sender.send(head.with_body(bytes.clone()));
             RawBody::Whole(bytes)
         }
         RawBody::Coming(body) if !head.is_json => {
-            let _ = tell.send(head.without_body());
+            let _ = sender.send(head.without_body());
             RawBody::Coming(body)
         }
         RawBody::Coming(body) => {
-            let mut telling = TellingBody { body, head, bytes: Some((Vec::new(), memory)), tell: Some(tell) };
-            telling.end_if_whole();
-            RawBody::Coming(Box::pin(telling))
+            let mut observed = ObservedBody { body, head, bytes: Some((Vec::new(), memory)), sender: Some(sender) };
+            observed.end_if_whole();
+            RawBody::Coming(Box::pin(observed))
         }
     };
     response
 }
 
-/// A body that tells what it was at its end.
-struct TellingBody {
+/// A body that is collected while it is forwarded, up to what is compared.
+struct ObservedBody {
     body: Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>,
     head: ResponseHead,
     /// What of it has been passed on; `None` if it is more than is compared, or if there is no memory for it.
     bytes: Option<(Vec<u8>, ReservedMemory)>,
-    tell: Option<oneshot::Sender<Compared>>,
+    sender: Option<oneshot::Sender<Compared>>,
 }
 
-impl TellingBody {
+impl ObservedBody {
     fn note(&mut self, piece: &Bytes) {
         let Some((bytes, memory)) = &mut self.bytes else { return };
         let length = bytes.len() + piece.len();
-        if length <= COMPARED && memory.try_extend_to(length) {
+        if length <= MAX_COMPARED_BYTES && memory.try_extend_to(length) {
             bytes.extend_from_slice(piece);
         } else {
             self.bytes = None;
@@ -114,9 +114,10 @@ impl TellingBody {
     }
 
     fn end(&mut self) {
-        if let Some(tell) = self.tell.take() {
+        if let Some(sender) = self.sender.take() {
             let head = self.head;
-            let _ = tell.send(self.bytes.take().map_or(head.without_body(), |(bytes, _)| head.with_body(bytes.into())));
+            let _ =
+                sender.send(self.bytes.take().map_or(head.without_body(), |(bytes, _)| head.with_body(bytes.into())));
         }
     }
 
@@ -128,7 +129,7 @@ impl TellingBody {
     }
 }
 
-impl Body for TellingBody {
+impl Body for ObservedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -142,7 +143,7 @@ impl Body for TellingBody {
                 self.end_if_whole();
             }
             // A response that breaks off is not compared.
-            Some(Err(_)) => self.tell = None,
+            Some(Err(_)) => self.sender = None,
             None => self.end(),
         }
         Poll::Ready(frame)
@@ -171,8 +172,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_response_is_passed_on_and_told_at_its_end_if_it_is_compared() {
-        let (small, large) = ("[7]".to_owned(), "7".repeat(COMPARED + 1));
+    async fn a_response_is_forwarded_and_sent_to_the_comparison_at_its_end() {
+        let (small, large) = ("[7]".to_owned(), "7".repeat(MAX_COMPARED_BYTES + 1));
         for (media, text, is_compared) in [
             ("application/json; charset=utf-8", &small, true),
             ("application/problem+json", &small, true),
@@ -185,18 +186,18 @@ mod tests {
                 compared_response(response(media, text.clone()), ReservedMemory::default()).await == expected,
                 "{media}"
             );
-            let (tell, told) = oneshot::channel();
+            let (sender, receiver) = oneshot::channel();
             let (_, RawBody::Coming(body), _) =
-                telling(response(media, text.clone()), tell, ReservedMemory::default()).into_parts()
+                observe_response(response(media, text.clone()), sender, ReservedMemory::default()).into_parts()
             else {
                 panic!("it comes")
             };
             assert_eq!(body.size_hint().exact(), Some(text.len() as u64));
             assert_eq!(body.collect().await.unwrap().to_bytes(), text.as_bytes());
-            assert!(told.await.unwrap() == expected, "{media}");
+            assert!(receiver.await.unwrap() == expected, "{media}");
         }
-        let (tell, told) = oneshot::channel();
-        drop(telling(response("application/json", small), tell, ReservedMemory::default()));
-        assert!(told.await.is_err(), "a client that leaves ends it");
+        let (sender, receiver) = oneshot::channel();
+        drop(observe_response(response("application/json", small), sender, ReservedMemory::default()));
+        assert!(receiver.await.is_err(), "a client that leaves ends it");
     }
 }

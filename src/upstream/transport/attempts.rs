@@ -89,7 +89,7 @@ impl Attempts<'_> {
             let copy = self.may_be_sent_again().then(|| unsent.clone());
             match self.send_hedged(running, unsent).await {
                 Ok(mut response) => {
-                    let copy = copy.filter(|copy| self.is_no_answer(&response, copy.extensions().get().copied()));
+                    let copy = copy.filter(|copy| self.is_to_be_retried(&response, copy.extensions().get().copied()));
                     let Some(copy) = copy else { return Ok(response) };
                     if !self.may_retry().await {
                         return Ok(response);
@@ -115,7 +115,7 @@ impl Attempts<'_> {
 
     /// Whether a response is to be replaced by that of another host, by its head: its status is one of the options, or says that the
     /// server has failed while the media type is not one of an answer. `may_be` is that of the request.
-    fn is_no_answer(&self, response: &Response<Incoming>, may_be: Option<MayBeAnswer>) -> bool {
+    fn is_to_be_retried(&self, response: &Response<Incoming>, may_be: Option<MayBeAnswer>) -> bool {
         let may_be_answer = || may_be.is_none_or(|MayBeAnswer(may_be)| may_be(response.headers()));
         self.balancer.options().retries.statuses.contains(&response.status())
             || is_failure(response.status()) && !may_be_answer()
@@ -137,7 +137,7 @@ impl Attempts<'_> {
         let number = self.tries.saturating_sub(1);
         let wait = backoff::wait(number, options.backoff, options.max_backoff, self.host_set.random());
         let is_in_time = self.deadline.is_none_or(|deadline| Instant::now() + wait < deadline);
-        if !is_in_time || !self.balancer.sending().withdraw_retry() {
+        if !is_in_time || !self.balancer.policy().withdraw_retry() {
             return false;
         }
         sleep(wait).await;
@@ -164,14 +164,14 @@ impl Attempts<'_> {
         }
         let tried = [self.tried.as_slice(), &[first_host]].concat();
         let second = match self.host_set.try_begin(self.key, &tried) {
-            Ok(second) if self.balancer.sending().withdraw_retry() => second,
+            Ok(second) if self.balancer.policy().withdraw_retry() => second,
             _ => return first.await,
         };
         count_retry(&copy);
         self.host_set.count_hedged();
         let may_be = copy.extensions().get().copied();
         let is_answered = |sent: &Result<Response<Incoming>, Failed>| {
-            sent.as_ref().is_ok_and(|response| !self.is_no_answer(response, may_be))
+            sent.as_ref().is_ok_and(|response| !self.is_to_be_retried(response, may_be))
         };
         let mut second = pin!(self.send_to(second, copy, resent + 1));
         // The one that is not waited for any longer is dropped, which ends it.
@@ -197,12 +197,12 @@ impl Attempts<'_> {
             return Err((TransportError::no_server(), None));
         };
         let body = arriving(&request);
-        let sent = server.send(request, self.repeat, self.deadline, self.balancer.sending(), resent).await;
+        let sent = server.send(request, self.repeat, self.deadline, self.balancer.policy(), resent).await;
         match sent {
             Ok(mut response) => {
                 running.responded();
                 if is_failure(response.status()) {
-                    PendingOutcome::tell(response.extensions_mut(), running.outcome());
+                    PendingOutcome::on_decided(response.extensions_mut(), running.outcome());
                 } else {
                     running.answered();
                 }

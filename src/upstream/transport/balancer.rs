@@ -10,10 +10,11 @@ use super::address::Address;
 #[cfg(feature = "server")]
 use super::balancing::ProbeThresholds;
 use super::body::Incoming;
+use super::changing_servers;
 use super::changing_servers::ChangingServers;
 use super::error::TransportError;
 use super::outgoing::OutgoingRequest;
-use super::sending::Sending;
+use super::send_policy::SendPolicy;
 #[cfg(feature = "server")]
 use super::server::Server;
 use super::server_set::{ServerReports, ServerSet, ServerSetup, WeightedAddress};
@@ -25,7 +26,7 @@ pub(super) struct Balancer {
     /// As they are configured.
     addresses: Box<[Address]>,
     servers: Servers,
-    sending: Sending,
+    policy: SendPolicy,
 }
 
 enum Servers {
@@ -38,12 +39,14 @@ impl Balancer {
         let setup = ServerSetup::new(&addresses, &options)?;
         let weights = options.weights.iter().copied().chain(std::iter::repeat(1));
         let weighted = addresses.iter().cloned().zip(weights);
-        let weighted = weighted.map(|(address, weight)| WeightedAddress { address, weight }).collect();
-        let servers = match ChangingServers::new(weighted, setup, &options) {
-            Ok(changing) => Servers::Changing(Box::new(changing)),
-            Err((fixed, setup)) => Servers::Fixed(ServerSet::new(&fixed, &setup, &options)),
+        let weighted: Vec<WeightedAddress> =
+            weighted.map(|(address, weight)| WeightedAddress { address, weight }).collect();
+        let servers = if changing_servers::is_needed(&addresses, &options) {
+            Servers::Changing(Box::new(ChangingServers::new(weighted, setup, &options)))
+        } else {
+            Servers::Fixed(ServerSet::new(&weighted, &setup, &options))
         };
-        Ok(Balancer { addresses: addresses.into(), servers, sending: Sending::new(options) })
+        Ok(Balancer { addresses: addresses.into(), servers, policy: SendPolicy::new(options) })
     }
 
     /// The addresses as they are configured.
@@ -52,36 +55,36 @@ impl Balancer {
     }
 
     pub(super) fn options(&self) -> &TransportOptions {
-        &self.sending.options
+        &self.policy.options
     }
 
-    pub(super) fn sending(&self) -> &Sending {
-        &self.sending
+    pub(super) fn policy(&self) -> &SendPolicy {
+        &self.policy
     }
 
-    /// Looks at the servers, as far as they are known without waiting.
-    fn look<T>(&self, look: impl FnOnce(&ServerSet) -> T) -> T {
+    /// Uses the servers that are known without waiting.
+    fn with_known<T>(&self, use_set: impl FnOnce(&ServerSet) -> T) -> T {
         match &self.servers {
-            Servers::Fixed(set) => look(set),
-            Servers::Changing(changing) => look(&changing.known()),
+            Servers::Fixed(set) => use_set(set),
+            Servers::Changing(changing) => use_set(&changing.known()),
         }
     }
 
     /// The servers, with what is known of each from the requests to it.
     pub(super) fn reports(&self) -> ServerReports {
-        self.look(ServerSet::reports)
+        self.with_known(ServerSet::reports)
     }
 
     /// How many requests were sent to a second host before the first had responded, and how many were refused because all hosts
     /// were busy.
     #[cfg(feature = "server")]
     pub(super) fn hedged_and_busy(&self) -> (u64, u64) {
-        self.look(|set| set.host_set().map_or((0, 0), |host_set| (host_set.hedged(), host_set.busy())))
+        self.with_known(|set| set.host_set().map_or((0, 0), |host_set| (host_set.hedged(), host_set.busy())))
     }
 
     /// Goes on with the counts of another balancer to the same servers.
     pub(super) fn adopt_stats(&self, known: &Balancer) {
-        self.look(|set| known.look(|known| set.adopt_stats(known)));
+        self.with_known(|set| known.with_known(|known| set.adopt_stats(known)));
     }
 
     pub(super) async fn send(
@@ -93,7 +96,7 @@ impl Balancer {
         match &self.servers {
             Servers::Fixed(set) => match set.only() {
                 Some(only) => {
-                    let sent = only.send(request, repeat, deadline, &self.sending, 0).await;
+                    let sent = only.send(request, repeat, deadline, &self.policy, 0).await;
                     sent.map_err(|(error, _)| error)
                 }
                 // Boxed, because most upstreams are one server: the future of each of their requests would be as large.
@@ -117,13 +120,13 @@ impl Balancer {
         request: OutgoingRequest,
         deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {
-        let sent = server.send(request, Repeat::Unsent, deadline, &self.sending, 0).await;
+        let sent = server.send(request, Repeat::Unsent, deadline, &self.policy, 0).await;
         sent.map_err(|(error, _)| error)
     }
 
-    /// The servers among which something is decided, as DNS has them.
+    /// The servers among which requests are balanced, as DNS has them; none if there is nothing to choose.
     #[cfg(feature = "server")]
-    pub(super) async fn decided(&self) -> Vec<Arc<Server>> {
+    pub(super) async fn balanced_servers(&self) -> Vec<Arc<Server>> {
         let servers = |set: &ServerSet| set.host_set().map(|_| set.servers().to_vec()).unwrap_or_default();
         match &self.servers {
             Servers::Fixed(set) => servers(set),
@@ -143,7 +146,7 @@ impl Balancer {
     /// Notes the result of a probe of a server.
     #[cfg(feature = "server")]
     pub(super) fn note_probe(&self, server: &Arc<Server>, error: Option<&str>, thresholds: ProbeThresholds) {
-        self.look(|set| {
+        self.with_known(|set| {
             let index = set.servers().iter().position(|other| Arc::ptr_eq(other, server));
             if let (Some(host_set), Some(index)) = (set.host_set(), index) {
                 host_set.probed(index, error, thresholds);

@@ -48,37 +48,41 @@ enum Records {
     Name(Arc<[IpAddr]>),
 }
 
+/// Whether DNS decides which servers one of the addresses means.
+pub(super) fn is_needed(addresses: &[Address], options: &TransportOptions) -> bool {
+    addresses.iter().any(|address| changes(address, options))
+}
+
+fn changes(address: &Address, options: &TransportOptions) -> bool {
+    match address.endpoint() {
+        Endpoint::Service { .. } => true,
+        Endpoint::Tcp { host, .. } => options.dns.each_address && host.parse::<IpAddr>().is_err(),
+        Endpoint::Unix(_) => false,
+    }
+}
+
 impl ChangingServers {
-    /// `None` if no address changes.
     pub(super) fn new(
         addresses: Vec<WeightedAddress>,
         setup: ServerSetup,
         options: &TransportOptions,
-    ) -> Result<ChangingServers, (Vec<WeightedAddress>, ServerSetup)> {
-        let changes = |WeightedAddress { address, .. }: &WeightedAddress| match address.endpoint() {
-            Endpoint::Service { .. } => true,
-            Endpoint::Tcp { host, .. } => options.dns.each_address && host.parse::<IpAddr>().is_err(),
-            Endpoint::Unix(_) => false,
-        };
-        if !addresses.iter().any(changes) {
-            return Err((addresses, setup));
-        }
+    ) -> ChangingServers {
         let entries = addresses.into_iter().map(|weighted| {
             let source = match weighted.address.endpoint() {
                 Endpoint::Service { name } => Source::Service(KnownName::new(name, setup.dns.clone())),
-                Endpoint::Tcp { host, port } if changes(&weighted) => {
+                Endpoint::Tcp { host, port } if changes(&weighted.address, options) => {
                     Source::Name { name: KnownName::new(host, setup.dns.clone()), port: *port }
                 }
                 Endpoint::Tcp { .. } | Endpoint::Unix(_) => Source::Address,
             };
             Entry { address: weighted.address, weight: weighted.weight, source }
         });
-        Ok(ChangingServers {
+        ChangingServers {
             entries: entries.collect(),
             current: ArcSwap::from_pointee(ServerSet::empty(options)),
             made_of: Mutex::default(),
             setup,
-        })
+        }
     }
 
     /// The servers, as far as they are known without waiting.

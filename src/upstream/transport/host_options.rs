@@ -39,6 +39,13 @@ impl Default for RetryOptions {
     }
 }
 
+impl RetryOptions {
+    /// How often a request is sent at most, to one host or to several.
+    pub(super) fn attempts_among(&self, several: bool) -> u32 {
+        self.attempts.unwrap_or(if several { 2 } else { 1 }).max(1)
+    }
+}
+
 /// When a request that is harmless to repeat is sent to a second host, although the first may still respond.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Hedge {

@@ -187,8 +187,9 @@ impl Drop for RunningRequest {
 impl HostSet {
     /// A set of hosts, each with its identity and its share; `None` if there is nothing to decide.
     pub(super) fn new(names: Vec<String>, hosts: &[(String, u32)], options: &TransportOptions) -> Option<Arc<HostSet>> {
-        let is_needed =
-            attempts(names.len(), options) > 1 || most_running(options).is_some() || options.limits.adaptive;
+        let is_needed = options.retries.attempts_among(names.len() > 1) > 1
+            || most_running(options).is_some()
+            || options.limits.adaptive;
         is_needed.then(|| Arc::new(HostSet::begin_with(names, hosts, options)))
     }
 
@@ -253,7 +254,7 @@ impl HostSet {
             }
         }
         HostSet {
-            attempts: attempts(count, options),
+            attempts: options.retries.attempts_among(count > 1),
             most_waiting: limits.waiting.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX)),
             hosts,
             names,
@@ -397,11 +398,6 @@ impl HostSet {
             Hedge::Quantile(part) => self.common.quantile.as_ref()?.quantile(part, self.now()),
         }
     }
-}
-
-/// How often a request is sent at most.
-fn attempts(hosts: usize, options: &TransportOptions) -> u32 {
-    options.retries.attempts.unwrap_or(if hosts > 1 { 2 } else { 1 }).max(1)
 }
 
 /// How many requests may run on each host.

@@ -66,7 +66,7 @@ mod resolve;
 mod retry_budget;
 mod scgi;
 mod secret_params;
-mod sending;
+mod send_policy;
 mod server;
 mod server_set;
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone is not observed"))]
@@ -196,15 +196,15 @@ pub struct Transport {
     tokens: Option<Arc<TokenSource>>,
 }
 
-/// One of several servers among which something is decided.
+/// One of the servers among which requests are balanced.
 #[cfg(feature = "server")]
 #[derive(Clone)]
-pub(crate) struct DecidedServer(Arc<Server>);
+pub(crate) struct BalancedServer(Arc<Server>);
 
 #[cfg(feature = "server")]
-impl DecidedServer {
+impl BalancedServer {
     /// Whether both are the same, with the same connections.
-    pub(crate) fn is_same(&self, other: &DecidedServer) -> bool {
+    pub(crate) fn is_same(&self, other: &BalancedServer) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
@@ -297,10 +297,10 @@ impl Transport {
         self.balancer.reports()
     }
 
-    /// The servers among which something is decided, as DNS has them.
+    /// The servers among which requests are balanced, as DNS has them; none if there is nothing to choose.
     #[cfg(feature = "server")]
-    pub(crate) async fn decided_servers(&self) -> Vec<DecidedServer> {
-        self.balancer.decided().await.into_iter().map(DecidedServer).collect()
+    pub(crate) async fn balanced_servers(&self) -> Vec<BalancedServer> {
+        self.balancer.balanced_servers().await.into_iter().map(BalancedServer).collect()
     }
 
     /// Whether the servers may become others.
@@ -313,7 +313,7 @@ impl Transport {
     #[cfg(feature = "server")]
     pub(crate) async fn exchange_with(
         &self,
-        server: &DecidedServer,
+        server: &BalancedServer,
         request: Request<Bytes>,
         max_body: usize,
         deadline: Option<Instant>,
@@ -332,14 +332,14 @@ impl Transport {
     #[cfg(feature = "server")]
     pub(crate) fn replaces_responses(&self) -> bool {
         let several = self.balancer.is_changing() || self.balancer.addresses().nth(1).is_some();
-        self.balancer.options().retries.attempts.map_or(several, |attempts| attempts > 1)
+        self.balancer.options().retries.attempts_among(several) > 1
     }
 
     /// Notes the result of a probe of one of the servers.
     #[cfg(feature = "server")]
     pub(crate) fn note_probe(
         &self,
-        server: &DecidedServer,
+        server: &BalancedServer,
         error: Option<&str>,
         thresholds: balancing::ProbeThresholds,
     ) {
@@ -350,7 +350,7 @@ impl Transport {
     #[cfg(feature = "server")]
     pub(crate) fn sending(&self) -> SendingReport {
         let (hedged, busy) = self.balancer.hedged_and_busy();
-        let budget = &self.balancer.sending().budget;
+        let budget = &self.balancer.policy().budget;
         SendingReport { retries: budget.made(), refused_retries: budget.refused(), hedged, busy }
     }
 

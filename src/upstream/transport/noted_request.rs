@@ -34,8 +34,8 @@ struct Attempt {
 }
 
 impl<'s> NotedRequest<'s> {
-    /// `None` if the request of the client has no record. If its spans are recorded, the upstream is told of the span of this
-    /// request.
+    /// `None` if the request of the client has no record. If its spans are recorded, the request carries the id of its span in
+    /// `traceparent`.
     pub(super) fn begin(
         request: &mut Request<Bytes>,
         address: &'s Address,

@@ -1,4 +1,4 @@
-//! Whether a response with the status of a server error is an answer: only the code that reads it can tell.
+//! Whether a response with the status of a server error is an answer: only the code that reads it knows.
 //!
 //! Faults of XML-RPC, SOAP and JSON-RPC may come with status 500. A host that returns them is well.
 
@@ -9,8 +9,8 @@ use http::{Extensions, HeaderMap, StatusCode};
 
 use crate::service::lock::lock;
 
-/// An extension of a response whose status says that the server has failed. If all of its clones are dropped and none was told
-/// otherwise, the server has failed.
+/// An extension of a response whose status says that the server has failed. If all clones are dropped without
+/// [`note_answer`](PendingOutcome::note_answer), the response counts as a failure of the server.
 #[derive(Clone)]
 pub(crate) struct PendingOutcome(Arc<Undecided>);
 
@@ -20,11 +20,11 @@ pub(crate) struct PendingOutcome(Arc<Undecided>);
 #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "a client alone has no protocol"))]
 pub(crate) struct MayBeAnswer(pub(crate) fn(&HeaderMap) -> bool);
 
-type Tell = Box<dyn FnOnce(bool) + Send>;
+type Listener = Box<dyn FnOnce(bool) + Send>;
 
 struct Undecided {
     is_answer: AtomicBool,
-    told: Mutex<Vec<Tell>>,
+    listeners: Mutex<Vec<Listener>>,
 }
 
 /// Whether a status says that the server has failed, unless the response is an answer of the protocol.
@@ -39,12 +39,12 @@ pub(crate) fn is_failure(status: StatusCode) -> bool {
 }
 
 impl PendingOutcome {
-    /// Tells, once it is known, whether a response with these extensions is an answer.
-    pub(crate) fn tell(extensions: &mut Extensions, tell: impl FnOnce(bool) + Send + 'static) {
+    /// Calls `listener`, once it is known, with whether a response with these extensions is an answer.
+    pub(crate) fn on_decided(extensions: &mut Extensions, listener: impl FnOnce(bool) + Send + 'static) {
         let outcome = extensions.get_or_insert_with(|| {
-            PendingOutcome(Arc::new(Undecided { is_answer: AtomicBool::new(false), told: Mutex::default() }))
+            PendingOutcome(Arc::new(Undecided { is_answer: AtomicBool::new(false), listeners: Mutex::default() }))
         });
-        lock(&outcome.0.told).push(Box::new(tell));
+        lock(&outcome.0.listeners).push(Box::new(listener));
     }
 
     /// Notes that a response is an answer: a result or a fault of the protocol.
@@ -61,8 +61,8 @@ impl PendingOutcome {
 impl Drop for Undecided {
     fn drop(&mut self) {
         let is_answer = self.is_answer.load(Relaxed);
-        for tell in std::mem::take(&mut *lock(&self.told)) {
-            tell(is_answer);
+        for listener in std::mem::take(&mut *lock(&self.listeners)) {
+            listener(is_answer);
         }
     }
 }
@@ -78,12 +78,12 @@ mod tests {
     #[test]
     fn a_response_is_a_failure_unless_someone_knows_better() {
         for is_answer in [false, true] {
-            let (told, outcomes) = channel();
+            let (sender, outcomes) = channel();
             let mut response = Response::new(());
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             for _ in 0..2 {
-                let told = told.clone();
-                PendingOutcome::tell(response.extensions_mut(), move |outcome| told.send(outcome).unwrap());
+                let sender = sender.clone();
+                PendingOutcome::on_decided(response.extensions_mut(), move |outcome| sender.send(outcome).unwrap());
             }
             let copy = response.clone();
             drop(response);

@@ -20,7 +20,7 @@ use super::outgoing::{OutgoingRequest, arriving};
 use super::pool::{Pool, PooledConnection, ThreadPool};
 use super::redirects::{FollowRedirects, MAX_REDIRECTS};
 use super::resolve::Dns;
-use super::sending::Sending;
+use super::send_policy::SendPolicy;
 use super::stats::ServerStats;
 use super::time_limit::TimeLimit;
 use super::tls::TlsConfig;
@@ -80,20 +80,20 @@ impl Server {
         request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
-        sending: &Sending,
+        policy: &SendPolicy,
         resent: u32,
     ) -> Result<Response<Incoming>, Failed> {
         if request.extensions().get::<FollowRedirects>().is_none() {
-            return self.send_counted(request, repeat, deadline, sending, resent).await;
+            return self.send_counted(request, repeat, deadline, policy, resent).await;
         }
         let mut next = request.clone();
         // Boxed, because few requests are redirected.
-        let mut response = Box::pin(self.send_counted(request, repeat, deadline, sending, resent)).await?;
+        let mut response = Box::pin(self.send_counted(request, repeat, deadline, policy, resent)).await?;
         for _ in 0..MAX_REDIRECTS {
             let Some(path) = redirects::target(&self.address, &next, &response) else { break };
             redirects::discard(response, deadline).await;
             address::redirect(&mut next, path);
-            let sent = Box::pin(self.send_counted(next.clone(), repeat, deadline, sending, 0)).await;
+            let sent = Box::pin(self.send_counted(next.clone(), repeat, deadline, policy, 0)).await;
             // The path is one of this server, and not of another that could be tried.
             response = sent.map_err(|(error, _)| (error, None))?;
         }
@@ -106,17 +106,17 @@ impl Server {
         mut request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
-        sending: &Sending,
+        policy: &SendPolicy,
         resent: u32,
     ) -> Result<Response<Incoming>, Failed> {
         let stats = self.stats.load_full();
         let begun = Instant::now();
         if resent == 0 {
-            sending.deposit(begun);
+            policy.deposit(begun);
         }
         let mut noted = NotedRequest::begin(&mut request, &self.address, begun, resent);
         let in_flight = stats.begin();
-        let sent = self.send_over_connection(request, repeat, deadline, sending, &mut noted).await;
+        let sent = self.send_over_connection(request, repeat, deadline, policy, &mut noted).await;
         if let Some(noted) = &mut noted {
             noted.end_attempt(Some(&sent));
         }
@@ -131,10 +131,10 @@ impl Server {
         mut request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
-        sending: &Sending,
+        policy: &SendPolicy,
         noted: &mut Option<NotedRequest<'_>>,
     ) -> Result<Response<Incoming>, Failed> {
-        let options = &sending.options;
+        let options = &policy.options;
         let limit = TimeLimit { timeout: options.response, deadline };
         self.prepare(&mut request, options, deadline);
         if !self.connector.is_scgi() {
@@ -147,7 +147,7 @@ impl Server {
                 match (failure.unsent, copy) {
                     (Some(unsent), _) => request = unsent,
                     // Not over another pooled connection, which may be just as broken: a request is sent at most twice.
-                    (None, Some(copy)) if !failure.cause.is::<LateError>() && sending.withdraw_retry() => {
+                    (None, Some(copy)) if !failure.cause.is::<LateError>() && policy.withdraw_retry() => {
                         count_retry(&copy);
                         request = copy;
                         if let Some(noted) = noted {

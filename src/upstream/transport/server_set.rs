@@ -35,7 +35,7 @@ pub(super) struct ServerSet {
 #[derive(Default)]
 pub(crate) struct ServerReports {
     pub(crate) servers: Vec<(String, Arc<ServerStats>)>,
-    /// Whether the servers get requests, in their order; empty if nothing is decided among them.
+    /// Whether the servers get requests, in their order; empty if there is nothing to choose.
     pub(crate) hosts: Vec<HostReport>,
 }
 
@@ -87,7 +87,7 @@ impl ServerSet {
         ServerSet { servers, host_set }
     }
 
-    /// The only server, if nothing is decided.
+    /// The only server, if there is nothing to choose and nothing to limit.
     pub(super) fn only(&self) -> Option<&Server> {
         match (&self.host_set, &*self.servers) {
             (None, [only]) => Some(only),
@@ -95,7 +95,7 @@ impl ServerSet {
         }
     }
 
-    /// What chooses among the servers, if something is decided.
+    /// What chooses among the servers; `None` if there is nothing to choose.
     pub(super) fn host_set(&self) -> Option<&Arc<HostSet>> {
         self.host_set.as_ref()
     }

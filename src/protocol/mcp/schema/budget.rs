@@ -1,4 +1,4 @@
-//! The bytes of a schema that may still be written.
+//! How many bytes of a schema may still be written.
 
 /// The bytes that may still be written.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ impl Budget {
     }
 
     /// Counts bytes before they are written. Returns whether there is room for them.
-    pub(super) fn pay(&mut self, bytes: usize) -> bool {
+    pub(super) fn spend(&mut self, bytes: usize) -> bool {
         match self.left.checked_sub(bytes) {
             Some(left) => {
                 self.left = left;

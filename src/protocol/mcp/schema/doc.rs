@@ -1,4 +1,4 @@
-//! What the description of a schema tells because there is no keyword for it.
+//! Sentences of a description, for what no keyword of the plain subset can say.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::plain::Plain;
 use crate::model::text::excerpt;
 
 /// The longest JSON text in a sentence, in bytes.
-const MAX_TOLD: usize = 300;
+const MAX_IN_SENTENCE: usize = 300;
 
 /// What a value is, in a few words or as a short schema.
 pub(super) fn brief(plain: &Plain) -> String {
@@ -23,14 +23,14 @@ pub(super) fn brief(plain: &Plain) -> String {
     if let Some(values) = &plain.values {
         let texts: Vec<String> = values.iter().take(20).map(Value::to_string).collect();
         let text = texts.join(", ");
-        if texts.len() == values.len() && text.len() <= MAX_TOLD {
+        if texts.len() == values.len() && text.len() <= MAX_IN_SENTENCE {
             return if texts.len() == 1 { text } else { format!("one of {text}") };
         }
         return types();
     }
     let undocumented = Plain { doc: None, ..plain.clone() };
     let schema = undocumented.to_value().to_string();
-    if schema.len() <= MAX_TOLD { schema } else { types() }
+    if schema.len() <= MAX_IN_SENTENCE { schema } else { types() }
 }
 
 /// What the items of a tuple are: each with its name, its type and its documentation.

@@ -9,15 +9,15 @@
 //! - The root is an object with `properties`. Of all objects, only the root of an input says `additionalProperties: false`.
 //! - `anyOf` is only below the root. A value that may be null has `null` among the words of `type`, where it can.
 //! - A list says what its items are. A tuple is a list of which the description says what each item is.
-//! - What has no keyword is told in the description, such as bounds beyond 2^53, which JavaScript would round.
+//! - The description has what no keyword can say, such as bounds beyond 2^53, which JavaScript would round.
 //!
 //! What is left out makes a schema allow more, and never less: a value that the method accepts is valid, unless it is only a
 //! different form of the same, such as a date without a time zone. Names of parameters remain as they are, even those that
 //! some models refuse, such as `@type`: a call has to use them.
 
-mod both;
 mod budget;
 mod doc;
+mod intersection;
 mod plain;
 #[cfg(test)]
 mod tests;

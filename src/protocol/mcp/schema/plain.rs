@@ -13,7 +13,7 @@ pub(super) struct Plain {
     /// The documentation.
     pub(super) doc: Option<String>,
     /// What has no keyword, in sentences.
-    pub(super) words: Vec<String>,
+    pub(super) sentences: Vec<String>,
     pub(super) format: Option<String>,
     /// The values that are allowed; `None` if others are.
     pub(super) values: Option<Vec<Value>>,
@@ -75,9 +75,9 @@ impl Plain {
     }
 
     /// Adds a sentence to the description.
-    pub(super) fn tell(&mut self, sentence: String) {
-        if !self.words.contains(&sentence) {
-            self.words.push(sentence);
+    pub(super) fn add_sentence(&mut self, sentence: String) {
+        if !self.sentences.contains(&sentence) {
+            self.sentences.push(sentence);
         }
     }
 
@@ -124,9 +124,9 @@ impl Plain {
     /// The documentation and the sentences.
     fn description(&self) -> Option<String> {
         let mut text = self.doc.clone().unwrap_or_default();
-        let untold = self.default.as_ref().filter(|default| !default.is_null() && !self.allows(default));
-        let default = untold.map(|default| format!("Default: {default}."));
-        for sentence in self.words.iter().chain(&default) {
+        let in_words = self.default.as_ref().filter(|default| !default.is_null() && !self.allows(default));
+        let default = in_words.map(|default| format!("Default: {default}."));
+        for sentence in self.sentences.iter().chain(&default) {
             if text.ends_with(|c: char| c.is_alphanumeric() || c == '`') {
                 text.push('.');
             }

@@ -177,7 +177,7 @@ fn keywords_that_clients_refuse_are_left_out() {
 }
 
 #[test]
-fn bounds_that_javascript_would_round_are_told() {
+fn bounds_that_javascript_would_round_are_in_the_description() {
     let large = json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX, "description": "A serial number" });
     let expected =
         json!({ "type": "integer", "description": "A serial number. At most 18446744073709551615.", "minimum": 0 });
@@ -208,7 +208,7 @@ fn bounds_that_javascript_would_round_are_told() {
 }
 
 #[test]
-fn defaults_of_another_type_are_told() {
+fn defaults_of_another_type_are_in_the_description() {
     assert_eq!(plain(json!({ "type": "integer", "default": 7 })), json!({ "type": "integer", "default": 7 }));
     assert_eq!(
         plain(json!({ "type": "integer", "default": "seven" })),
@@ -267,18 +267,18 @@ fn combined_schemas_become_one() {
 #[test]
 fn choices_beside_members() {
     let text = || json!({ "type": "string" });
-    // Which members go together is told.
+    // The description says which members go together.
     let restricted = json!({
         "type": "object",
         "properties": { "a": text(), "b": text(), "c": text() },
         "oneOf": [{ "required": ["a"] }, { "required": ["b", "c"] }],
     });
-    let told = json!({
+    let expected = json!({
         "type": "object",
         "description": "Required: `a`, or `b` and `c`.",
         "properties": { "a": text(), "b": text(), "c": text() },
     });
-    assert_eq!(plain(restricted), told);
+    assert_eq!(plain(restricted), expected);
     // Members that only some alternatives have are added to the common ones.
     let extended = json!({
         "type": "object",

@@ -5,9 +5,9 @@ use std::mem;
 
 use serde_json::{Map, Value};
 
-use super::both::{annotated, both, each_with};
 use super::budget::Budget;
 use super::doc;
+use super::intersection::{annotated, intersect_each, intersection};
 use super::plain::{EXACT, Plain, canonical, is_exact, type_of};
 use crate::model::text::excerpt;
 
@@ -53,7 +53,7 @@ pub(super) enum Direction {
     /// Arguments: the schema helps to write them.
     Input,
     /// Results: clients refuse a result for anything that its schema promises and that is not true. Formats and patterns,
-    /// which libraries read differently, are only told.
+    /// which libraries read differently, are in the description only.
     Output,
 }
 
@@ -82,16 +82,16 @@ impl<'d> Writer<'d> {
     pub(super) fn reserve<'n>(&mut self, mut names: impl Iterator<Item = &'n str>) -> usize {
         let mut count = 0;
         // The name of a required member is written a second time.
-        while names.next().is_some_and(|name| self.budget.pay(NODE + 2 * length(name))) {
+        while names.next().is_some_and(|name| self.budget.spend(NODE + 2 * length(name))) {
             count += 1;
         }
         count
     }
 
-    /// The documentation of a schema, as far as it is written.
+    /// The documentation of a schema, shortened to the limit; `None` if it is empty or there is no room for it.
     pub(super) fn doc(&mut self, text: &str) -> Option<String> {
         let text = excerpt(text, self.limits.doc);
-        (!text.is_empty() && self.budget.pay(KEYWORD + length(&text))).then_some(text)
+        (!text.is_empty() && self.budget.spend(KEYWORD + length(&text))).then_some(text)
     }
 
     /// A schema in the plain subset. The caller has counted [`NODE`] for it.
@@ -99,7 +99,7 @@ impl<'d> Writer<'d> {
         let Value::Object(source) = source else {
             let mut plain = Plain::default();
             if source == &Value::Bool(false) {
-                plain.tell("No value is allowed.".to_owned());
+                plain.add_sentence("No value is allowed.".to_owned());
             }
             return plain;
         };
@@ -116,15 +116,15 @@ impl<'d> Writer<'d> {
         let mut written = self.own_keywords(source);
         if let Some(target) = source.get("$ref") {
             let target = self.reference(target);
-            written = both(written, target, &mut self.budget);
+            written = intersection(written, target, &mut self.budget);
         }
         for part in list(source, "allOf") {
-            if !self.budget.pay(NODE) {
-                written.tell(INCOMPLETE.to_owned());
+            if !self.budget.spend(NODE) {
+                written.add_sentence(INCOMPLETE.to_owned());
                 break;
             }
             let part = self.schema(part);
-            written = both(written, part, &mut self.budget);
+            written = intersection(written, part, &mut self.budget);
         }
         for keyword in ["anyOf", "oneOf"] {
             let alternatives = list(source, keyword);
@@ -142,7 +142,7 @@ impl<'d> Writer<'d> {
             return Plain::default();
         };
         let levels = self.open.iter().filter(|open| *open == name).count();
-        if levels >= RECURSION || self.open.len() >= self.limits.references || !self.budget.pay(NODE) {
+        if levels >= RECURSION || self.open.len() >= self.limits.references || !self.budget.spend(NODE) {
             return definition.as_object().map(incomplete).unwrap_or_default();
         }
         self.open.push(name);
@@ -168,12 +168,12 @@ impl<'d> Writer<'d> {
 
     fn annotations(&mut self, written: &mut Plain, source: &'d Map<String, Value>) {
         if source.get("deprecated") == Some(&Value::Bool(true)) {
-            self.tell(written, "Deprecated.".to_owned());
+            self.add_sentence(written, "Deprecated.".to_owned());
         }
         match source.get("contentEncoding").and_then(Value::as_str) {
-            Some("base64") => self.tell(written, "Bytes in base64.".to_owned()),
-            Some("base16") => self.tell(written, "Bytes in hexadecimal.".to_owned()),
-            Some(other) => self.tell(written, format!("Encoded as {}.", excerpt(other, 80))),
+            Some("base64") => self.add_sentence(written, "Bytes in base64.".to_owned()),
+            Some("base16") => self.add_sentence(written, "Bytes in hexadecimal.".to_owned()),
+            Some(other) => self.add_sentence(written, format!("Encoded as {}.", excerpt(other, 80))),
             None => {}
         }
         if self.direction == Direction::Output {
@@ -182,26 +182,26 @@ impl<'d> Writer<'d> {
         if let Some(default) = source.get("default").filter(|default| !default.is_null()) {
             match self.copy(default) {
                 Some(default) => written.default = Some(default),
-                None => self.tell(written, "Has a default value.".to_owned()),
+                None => self.add_sentence(written, "Has a default value.".to_owned()),
             }
         }
         if let Some(example) = list(source, "examples").first()
             && size_within(example, MAX_EXAMPLE).is_some()
         {
-            self.tell(written, format!("Example: {example}."));
+            self.add_sentence(written, format!("Example: {example}."));
         }
     }
 
     /// A copy of a value, unless it is too long.
     fn copy(&mut self, value: &Value) -> Option<Value> {
         let size = size_within(value, MAX_COPIED)?;
-        self.budget.pay(KEYWORD + size).then(|| value.clone())
+        self.budget.spend(KEYWORD + size).then(|| value.clone())
     }
 
     /// Adds a sentence to the description.
-    pub(super) fn tell(&mut self, written: &mut Plain, sentence: String) {
-        if self.budget.pay(KEYWORD + length(&sentence)) {
-            written.tell(sentence);
+    pub(super) fn add_sentence(&mut self, written: &mut Plain, sentence: String) {
+        if self.budget.spend(KEYWORD + length(&sentence)) {
+            written.add_sentence(sentence);
         }
     }
 
@@ -218,8 +218,8 @@ impl<'d> Writer<'d> {
         let mut distinct = Vec::new();
         for value in listed {
             let text = canonical(value);
-            if !self.budget.pay(text.len() + 4) {
-                self.tell(written, format!("One of {} values, which are not listed.", listed.len()));
+            if !self.budget.spend(text.len() + 4) {
+                self.add_sentence(written, format!("One of {} values, which are not listed.", listed.len()));
                 return;
             }
             if seen.insert(text) {
@@ -244,7 +244,7 @@ impl<'d> Writer<'d> {
         let properties = source.get("properties").and_then(Value::as_object);
         let shown = properties.map_or(0, |properties| self.reserve(properties.keys().map(String::as_str)));
         if properties.is_some_and(|properties| shown < properties.len()) {
-            written.tell(INCOMPLETE.to_owned());
+            written.add_sentence(INCOMPLETE.to_owned());
         }
         for (name, schema) in properties.into_iter().flatten().take(shown) {
             let schema = self.schema(schema);
@@ -259,7 +259,7 @@ impl<'d> Writer<'d> {
         let mut known: HashSet<String> = written.properties.iter().map(|(name, _)| name.clone()).collect();
         let mut seen = HashSet::new();
         for name in list(source, "required").iter().filter_map(Value::as_str) {
-            if !self.budget.pay(length(name)) {
+            if !self.budget.spend(length(name)) {
                 break;
             }
             if known.insert(name.to_owned()) {
@@ -274,21 +274,24 @@ impl<'d> Writer<'d> {
         }
     }
 
-    /// What is told of the members that are not named.
+    /// Describes in sentences the members that have no names of their own: `patternProperties` and `additionalProperties`.
     fn further_members(&mut self, written: &mut Plain, source: &'d Map<String, Value>) {
         let patterns = source.get("patternProperties").and_then(Value::as_object);
         if let Some((pattern, schema)) = patterns.and_then(|patterns| patterns.iter().next())
             && pattern.len() <= MAX_COPIED
-            && self.budget.pay(NODE)
+            && self.budget.spend(NODE)
         {
             let value = doc::brief(&self.schema(schema));
-            self.tell(written, format!("Members with names that match `{pattern}`; the value of each: {value}."));
+            self.add_sentence(
+                written,
+                format!("Members with names that match `{pattern}`; the value of each: {value}."),
+            );
         }
         match source.get("additionalProperties") {
-            Some(schema @ Value::Object(keywords)) if !keywords.is_empty() && self.budget.pay(NODE) => {
+            Some(schema @ Value::Object(keywords)) if !keywords.is_empty() && self.budget.spend(NODE) => {
                 let value = doc::brief(&self.schema(schema));
                 let further = if written.properties.is_empty() { "Members" } else { "Further members" };
-                self.tell(written, format!("{further} may have any name; the value of each: {value}."));
+                self.add_sentence(written, format!("{further} may have any name; the value of each: {value}."));
             }
             _ => {}
         }
@@ -299,7 +302,7 @@ impl<'d> Writer<'d> {
         let fixed = list(source, "prefixItems");
         if fixed.is_empty() {
             match further {
-                Some(schema @ Value::Object(_)) if self.budget.pay(NODE) => {
+                Some(schema @ Value::Object(_)) if self.budget.spend(NODE) => {
                     written.items = Some(Box::new(self.schema(schema)))
                 }
                 Some(Value::Bool(false)) => drop(written.bounds.insert("maxItems".to_owned(), 0.into())),
@@ -309,8 +312,8 @@ impl<'d> Writer<'d> {
         }
         let mut items = Vec::new();
         for item in fixed {
-            if !self.budget.pay(NODE) {
-                written.tell(INCOMPLETE.to_owned());
+            if !self.budget.spend(NODE) {
+                written.add_sentence(INCOMPLETE.to_owned());
                 return;
             }
             let name = item.get("title").and_then(Value::as_str).unwrap_or_default();
@@ -318,7 +321,7 @@ impl<'d> Writer<'d> {
             item.doc = item.doc.filter(|doc| doc != name);
             items.push((excerpt(name, 80), item));
         }
-        self.tell(written, doc::tuple(&items));
+        self.add_sentence(written, doc::tuple(&items));
         let mut alternatives: Vec<Plain> = items.into_iter().map(|(_, item)| Plain { doc: None, ..item }).collect();
         let is_at_most = source.get("maxItems").and_then(Value::as_u64).is_some_and(|most| most <= fixed.len() as u64);
         match further {
@@ -326,7 +329,7 @@ impl<'d> Writer<'d> {
                 written.bounds.insert("maxItems".to_owned(), fixed.len().into());
             }
             _ if is_at_most => {}
-            Some(schema) if self.budget.pay(NODE) => alternatives.push(self.schema(schema)),
+            Some(schema) if self.budget.spend(NODE) => alternatives.push(self.schema(schema)),
             _ => return,
         }
         written.items = Some(Box::new(self.one_of(Plain::default(), alternatives)));
@@ -336,16 +339,16 @@ impl<'d> Writer<'d> {
     fn choice(&mut self, mut own: Plain, alternatives: &'d [Value]) -> Plain {
         let mut plain = Vec::new();
         for alternative in alternatives {
-            if !self.budget.pay(NODE) {
+            if !self.budget.spend(NODE) {
                 // Without some of its alternatives, the schema would not allow what is valid.
-                own.tell(INCOMPLETE.to_owned());
+                own.add_sentence(INCOMPLETE.to_owned());
                 return own;
             }
             plain.push(self.schema(alternative));
         }
-        if let Some(told) = only_restrictions(&own, &plain) {
-            if let Some(sentence) = told {
-                self.tell(&mut own, sentence);
+        if let Some(restriction) = only_restrictions(&own, &plain) {
+            if let Some(sentence) = restriction {
+                self.add_sentence(&mut own, sentence);
             }
             return own;
         }
@@ -357,7 +360,8 @@ impl<'d> Writer<'d> {
         let mut is_nullable = false;
         let mut distinct: Vec<Plain> = Vec::new();
         for mut alternative in alternatives {
-            let is_choice = !alternative.any_of.is_empty() && alternative.doc.is_none() && alternative.words.is_empty();
+            let is_choice =
+                !alternative.any_of.is_empty() && alternative.doc.is_none() && alternative.sentences.is_empty();
             let inner = if is_choice { mem::take(&mut alternative.any_of) } else { vec![alternative] };
             for plain in inner {
                 if plain.is_any() {
@@ -371,17 +375,21 @@ impl<'d> Writer<'d> {
             }
         }
         if distinct.is_empty() {
-            return both(own, Plain::of_types(vec!["null"]), &mut self.budget);
+            return intersection(own, Plain::of_types(vec!["null"]), &mut self.budget);
         }
         if let Some(merged) = self.merged(&distinct) {
             distinct = vec![merged];
         }
-        let annotations =
-            Plain { doc: own.doc.clone(), words: own.words.clone(), default: own.default.clone(), ..Plain::default() };
-        let restrictions = Plain { doc: None, words: Vec::new(), default: None, ..own };
+        let annotations = Plain {
+            doc: own.doc.clone(),
+            sentences: own.sentences.clone(),
+            default: own.default.clone(),
+            ..Plain::default()
+        };
+        let restrictions = Plain { doc: None, sentences: Vec::new(), default: None, ..own };
         // Null is an alternative, which the schema beside the choice has to allow, too.
         is_nullable &= restrictions.types.is_empty() || restrictions.types.contains(&"null");
-        let any_of = each_with(restrictions, distinct, &mut self.budget);
+        let any_of = intersect_each(restrictions, distinct, &mut self.budget);
         let mut written = annotated(any_of, annotations);
         if is_nullable {
             written.allow_null();
@@ -403,7 +411,7 @@ impl<'d> Writer<'d> {
             }
             types
         };
-        let has_no_text = |plain: &Plain| plain.doc.is_none() && plain.words.is_empty();
+        let has_no_text = |plain: &Plain| plain.doc.is_none() && plain.sentences.is_empty();
         if alternatives.iter().all(|plain| plain.has_only_types() && has_no_text(plain)) {
             return Some(Plain::of_types(types()));
         }
@@ -419,9 +427,9 @@ impl<'d> Writer<'d> {
         for plain in alternatives {
             if let Some(text) = plain.doc.as_ref().filter(|_| plain.values.as_ref().is_some_and(|it| it.len() == 1)) {
                 let sentence = format!("{}: {}.", doc::brief(plain), text.trim_end_matches('.'));
-                self.tell(&mut merged, sentence);
+                self.add_sentence(&mut merged, sentence);
             }
-            plain.words.iter().for_each(|sentence| merged.tell(sentence.clone()));
+            plain.sentences.iter().for_each(|sentence| merged.add_sentence(sentence.clone()));
         }
         Some(merged)
     }
@@ -429,11 +437,11 @@ impl<'d> Writer<'d> {
     fn bounds(&mut self, written: &mut Plain, source: &'d Map<String, Value>) {
         self.number_bounds(written, source);
         for keyword in COUNTS {
-            if let Some(count) = source.get(keyword).and_then(count).filter(|_| self.budget.pay(KEYWORD + 16)) {
+            if let Some(count) = source.get(keyword).and_then(count).filter(|_| self.budget.spend(KEYWORD + 16)) {
                 written.bounds.entry(keyword).or_insert_with(|| count.into());
             }
         }
-        if source.get("uniqueItems") == Some(&Value::Bool(true)) && self.budget.pay(KEYWORD) {
+        if source.get("uniqueItems") == Some(&Value::Bool(true)) && self.budget.spend(KEYWORD) {
             written.bounds.insert("uniqueItems".to_owned(), true.into());
         }
         if let Some(factor) =
@@ -445,23 +453,25 @@ impl<'d> Writer<'d> {
         match (text("format"), self.direction) {
             (None, _) => {}
             (Some(format), _) if NUMERIC_FORMATS.contains(&format) || format == "uint64" => {}
-            (Some("date-time"), Direction::Output) => self.tell(written, "A date and time (ISO 8601).".to_owned()),
+            (Some("date-time"), Direction::Output) => {
+                self.add_sentence(written, "A date and time (ISO 8601).".to_owned())
+            }
             (Some(format), Direction::Input) if FORMATS.contains(&format) => {
-                if self.budget.pay(KEYWORD + length(format)) {
+                if self.budget.spend(KEYWORD + length(format)) {
                     written.format = Some(format.to_owned());
                 }
             }
-            (Some(format), _) => self.tell(written, format!("Format: {}.", excerpt(format, 80))),
+            (Some(format), _) => self.add_sentence(written, format!("Format: {}.", excerpt(format, 80))),
         }
         match (text("pattern"), self.direction) {
-            (Some(pattern), Direction::Input) if self.budget.pay(KEYWORD + length(pattern)) => {
+            (Some(pattern), Direction::Input) if self.budget.spend(KEYWORD + length(pattern)) => {
                 written.bounds.insert("pattern".to_owned(), pattern.into());
             }
             _ => {}
         }
     }
 
-    /// The bounds of a number. Those beyond 2^53 are told.
+    /// The bounds of a number. Those beyond 2^53 are sentences of the description.
     fn number_bounds(&mut self, written: &mut Plain, source: &Map<String, Value>) {
         let is_whole = written.types.contains(&"integer") && !written.types.contains(&"number");
         let format = source.get("format").and_then(Value::as_str).filter(|_| is_whole);
@@ -485,7 +495,7 @@ impl<'d> Writer<'d> {
             let Some(bound) = (if step > 0 { candidates.max() } else { candidates.min() }) else { continue };
             match i64::try_from(bound).ok().filter(|bound| bound.unsigned_abs() <= EXACT) {
                 Some(bound) => self.bound(written, keyword, Some(&bound.into())),
-                None => self.tell(written, format!("{words} {bound}.")),
+                None => self.add_sentence(written, format!("{words} {bound}.")),
             }
         }
     }
@@ -499,8 +509,8 @@ impl<'d> Writer<'d> {
                 "exclusiveMinimum" => "More than",
                 _ => "Less than",
             };
-            self.tell(written, format!("{words} {bound}."));
-        } else if self.budget.pay(KEYWORD + 24) {
+            self.add_sentence(written, format!("{words} {bound}."));
+        } else if self.budget.spend(KEYWORD + 24) {
             written.bounds.insert(keyword.to_owned(), bound.clone());
         }
     }
@@ -509,7 +519,7 @@ impl<'d> Writer<'d> {
 /// What is written of a schema for which there is no room: its type.
 fn incomplete(source: &Map<String, Value>) -> Plain {
     let mut plain = Plain::of_types(types(source));
-    plain.tell(INCOMPLETE.to_owned());
+    plain.add_sentence(INCOMPLETE.to_owned());
     plain
 }
 

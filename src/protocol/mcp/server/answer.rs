@@ -86,7 +86,7 @@ impl ResultFrame {
     }
 
     /// Writes what follows the members of a result, of which there is at least one. `meta` becomes a part of `_meta`.
-    pub(super) fn write_tail(&self, meta: Option<Meta>, to: &mut Vec<u8>) {
+    pub(super) fn write_tail(&self, meta: Option<Members>, to: &mut Vec<u8>) {
         let mut meta = meta.unwrap_or_default();
         if self.is_stateless {
             meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), server_info(&self.title));
@@ -99,7 +99,7 @@ impl ResultFrame {
     }
 
     /// A whole response, with these members of its result.
-    pub(super) fn response(&self, members: &Meta) -> Vec<u8> {
+    pub(super) fn response(&self, members: &Members) -> Vec<u8> {
         let mut text = Vec::with_capacity(256);
         self.write_head(&mut text);
         for (index, (name, value)) in members.iter().enumerate() {
@@ -120,7 +120,7 @@ impl ResultFrame {
 }
 
 /// The members of an object.
-pub(super) type Meta = serde_json::Map<String, Value>;
+pub(super) type Members = serde_json::Map<String, Value>;
 
 /// What a server says of itself.
 pub(super) fn server_info(title: &str) -> Value {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use super::answer::{Meta, ResultFrame, RpcError, write_json};
+use super::answer::{Members, ResultFrame, RpcError, write_json};
 use crate::codec::json::JsonDialect;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
@@ -99,12 +99,12 @@ impl ToolResult {
             to.extend_from_slice(json);
         }
         to.extend_from_slice(b",\"isError\":false");
-        let meta = note.map(|_| Meta::from_iter([("croupier/truncated".to_owned(), Value::Bool(true))]));
+        let meta = note.map(|_| Members::from_iter([("croupier/truncated".to_owned(), Value::Bool(true))]));
         self.frame.write_tail(meta, &mut to);
         Ok(to)
     }
 
-    /// Writes the result as a model reads it: a text as it is, bytes as what they are, anything else as JSON.
+    /// Writes the content for the model: a text without quotes, bytes by their media type, anything else as JSON.
     fn write_content(&self, json: &str, to: &mut Vec<u8>) {
         let text = json.starts_with('"').then(|| serde_json::from_str::<String>(json).ok()).flatten();
         let content = match (&self.bytes_type, text) {
@@ -144,7 +144,7 @@ impl ToolResult {
             text.push_str("\ndetails: ");
             text.push_str(&data.text());
         }
-        let mut meta = Meta::from_iter([("croupier/kind".to_owned(), Value::from(fault.kind.word()))]);
+        let mut meta = Members::from_iter([("croupier/kind".to_owned(), Value::from(fault.kind.word()))]);
         if let Kind::Service(Some(code)) = fault.kind {
             text.push_str(&format!("\ncode: {code}"));
             meta.insert("croupier/code".to_owned(), code.into());
@@ -174,7 +174,7 @@ impl ToolResult {
 /// If they are no object, or have one that is fixed.
 pub(super) fn arguments<'a>(
     given: Option<&'a RawValue>,
-    fixed: Option<&Meta>,
+    fixed: Option<&Members>,
 ) -> Result<Option<Cow<'a, RawValue>>, RpcError> {
     let given = given.filter(|given| given.get() != "null");
     if given.is_some_and(|given| !given.get().starts_with('{')) {

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::RpcError;
+use crate::codec::json::members::present;
 
 /// A message of a client.
 pub(super) struct Message<'a> {
@@ -64,11 +65,6 @@ struct Meta<'a> {
     client_capabilities: Option<&'a RawValue>,
 }
 
-/// Reads a member that may be `null` as one that is there.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    Deserialize::deserialize(deserializer).map(Some)
-}
-
 impl<'a> Message<'a> {
     /// Checks the members of a message.
     ///
@@ -123,8 +119,8 @@ impl Params<'_> {
     }
 }
 
-/// Whether a JSON text is a text or a number.
-fn is_id(id: &RawValue) -> bool {
+/// Whether a JSON text is a text or a number, as an `id` is.
+pub(super) fn is_id(id: &RawValue) -> bool {
     id.get().starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit())
 }
 

@@ -31,7 +31,7 @@ use crate::codec::DocumentLimits;
 use crate::codec::json::{JsonDialect, check};
 use crate::http::accept::{media_ranges, weight};
 use crate::http::body::Body;
-use crate::http::media_type::is_json;
+use crate::http::media_type::{is_json, media_type};
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface;
@@ -43,7 +43,7 @@ use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendRespons
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::{Call, Context, Output, RpcService};
-use answer::{Meta, ResultFrame, RpcError, server_info};
+use answer::{Members, ResultFrame, RpcError, server_info};
 use call::{ToolFault, ToolResult};
 use message::{Message, MessageMembers};
 pub use options::{McpOptions, ToolOptions, WrongToolName};
@@ -147,7 +147,7 @@ fn check_head(head: &Parts) -> Result<(), HttpRejection> {
         let rejection = HttpRejection::new(StatusCode::METHOD_NOT_ALLOWED, reason);
         return Err(HttpRejection { allow: vec![Method::POST], ..rejection });
     }
-    if !is_json(crate::http::media_type::media_type(&head.headers)) {
+    if !is_json(media_type(&head.headers)) {
         return Err(HttpRejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "MCP has application/json"));
     }
     let ranges = media_ranges(&head.headers);
@@ -232,8 +232,8 @@ impl Mcp {
             Ok(revision) => revision,
             Err(error) => return MaybeReady::now(Answer::error(message.id, &error)),
         };
-        // A notification, or a response to a request that was never made. One that a call is cancelled cannot be told from those of
-        // other clients without a session; resetting the connection ends a call.
+        // A notification, or a response to a request that croupier has not made. Without sessions, nothing says whose call
+        // `notifications/cancelled` means; a client ends a call by resetting its connection.
         let Some(id) = message.id else { return MaybeReady::now(Answer::accepted()) };
         let interface = service.interface_for(request.context);
         let frame = ResultFrame {
@@ -243,7 +243,7 @@ impl Mcp {
         };
         let result = match message.method {
             "initialize" if !frame.is_stateless => Ok(handshake(&interface, &message)),
-            "ping" if !frame.is_stateless => Ok(Meta::new()),
+            "ping" if !frame.is_stateless => Ok(Members::new()),
             "server/discover" if frame.is_stateless => Ok(discovery(&interface, request.context)),
             "tools/list" => return MaybeReady::now(self.list(service, request.context, &message, &frame)),
             "tools/call" => return self.call(service, request, &message, frame),
@@ -294,8 +294,8 @@ impl Mcp {
         Answer::of(text, "")
     }
 
-    /// Whether a caller may call a method by what it does: one who is not known and is on another machine calls no tools that change
-    /// something, unless the operator says so.
+    /// Whether a caller may call a method that may change something. Callers without an identity on other machines may not, unless the
+    /// operator allows it. Everyone may call safe methods.
     fn may_have_effects(&self, method: &interface::Method, caller: &Context) -> bool {
         let is_local = caller.client.is_none_or(|client| client.to_canonical().is_loopback());
         method.safe || is_local || caller.identity.is_some() || self.options.anonymous_effects
@@ -408,9 +408,9 @@ fn instructions(interface: &Interface) -> Option<Value> {
 }
 
 /// The result of `initialize`.
-fn handshake(interface: &Interface, message: &Message<'_>) -> Meta {
+fn handshake(interface: &Interface, message: &Message<'_>) -> Members {
     let asked = message.params.as_ref().and_then(|params| params.asked_version.as_deref()).unwrap_or_default();
-    let mut members = Meta::new();
+    let mut members = Members::new();
     members.insert("protocolVersion".to_owned(), Revision::for_handshake(asked).name().into());
     members.insert("capabilities".to_owned(), capabilities());
     members.insert("serverInfo".to_owned(), server_info(&interface.title));
@@ -419,8 +419,8 @@ fn handshake(interface: &Interface, message: &Message<'_>) -> Meta {
 }
 
 /// The result of `server/discover`: the revisions without a handshake, since a client that wants another begins with one.
-fn discovery(interface: &Interface, caller: &Context) -> Meta {
-    let mut members = Meta::new();
+fn discovery(interface: &Interface, caller: &Context) -> Members {
+    let mut members = Members::new();
     let versions: Vec<Value> = Revision::stateless().map(|revision| revision.name().into()).collect();
     members.insert("supportedVersions".to_owned(), versions.into());
     members.insert("capabilities".to_owned(), capabilities());

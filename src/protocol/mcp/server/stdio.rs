@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::answer::RpcError;
-use super::message::{Message, MessageMembers};
+use super::message::{Message, MessageMembers, is_id};
 use super::revision::{METHOD, NAME, VERSION};
 use super::{CONTENT_TYPE, TAIL};
 use crate::model::text::printable;
@@ -238,10 +238,7 @@ impl IdFinder {
         }
         if std::mem::take(&mut self.is_id) && self.token.len() <= LONGEST_ID {
             let value = serde_json::from_slice::<&RawValue>(&self.token).ok();
-            let is_valid = |id: &&RawValue| {
-                id.get().starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit())
-            };
-            self.id = value.filter(is_valid).map(|id| id.get().into());
+            self.id = value.filter(|id| is_id(id)).map(|id| id.get().into());
         }
         self.token.clear();
     }

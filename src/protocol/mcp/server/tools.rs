@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::answer::{Meta, RpcError, write_json};
+use super::answer::{Members, RpcError, write_json};
 use super::options::{McpOptions, ToolOptions};
 use crate::codec::json::{JsonDialect, JsonNonFinite};
 use crate::model::interface::{Interface, Method};
@@ -136,7 +136,7 @@ impl Tools {
             }
             None => input_schema(method, &interface.defs),
         };
-        let mut tool = Meta::new();
+        let mut tool = Members::new();
         let mut set = |member: &str, value: Value| drop(tool.insert(member.to_owned(), value));
         set("name", name.into());
         set("title", shown_title.as_str().into());

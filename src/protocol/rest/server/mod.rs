@@ -3,6 +3,7 @@
 
 mod accept;
 mod body_check;
+mod conditional_read;
 mod csv;
 mod described;
 mod described_check;
@@ -12,7 +13,6 @@ pub mod query;
 mod response;
 mod route_call;
 mod route_check;
-mod validator;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -43,9 +43,9 @@ use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::{Call, RpcService};
 use accept::Media;
+use conditional_read::ConditionalRead;
 use problem::RestProblem;
 use response::ResponseFormat;
-use validator::Validator;
 
 pub use documents::{OpenApi, OpenApiOfAll, RestGroup};
 pub use route_check::{RouteError, RoutePart, RouteReport, check};
@@ -100,12 +100,12 @@ impl Frontend for Rest {
         let response = self.respond(service.as_ref(), &interface, &target, &request);
         let only_head = request.head.method == Method::HEAD;
         let packs = only_head && request.head.headers.contains_key(header::ACCEPT_ENCODING);
-        let validator = Validator::of(&request);
+        let conditional = ConditionalRead::of(&request);
         response.map(move |result| {
             let fault = result.as_ref().err().and_then(RestProblem::kind);
             let mut response = result.unwrap_or_else(RestProblem::into_response);
-            if let Some(validator) = validator {
-                response = validator.apply(response);
+            if let Some(conditional) = conditional {
+                response = conditional.apply(response);
             }
             if only_head {
                 response = frontend::head_response(response, packs);

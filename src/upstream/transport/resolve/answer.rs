@@ -15,7 +15,7 @@ const MAX_RECORDS: usize = 256;
 
 /// What a lookup has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) enum Outcome<R> {
+pub(in super::super) enum LookupResult<R> {
     /// The records, and how long they may be kept.
     Found { records: Vec<R>, ttl: Duration },
     /// There are none, as the DNS servers say, and how long that may be kept if they say it.
@@ -24,26 +24,26 @@ pub(in super::super) enum Outcome<R> {
     Failed { reason: String },
 }
 
-impl<R> Outcome<R> {
+impl<R> LookupResult<R> {
     /// What the lookups of both families of addresses together have found.
-    pub(super) fn with(self, other: Outcome<R>) -> Outcome<R> {
+    pub(super) fn with(self, other: LookupResult<R>) -> LookupResult<R> {
         match (self, other) {
-            (Outcome::Found { mut records, ttl }, Outcome::Found { records: others, ttl: other_ttl }) => {
+            (LookupResult::Found { mut records, ttl }, LookupResult::Found { records: others, ttl: other_ttl }) => {
                 records.extend(others);
-                Outcome::Found { records, ttl: ttl.min(other_ttl) }
+                LookupResult::Found { records, ttl: ttl.min(other_ttl) }
             }
-            (found @ Outcome::Found { .. }, Outcome::Absent { .. })
-            | (Outcome::Absent { .. }, found @ Outcome::Found { .. }) => found,
+            (found @ LookupResult::Found { .. }, LookupResult::Absent { .. })
+            | (LookupResult::Absent { .. }, found @ LookupResult::Found { .. }) => found,
             // Half of the addresses are better than none, but not for long.
-            (Outcome::Found { records, .. }, Outcome::Failed { .. })
-            | (Outcome::Failed { .. }, Outcome::Found { records, .. }) => {
-                Outcome::Found { records, ttl: Duration::ZERO }
+            (LookupResult::Found { records, .. }, LookupResult::Failed { .. })
+            | (LookupResult::Failed { .. }, LookupResult::Found { records, .. }) => {
+                LookupResult::Found { records, ttl: Duration::ZERO }
             }
-            (Outcome::Absent { ttl }, Outcome::Absent { ttl: other_ttl }) => {
+            (LookupResult::Absent { ttl }, LookupResult::Absent { ttl: other_ttl }) => {
                 let ttl = ttl.into_iter().chain(other_ttl).min();
-                Outcome::Absent { ttl }
+                LookupResult::Absent { ttl }
             }
-            (failed @ Outcome::Failed { .. }, _) | (_, failed @ Outcome::Failed { .. }) => failed,
+            (failed @ LookupResult::Failed { .. }, _) | (_, failed @ LookupResult::Failed { .. }) => failed,
         }
     }
 }
@@ -95,22 +95,22 @@ impl<R: Clone + Ord> KnownAnswer<R> {
     }
 
     /// Notes what a lookup has found. Returns whether the records are others than before; their order does not matter.
-    pub(super) fn note(&mut self, outcome: Outcome<R>, now: Instant, options: &DnsOptions) -> bool {
+    pub(super) fn note(&mut self, outcome: LookupResult<R>, now: Instant, options: &DnsOptions) -> bool {
         let DnsOptions { min_ttl, max_ttl, negative_ttl, .. } = *options;
         let (last, kept) = match outcome {
-            Outcome::Found { records, ttl } if !records.is_empty() => {
+            LookupResult::Found { records, ttl } if !records.is_empty() => {
                 let mut seen = BTreeSet::new();
                 let records = records.into_iter();
                 let records =
                     records.filter(|record| seen.len() < MAX_RECORDS && seen.insert(record.clone())).collect();
                 (Ok(records), ttl.min(max_ttl).max(min_ttl))
             }
-            Outcome::Found { .. } => (Err(self.absent.into()), negative_ttl),
-            Outcome::Absent { ttl } => {
+            LookupResult::Found { .. } => (Err(self.absent.into()), negative_ttl),
+            LookupResult::Absent { ttl } => {
                 (Err(self.absent.into()), ttl.unwrap_or(negative_ttl).max(min_ttl).min(negative_ttl))
             }
             // What was known may still be true.
-            Outcome::Failed { reason } => {
+            LookupResult::Failed { reason } => {
                 (self.last.clone().map_err(|_| format!("no DNS server has found it: {reason}").into()), min_ttl)
             }
         };
@@ -139,13 +139,13 @@ mod tests {
         [127, 0, 0, last].into()
     }
 
-    fn found(last: &[u8], seconds: u64) -> Outcome<IpAddr> {
+    fn found(last: &[u8], seconds: u64) -> LookupResult<IpAddr> {
         let records = last.iter().map(|last| address(*last)).collect();
-        Outcome::Found { records, ttl: Duration::from_secs(seconds) }
+        LookupResult::Found { records, ttl: Duration::from_secs(seconds) }
     }
 
-    fn failed() -> Outcome<IpAddr> {
-        Outcome::Failed { reason: "SERVFAIL".to_owned() }
+    fn failed() -> LookupResult<IpAddr> {
+        LookupResult::Failed { reason: "SERVFAIL".to_owned() }
     }
 
     fn options() -> DnsOptions {
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn both_families_make_one_answer() {
-        let absent = |ttl: Option<u64>| Outcome::Absent { ttl: ttl.map(Duration::from_secs) };
+        let absent = |ttl: Option<u64>| LookupResult::Absent { ttl: ttl.map(Duration::from_secs) };
         for (first, second, expected) in [
             (found(&[1], 30), found(&[2], 20), found(&[1, 2], 20)),
             (found(&[1], 30), absent(Some(5)), found(&[1], 30)),
@@ -173,7 +173,7 @@ mod tests {
             assert_eq!(first.clone().with(second.clone()), expected);
             let swapped = second.with(first);
             match (&swapped, &expected) {
-                (Outcome::Found { records, ttl }, Outcome::Found { records: all, ttl: expected }) => {
+                (LookupResult::Found { records, ttl }, LookupResult::Found { records: all, ttl: expected }) => {
                     assert_eq!((records.len(), ttl), (all.len(), expected));
                 }
                 _ => assert_eq!(swapped, expected),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     /// How long an answer is kept, in seconds.
-    fn kept(outcome: Outcome<IpAddr>) -> u64 {
+    fn kept(outcome: LookupResult<IpAddr>) -> u64 {
         let (mut known, now) = (KnownAnswer::new("there are none"), Instant::now());
         known.note(outcome, now, &options());
         (known.until.unwrap() - now).as_secs()
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn answers_are_kept_within_bounds() {
         assert_eq!([0, 30, 1 << 40].map(|ttl| kept(found(&[1], ttl))), [2, 30, 60]);
-        let absent = |ttl: Option<u64>| kept(Outcome::Absent { ttl: ttl.map(Duration::from_secs) });
+        let absent = |ttl: Option<u64>| kept(LookupResult::Absent { ttl: ttl.map(Duration::from_secs) });
         assert_eq!([None, Some(0), Some(5), Some(3600)].map(absent), [10, 2, 5, 10]);
         assert_eq!((kept(failed()), kept(found(&[], 30))), (2, 10));
     }
@@ -204,7 +204,7 @@ mod tests {
             found(&[2, 1, 2], 9),
             failed(),
             found(&[2], 9),
-            Outcome::Absent { ttl: None },
+            LookupResult::Absent { ttl: None },
             failed(),
         ];
         assert_eq!(
@@ -213,7 +213,7 @@ mod tests {
         );
         let many: Vec<IpAddr> =
             (0..=u16::MAX).map(|last| IpAddr::from([127, 0, last.to_be_bytes()[0], last.to_be_bytes()[1]])).collect();
-        known.note(Outcome::Found { records: many, ttl: Duration::ZERO }, now, &options());
+        known.note(LookupResult::Found { records: many, ttl: Duration::ZERO }, now, &options());
         assert!(matches!(known.decide(now), Decision::Use(addresses) if addresses.len() == MAX_RECORDS));
     }
 
@@ -248,8 +248,8 @@ mod tests {
                 let ttl = Duration::from_secs(random.random_range(0..100));
                 let outcome = match (is_failing, truth) {
                     (true, _) => failed(),
-                    (false, Some(last)) => Outcome::Found { records: vec![address(last)], ttl },
-                    (false, None) => Outcome::Absent { ttl: random.random::<bool>().then_some(ttl) },
+                    (false, Some(last)) => LookupResult::Found { records: vec![address(last)], ttl },
+                    (false, None) => LookupResult::Absent { ttl: random.random::<bool>().then_some(ttl) },
                 };
                 let before = last_said;
                 if !is_failing {

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::DnsOptions;
-use super::answer::Outcome;
+use super::answer::LookupResult;
 use super::search::{SearchDomains, look_up_in_turn};
 
 /// After this time the next lookup reads the files of the system again, `/etc/resolv.conf` and `/etc/hosts`.
@@ -65,7 +65,7 @@ impl Dns {
     }
 
     /// Looks up the addresses of a name in one family.
-    pub(super) async fn addresses(&self, name: &str, family: Family) -> Outcome<IpAddr> {
+    pub(super) async fn addresses(&self, name: &str, family: Family) -> LookupResult<IpAddr> {
         let record = match family {
             Family::V4 => RecordType::A,
             Family::V6 => RecordType::AAAA,
@@ -79,7 +79,7 @@ impl Dns {
     }
 
     /// Looks up the hosts of a service (RFC 2782).
-    pub(super) async fn service_hosts(&self, name: &str) -> Outcome<ServiceHost> {
+    pub(super) async fn service_hosts(&self, name: &str) -> LookupResult<ServiceHost> {
         self.look_up(name, RecordType::SRV, |data| match data {
             // "." says that there is no such service.
             RData::SRV(record) if !record.target.is_root() => Some(ServiceHost {
@@ -93,15 +93,15 @@ impl Dns {
         .await
     }
 
-    async fn look_up<R>(&self, name: &str, record: RecordType, read: impl Fn(&RData) -> Option<R>) -> Outcome<R> {
-        let Ok(name) = Name::from_utf8(name) else { return Outcome::Absent { ttl: None } };
+    async fn look_up<R>(&self, name: &str, record: RecordType, read: impl Fn(&RData) -> Option<R>) -> LookupResult<R> {
+        let Ok(name) = Name::from_utf8(name) else { return LookupResult::Absent { ttl: None } };
         let resolver = match self.resolver().await {
             Ok(resolver) => resolver,
-            Err(reason) => return Outcome::Failed { reason },
+            Err(reason) => return LookupResult::Failed { reason },
         };
         let lookup = look_up_in_turn(resolver.domains.candidates(&name), |name| resolver.look_up(name, record, &read));
         let outcome = tokio::time::timeout(LONGEST_LOOKUP, lookup).await;
-        outcome.unwrap_or_else(|_| Outcome::Failed { reason: format!("no answer within {LONGEST_LOOKUP:?}") })
+        outcome.unwrap_or_else(|_| LookupResult::Failed { reason: format!("no answer within {LONGEST_LOOKUP:?}") })
     }
 
     async fn resolver(&self) -> Result<Arc<SystemResolver>, String> {
@@ -120,17 +120,17 @@ impl Dns {
 
 impl SystemResolver {
     /// Looks up the records of an absolute name.
-    async fn look_up<R>(&self, name: Name, record: RecordType, read: impl Fn(&RData) -> Option<R>) -> Outcome<R> {
+    async fn look_up<R>(&self, name: Name, record: RecordType, read: impl Fn(&RData) -> Option<R>) -> LookupResult<R> {
         match self.resolver.lookup(name, record).await {
             Ok(lookup) => {
                 let ttl = lookup.answers().iter().map(|record| record.ttl).min().unwrap_or_default();
                 let records = lookup.answers().iter().filter_map(|record| read(&record.data)).collect();
-                Outcome::Found { records, ttl: Duration::from_secs(ttl.into()) }
+                LookupResult::Found { records, ttl: Duration::from_secs(ttl.into()) }
             }
             Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
-                Outcome::Absent { ttl: none.negative_ttl.map(|seconds| Duration::from_secs(seconds.into())) }
+                LookupResult::Absent { ttl: none.negative_ttl.map(|seconds| Duration::from_secs(seconds.into())) }
             }
-            Err(error) => Outcome::Failed { reason: error.to_string() },
+            Err(error) => LookupResult::Failed { reason: error.to_string() },
         }
     }
 }
@@ -209,8 +209,8 @@ mod tests {
             let dns = Dns { options: options.clone(), resolver };
             for family in [Family::V4, Family::V6] {
                 let outcome = dns.addresses("wheel", family).await;
-                assert_eq!(matches!(outcome, Outcome::Absent { .. }), is_absent, "{outcome:?}");
-                assert_eq!(matches!(outcome, Outcome::Failed { .. }), !is_absent, "{outcome:?}");
+                assert_eq!(matches!(outcome, LookupResult::Absent { .. }), is_absent, "{outcome:?}");
+                assert_eq!(matches!(outcome, LookupResult::Failed { .. }), !is_absent, "{outcome:?}");
             }
         }
         serving.abort();

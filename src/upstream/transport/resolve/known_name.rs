@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::answer::{Decision, KnownAnswer, Outcome};
+use super::answer::{Decision, KnownAnswer, LookupResult};
 use super::dns::Dns;
 use crate::service::lock::lock;
 
@@ -21,7 +21,7 @@ pub(in super::super) trait Record: Clone + Ord + fmt::Debug + Send + Sync + 'sta
     const ABSENT: &'static str;
 
     /// Looks the records of a name up. A part of them may be noted before all are known.
-    fn look_up(name: &KnownName<Self>) -> impl Future<Output = Outcome<Self>> + Send;
+    fn look_up(name: &KnownName<Self>) -> impl Future<Output = LookupResult<Self>> + Send;
 }
 
 /// A name, with what is known of its records.
@@ -86,18 +86,18 @@ impl<R: Record> KnownName<R> {
         let decision = known.answer.decide(now);
         let overdue = known.answer.overdue(now);
         if matches!(decision, Decision::LookUp { .. }) && !std::mem::replace(&mut known.is_looked_up, true) {
-            let lookup = Lookup(self.clone());
+            let lookup = RunningLookup(self.clone());
             tokio::spawn(async move { lookup.0.note(R::look_up(&lookup.0).await) });
         }
         (decision, overdue)
     }
 
-    pub(super) fn note(&self, outcome: Outcome<R>) {
+    pub(super) fn note(&self, outcome: LookupResult<R>) {
         let mut known = lock(&self.known);
-        let has_failed = matches!(outcome, Outcome::Failed { .. });
+        let has_failed = matches!(outcome, LookupResult::Failed { .. });
         let name = self.name.as_str();
         match (&outcome, std::mem::replace(&mut known.has_failed, has_failed)) {
-            (Outcome::Failed { reason }, false) => {
+            (LookupResult::Failed { reason }, false) => {
                 tracing::warn!(name, %reason, "the name of an upstream server cannot be looked up");
             }
             (_, true) if !has_failed => tracing::info!(name, "the name of an upstream server can be looked up again"),
@@ -112,9 +112,9 @@ impl<R: Record> KnownName<R> {
 }
 
 /// A lookup that runs. When it ends, whatever the reason, another one may begin.
-struct Lookup<R>(Arc<KnownName<R>>);
+struct RunningLookup<R>(Arc<KnownName<R>>);
 
-impl<R> Drop for Lookup<R> {
+impl<R> Drop for RunningLookup<R> {
     fn drop(&mut self) {
         lock(&self.0.known).is_looked_up = false;
         // If the runtime of the task has ended, those who wait on another one begin a lookup of their own.

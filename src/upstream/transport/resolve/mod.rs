@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use answer::Outcome;
+use answer::LookupResult;
 use dns::Family;
 pub(super) use dns::{Dns, ServiceHost};
 pub(super) use known_name::KnownName;
@@ -94,7 +94,7 @@ impl Record for IpAddr {
     const ABSENT: &'static str = "the name has no addresses";
 
     /// Looks up both families. What one has found is noted soon, even if the other takes long.
-    async fn look_up(known: &KnownName<IpAddr>) -> Outcome<IpAddr> {
+    async fn look_up(known: &KnownName<IpAddr>) -> LookupResult<IpAddr> {
         let (name, dns) = (known.name(), known.dns());
         let (v4, v6) = (dns.addresses(name, Family::V4), dns.addresses(name, Family::V6));
         tokio::pin!(v4, v6);
@@ -104,7 +104,7 @@ impl Record for IpAddr {
         };
         match (&first, timeout(RESOLUTION_DELAY, second.as_mut()).await) {
             (_, Ok(second)) => first.with(second),
-            (Outcome::Found { .. }, Err(_)) => {
+            (LookupResult::Found { .. }, Err(_)) => {
                 known.note(first.clone());
                 first.with(second.await)
             }

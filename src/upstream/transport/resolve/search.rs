@@ -8,7 +8,7 @@ use std::time::Duration;
 use hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use hickory_resolver::proto::rr::Name;
 
-use super::answer::Outcome;
+use super::answer::LookupResult;
 
 /// The search domains.
 #[derive(Debug)]
@@ -54,21 +54,21 @@ impl SearchDomains {
 }
 
 /// Looks up names until one of them has records. If none has, and a lookup has failed, it is not known whether there are any.
-pub(super) async fn look_up_in_turn<R, F>(candidates: Vec<Name>, look_up: impl Fn(Name) -> F) -> Outcome<R>
+pub(super) async fn look_up_in_turn<R, F>(candidates: Vec<Name>, look_up: impl Fn(Name) -> F) -> LookupResult<R>
 where
-    F: Future<Output = Outcome<R>>,
+    F: Future<Output = LookupResult<R>>,
 {
     let mut absent_for: Option<Duration> = None;
     let mut failed = None;
     for candidate in candidates {
         match look_up(candidate).await {
-            Outcome::Found { records, ttl } if !records.is_empty() => return Outcome::Found { records, ttl },
-            Outcome::Found { ttl, .. } => absent_for = absent_for.into_iter().chain([ttl]).min(),
-            Outcome::Absent { ttl } => absent_for = absent_for.into_iter().chain(ttl).min(),
-            failure @ Outcome::Failed { .. } => drop(failed.get_or_insert(failure)),
+            LookupResult::Found { records, ttl } if !records.is_empty() => return LookupResult::Found { records, ttl },
+            LookupResult::Found { ttl, .. } => absent_for = absent_for.into_iter().chain([ttl]).min(),
+            LookupResult::Absent { ttl } => absent_for = absent_for.into_iter().chain(ttl).min(),
+            failure @ LookupResult::Failed { .. } => drop(failed.get_or_insert(failure)),
         }
     }
-    failed.unwrap_or(Outcome::Absent { ttl: absent_for })
+    failed.unwrap_or(LookupResult::Absent { ttl: absent_for })
 }
 
 #[cfg(test)]
@@ -102,10 +102,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_absent_only_if_no_lookup_has_failed() {
-        let found = || Outcome::Found { records: vec![Ipv4Addr::LOCALHOST], ttl: Duration::ZERO };
-        let empty = || Outcome::Found { records: Vec::new(), ttl: Duration::from_secs(5) };
-        let absent = |seconds: Option<u64>| Outcome::Absent { ttl: seconds.map(Duration::from_secs) };
-        let failed = || Outcome::Failed { reason: "SERVFAIL".to_owned() };
+        let found = || LookupResult::Found { records: vec![Ipv4Addr::LOCALHOST], ttl: Duration::ZERO };
+        let empty = || LookupResult::Found { records: Vec::new(), ttl: Duration::from_secs(5) };
+        let absent = |seconds: Option<u64>| LookupResult::Absent { ttl: seconds.map(Duration::from_secs) };
+        let failed = || LookupResult::Failed { reason: "SERVFAIL".to_owned() };
         for (said, expected, asked) in [
             (vec![absent(Some(7)), found()], found(), 2),
             (vec![found(), failed()], found(), 1),

@@ -1,13 +1,13 @@
 //! The hosts of a service, by its SRV records (RFC 2782).
 
-use super::answer::Outcome;
+use super::answer::LookupResult;
 use super::dns::ServiceHost;
 use super::known_name::{KnownName, Record};
 
 impl Record for ServiceHost {
     const ABSENT: &'static str = "the service has no hosts";
 
-    async fn look_up(name: &KnownName<ServiceHost>) -> Outcome<ServiceHost> {
+    async fn look_up(name: &KnownName<ServiceHost>) -> LookupResult<ServiceHost> {
         name.dns().service_hosts(name.name()).await
     }
 }

@@ -14,30 +14,30 @@ use crate::service::response_headers::ResponseHeaders;
 /// How many bytes of a hash are in a tag: as many as make it impossible to find two results with the same one.
 const TAG: usize = 16;
 
-/// A GET request whose result may come from a cache.
-pub(super) struct Validator {
+/// A GET or HEAD request whose result may come from a cache, and the tags of the results that the client has.
+pub(super) struct ConditionalRead {
     added: ResponseHeaders,
     /// The headers with the tags of the results that the client has. Boxed, because most requests have none.
-    known: Option<Box<HeaderMap>>,
+    client_tags: Option<Box<HeaderMap>>,
 }
 
-impl Validator {
-    /// The validator of a request; `None` if its result cannot come from a cache.
-    pub(super) fn of(request: &GroupRequest<'_>) -> Option<Validator> {
+impl ConditionalRead {
+    /// Of a request; `None` if its result cannot come from a cache.
+    pub(super) fn of(request: &GroupRequest<'_>) -> Option<ConditionalRead> {
         let added = request.context.response_headers.as_ref()?;
         if !matches!(request.head.method, Method::GET | Method::HEAD) {
             return None;
         }
         let headers = &request.head.headers;
-        let known = headers.contains_key(IF_NONE_MATCH).then(|| {
+        let client_tags = headers.contains_key(IF_NONE_MATCH).then(|| {
             let values = headers.get_all(IF_NONE_MATCH).iter();
-            let mut known = Box::new(HeaderMap::new());
+            let mut client_tags = Box::new(HeaderMap::new());
             for value in values {
-                known.append(IF_NONE_MATCH, value.clone());
+                client_tags.append(IF_NONE_MATCH, value.clone());
             }
-            known
+            client_tags
         });
-        Some(Validator { added: added.clone(), known })
+        Some(ConditionalRead { added: added.clone(), client_tags })
     }
 
     /// The response with its tag, or 304 if the client has it already. A response whose result is not in a cache stays as it is.
@@ -48,7 +48,7 @@ impl Validator {
         let Some(tag) = response.body().as_whole().and_then(|body| tag(response.headers(), body)) else {
             return response;
         };
-        if self.known.as_ref().is_some_and(|known| is_listed(known, tag.as_bytes())) {
+        if self.client_tags.as_ref().is_some_and(|client_tags| is_listed(client_tags, tag.as_bytes())) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             *response.body_mut() = Body::default();
             response.headers_mut().remove(CONTENT_TYPE);

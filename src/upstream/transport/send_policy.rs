@@ -1,4 +1,4 @@
-//! What all requests of a transport have in common.
+//! The options that all requests of a transport share, and their budget for retries.
 
 use tokio::time::Instant;
 
@@ -6,17 +6,17 @@ use super::TransportOptions;
 use super::retry_budget::RetryBudget;
 
 /// The options of a transport, and its budget for requests that are sent again.
-pub(super) struct Sending {
+pub(super) struct SendPolicy {
     pub(super) options: TransportOptions,
     pub(super) budget: RetryBudget,
     /// The origin of the times of the budget.
     start: Instant,
 }
 
-impl Sending {
-    pub(super) fn new(options: TransportOptions) -> Sending {
+impl SendPolicy {
+    pub(super) fn new(options: TransportOptions) -> SendPolicy {
         let budget = RetryBudget::new(options.retries.budget, options.retries.floor);
-        Sending { options, budget, start: Instant::now() }
+        SendPolicy { options, budget, start: Instant::now() }
     }
 
     /// Notes that a request is sent for the first time.

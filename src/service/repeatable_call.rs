@@ -1,4 +1,4 @@
-//! Calls that are made again or later, after those who have made them first have gone.
+//! Copies of calls, which can be made again, or on another service.
 
 use http::{HeaderMap, HeaderName, Method, Version};
 
@@ -9,18 +9,18 @@ use crate::service::passthrough::HttpCall;
 use crate::service::unread_body::UnreadBody;
 use crate::service::{Call, CallForm, CallFuture, Context, RpcService};
 
-/// What a call says besides its method and its context.
+/// A copy of the arguments of a call, or of its request.
 #[derive(Debug)]
-pub(crate) enum KeptCall {
+pub(crate) enum RepeatableCall {
     /// Its arguments.
     Args(OwnedArgs),
     /// The request that is passed on as it is.
-    Request(Box<KeptRequest>),
+    Request(Box<RepeatableRequest>),
 }
 
 /// An HTTP request without a body.
 #[derive(Debug)]
-pub(crate) struct KeptRequest {
+pub(crate) struct RepeatableRequest {
     verb: Method,
     path_values: Vec<String>,
     query: String,
@@ -30,21 +30,23 @@ pub(crate) struct KeptRequest {
     group_url: String,
 }
 
-impl KeptCall {
+impl RepeatableCall {
     /// Keeps a call; `None` if it cannot be made again: its arguments cannot be read, or it is a request with a body or with a
     /// verb that may change something.
-    pub(crate) fn of(call: &Call<'_>) -> Option<KeptCall> {
+    pub(crate) fn of(call: &Call<'_>) -> Option<RepeatableCall> {
         match call.form {
-            CallForm::Http(http) => is_repeatable(http).then(|| KeptCall::Request(Box::new(KeptRequest::of(http)))),
-            _ => Some(KeptCall::Args(OwnedArgs::read(call.args).ok()?)),
+            CallForm::Http(http) => {
+                is_repeatable(http).then(|| RepeatableCall::Request(Box::new(RepeatableRequest::of(http))))
+            }
+            _ => Some(RepeatableCall::Args(OwnedArgs::read(call.args).ok()?)),
         }
     }
 
     /// Makes the call.
     pub(crate) fn call(&self, service: &dyn RpcService, method: &str, context: &Context) -> CallFuture {
         match self {
-            KeptCall::Args(args) => args.call(service, method, context),
-            KeptCall::Request(request) => request.call(service, method, context),
+            RepeatableCall::Args(args) => args.call(service, method, context),
+            RepeatableCall::Request(request) => request.call(service, method, context),
         }
     }
 }
@@ -54,9 +56,9 @@ pub(crate) fn is_repeatable(http: &HttpCall<'_>) -> bool {
     http.verb.is_safe() && http.body.is_empty()
 }
 
-/// The method of another group that takes a call of one with this description, under another name if there is one. For a request
-/// that is passed on as it is, that is the method with the same verb and path; `None` if there is none.
-pub(crate) fn method_of_other<'m>(
+/// The method of `other` to which a call goes: `renamed`, or the one with the same name. A forwarded HTTP request goes to the method with
+/// the same verb and path; `None` if `other` has none, or it is not `renamed`.
+pub(crate) fn method_in_other_group<'m>(
     call: &Call<'m>,
     own: &Interface,
     other: &'m Interface,
@@ -70,9 +72,9 @@ pub(crate) fn method_of_other<'m>(
     Some(same.method.as_str()).filter(|method| renamed.is_none_or(|renamed| renamed == *method))
 }
 
-impl KeptRequest {
-    fn of(http: &HttpCall<'_>) -> KeptRequest {
-        KeptRequest {
+impl RepeatableRequest {
+    fn of(http: &HttpCall<'_>) -> RepeatableRequest {
+        RepeatableRequest {
             verb: http.verb.clone(),
             path_values: http.path_values.iter().map(|value| (*value).to_owned()).collect(),
             query: http.query.to_owned(),

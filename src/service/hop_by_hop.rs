@@ -1,4 +1,5 @@
-//! Headers that concern one connection, and not the message (RFC 9110, section 7.6.1).
+//! Headers of a request that are not passed on: those that concern one connection, and not the message (RFC 9110, section 7.6.1), and
+//! those that croupier replaces.
 
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
@@ -14,6 +15,21 @@ pub(crate) const HOP_BY_HOP: [&str; 9] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
+];
+
+/// The headers that croupier writes itself or for which an upstream has keys of its own, in lower case and with `-` for `_`.
+#[cfg(feature = "server")]
+pub(crate) const REPLACED: [&str; 10] = [
+    "authorization",
+    "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "traceparent",
+    "tracestate",
+    "x-request-id",
 ];
 
 /// Removes the headers that concern a connection, and others.

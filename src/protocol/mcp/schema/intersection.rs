@@ -10,57 +10,57 @@ use super::plain::{Plain, canonical};
 
 /// What both schemas allow. Where that cannot be written, more is allowed. Annotations of the first count before those of
 /// the second.
-pub(super) fn both(first: Plain, second: Plain, budget: &mut Budget) -> Plain {
+pub(super) fn intersection(first: Plain, second: Plain, budget: &mut Budget) -> Plain {
     if first == Plain::default() {
         return second;
     }
     if first.any_of.is_empty() && second.any_of.is_empty() {
-        return both_plain(first, second, budget);
+        return plain_intersection(first, second, budget);
     }
     let annotations = Plain {
         doc: first.doc.clone().or_else(|| second.doc.clone()),
         default: first.default.clone().or_else(|| second.default.clone()),
-        words: first.words.iter().chain(&second.words).cloned().collect(),
+        sentences: first.sentences.iter().chain(&second.sentences).cloned().collect(),
         ..Plain::default()
     };
     let (mut choice, mut other) = if first.any_of.is_empty() { (second, first) } else { (first, second) };
     // Of two choices, the second is not written: all pairs of their alternatives would be too many.
     other.any_of.clear();
     (other.doc, other.default) = (None, None);
-    other.words.clear();
+    other.sentences.clear();
     let alternatives = mem::take(&mut choice.any_of);
-    let any_of = each_with(other, alternatives, budget);
+    let any_of = intersect_each(other, alternatives, budget);
     annotated(any_of, annotations)
 }
 
 /// The alternatives of a choice, each together with another schema. If there is no room for that, the other schema
 /// remains without alternatives.
-pub(super) fn each_with(other: Plain, alternatives: Vec<Plain>, budget: &mut Budget) -> Vec<Plain> {
+pub(super) fn intersect_each(other: Plain, alternatives: Vec<Plain>, budget: &mut Budget) -> Vec<Plain> {
     if other == Plain::default() {
         return alternatives;
     }
     let size = other.to_value().to_string().len();
-    if !budget.pay(size.saturating_mul(alternatives.len())) {
+    if !budget.spend(size.saturating_mul(alternatives.len())) {
         return vec![other];
     }
-    alternatives.into_iter().map(|alternative| both(alternative, other.clone(), budget)).collect()
+    alternatives.into_iter().map(|alternative| intersection(alternative, other.clone(), budget)).collect()
 }
 
-fn both_plain(mut first: Plain, second: Plain, budget: &mut Budget) -> Plain {
-    first.types = both_types(mem::take(&mut first.types), second.types);
+fn plain_intersection(mut first: Plain, second: Plain, budget: &mut Budget) -> Plain {
+    first.types = common_types(mem::take(&mut first.types), second.types);
     first.doc = first.doc.or(second.doc);
-    second.words.into_iter().for_each(|sentence| first.tell(sentence));
+    second.sentences.into_iter().for_each(|sentence| first.add_sentence(sentence));
     first.format = first.format.or(second.format);
     first.default = first.default.or(second.default);
     first.values = match (first.values, second.values) {
-        (Some(own), Some(other)) => Some(both_values(own, &other)),
+        (Some(own), Some(other)) => Some(common_values(own, &other)),
         (own, other) => own.or(other),
     };
     add_properties(&mut first.properties, second.properties, budget);
     let known: HashSet<String> = first.required.iter().cloned().collect();
     first.required.extend(second.required.into_iter().filter(|name| !known.contains(name)));
     first.items = match (first.items, second.items) {
-        (Some(own), Some(other)) => Some(Box::new(both(*own, *other, budget))),
+        (Some(own), Some(other)) => Some(Box::new(intersection(*own, *other, budget))),
         (own, other) => own.or(other),
     };
     add_bounds(&mut first.bounds, second.bounds);
@@ -71,7 +71,7 @@ fn add_properties(own: &mut Vec<(String, Plain)>, others: Vec<(String, Plain)>, 
     let places: HashMap<String, usize> = own.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
     for (name, other) in others {
         match places.get(&name).and_then(|at| own.get_mut(*at)) {
-            Some((_, plain)) => *plain = both(mem::take(plain), other, budget),
+            Some((_, plain)) => *plain = intersection(mem::take(plain), other, budget),
             None => own.push((name, other)),
         }
     }
@@ -83,7 +83,7 @@ pub(super) fn annotated(mut alternatives: Vec<Plain>, annotations: Plain) -> Pla
         (Some(mut only), true) => {
             only.doc = annotations.doc.or(only.doc);
             only.default = annotations.default.or(only.default);
-            annotations.words.into_iter().for_each(|sentence| only.tell(sentence));
+            annotations.sentences.into_iter().for_each(|sentence| only.add_sentence(sentence));
             only
         }
         (last, _) => {
@@ -94,7 +94,7 @@ pub(super) fn annotated(mut alternatives: Vec<Plain>, annotations: Plain) -> Pla
 }
 
 /// The types that both lists have. An integer is also a number. Lists that exclude each other leave the first.
-fn both_types(first: Vec<&'static str>, second: Vec<&'static str>) -> Vec<&'static str> {
+fn common_types(first: Vec<&'static str>, second: Vec<&'static str>) -> Vec<&'static str> {
     if first.is_empty() || second.is_empty() {
         return if first.is_empty() { second } else { first };
     }
@@ -109,7 +109,7 @@ fn both_types(first: Vec<&'static str>, second: Vec<&'static str>) -> Vec<&'stat
     if types.is_empty() { first } else { types }
 }
 
-fn both_values(own: Vec<Value>, other: &[Value]) -> Vec<Value> {
+fn common_values(own: Vec<Value>, other: &[Value]) -> Vec<Value> {
     let others: HashSet<String> = other.iter().map(canonical).collect();
     let values: Vec<_> = own.iter().filter(|value| others.contains(&canonical(value))).cloned().collect();
     if values.is_empty() { own } else { values }
