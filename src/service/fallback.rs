@@ -14,6 +14,7 @@ use crate::service::future::{MaybeReady, time_before_substitute, with_deadline};
 use crate::service::layer::GroupLayer;
 use crate::service::outage::is_outage_result;
 use crate::service::repeatable_call::{RepeatableCall, is_repeatable, method_in_other_group};
+use crate::service::response_headers::ResponseHeaders;
 use crate::service::target::TargetGroup;
 use crate::service::{Call, CallForm, CallFuture, Context, Output, RpcService};
 
@@ -159,11 +160,16 @@ impl Replacement {
             }
             PreparedSubstitute::Call { service, method, call } => {
                 // The headers of the other group are those of the response only if its result is.
-                let pending = call.call(service.as_ref(), method, &self.context);
+                let added = self.context.response_headers.as_ref().map(|_| ResponseHeaders::default());
+                let context = Context { response_headers: added.clone(), ..self.context.clone() };
+                let pending = call.call(service.as_ref(), method, &context);
                 pending.map(move |result| {
                     if result.is_err() || is_outage_result(&result) {
                         self.counts.failed.fetch_add(1, Relaxed);
                         return failed;
+                    }
+                    if let (Some(headers), Some(added)) = (&self.context.response_headers, &added) {
+                        headers.take_from(added);
                     }
                     self.note("group");
                     result
@@ -216,11 +222,11 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::model::interface::Interface;
     use crate::model::value::SizeBudget;
     use crate::service::args::Args;
     use crate::service::layer::layered_unguarded;
     use crate::service::local::{Local, named};
-    use crate::service::response_headers::ResponseHeaders;
 
     type Failing = Mutex<Option<Fault>>;
 
@@ -257,6 +263,42 @@ mod tests {
         let mut response = http::HeaderMap::new();
         headers.move_to(&mut response);
         (text, response.get(FALLBACK).map_or("", |value| value.to_str().unwrap()).to_owned())
+    }
+
+    /// Adds a header to the response of each call.
+    struct Marked;
+
+    impl RpcService for Marked {
+        fn interface(&self) -> Arc<Interface> {
+            Arc::default()
+        }
+
+        fn call(&self, call: Call<'_>) -> CallFuture {
+            let headers = call.context.response_headers.as_ref().unwrap();
+            headers.insert(HeaderName::from_static("x-second"), HeaderValue::from_static("7"));
+            MaybeReady::now(match call.method {
+                "get" => Ok(Output::One(Box::new("second"))),
+                _ => Err(Fault::service(3, "no")),
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fallback_that_fails_adds_no_headers() {
+        for (renamed, expected) in [("get", Some("7")), ("fail", None)] {
+            let (first, _) = service("first", Some(Fault::new(Kind::Unreachable, "gone")));
+            let target = TargetGroup::new("/second", Arc::new(Marked));
+            let (both, _) = with(first, Substitute::Call { target, method: Some(renamed.to_owned()) });
+            let headers = ResponseHeaders::default();
+            let context = Context { response_headers: Some(headers.clone()), ..Context::default() };
+            let is_ok = both.call(Call::new("get", Args::None, &context)).await.is_ok();
+            let mut response = http::HeaderMap::new();
+            headers.move_to(&mut response);
+            assert_eq!(
+                (is_ok, response.get("x-second").map(|value| value.to_str().unwrap())),
+                (expected.is_some(), expected)
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]

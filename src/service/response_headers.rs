@@ -62,6 +62,18 @@ impl ResponseHeaders {
         }
     }
 
+    /// Takes over everything that has been added to others.
+    #[cfg(feature = "server")]
+    pub(super) fn take_from(&self, others: &ResponseHeaders) {
+        let others = std::mem::take(&mut *lock(&others.0));
+        {
+            let mut own = lock(&self.0);
+            own.headers.extend(others.headers);
+            own.has_kept_result |= others.has_kept_result;
+        }
+        others.limits.into_iter().flatten().for_each(|state| self.set_limit(state));
+    }
+
     /// Moves all headers that have been added to those of a response, in place of those of the same names.
     pub fn move_to(&self, response: &mut HeaderMap) {
         let added = std::mem::take(&mut *lock(&self.0));
