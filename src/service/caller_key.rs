@@ -76,6 +76,34 @@ pub(crate) enum Caller<'c> {
     Header(&'c [u8]),
 }
 
+impl Caller<'_> {
+    /// Writes the caller, so that no two callers are the same bytes.
+    pub(crate) fn write_to(self, to: &mut Vec<u8>) {
+        let (kind, address);
+        let bytes: &[u8] = match self {
+            Caller::Group => {
+                kind = b'g';
+                &[]
+            }
+            Caller::Client(client) => {
+                kind = b'c';
+                address = client.map(|client| client.to_string()).unwrap_or_default();
+                address.as_bytes()
+            }
+            Caller::Identity(name) => {
+                kind = b'i';
+                name.as_bytes()
+            }
+            Caller::Header(value) => {
+                kind = b'h';
+                value
+            }
+        };
+        to.push(kind);
+        to.extend_from_slice(bytes);
+    }
+}
+
 impl CallerKey {
     /// The caller of a call. One without an identity or without the header counts by its address.
     pub(crate) fn caller<'c>(&self, context: &'c Context) -> Caller<'c> {

@@ -1,11 +1,10 @@
 //! Which of many calls are taken, by chance or by who calls.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::service::Context;
 use crate::service::caller_key::CallerKey;
-use crate::service::random::{Random, fraction};
+use crate::service::random::{Random, fraction, key_of};
 
 /// A share of all calls, in percent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,9 +52,11 @@ impl fmt::Debug for RandomSource {
 /// The number of a caller, which is the same for all of its calls, in each server and after a restart. Different groups give
 /// the same caller different numbers.
 pub(crate) fn number_of_caller(group: &str, key: &CallerKey, context: &Context) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (group, key.caller(context)).hash(&mut hasher);
-    hasher.finish()
+    let mut bytes = group.as_bytes().to_vec();
+    // A path has no such byte, so no group continues another.
+    bytes.push(0);
+    key.caller(context).write_to(&mut bytes);
+    key_of(&bytes)
 }
 
 #[cfg(test)]
@@ -95,6 +96,9 @@ mod tests {
                 drawn
             }
         };
+        let ann = Context { identity: Some(Arc::new(Identity::new("ann"))), ..Context::default() };
+        // Servers of every release have to give a caller the same number.
+        assert_eq!(number_of_caller("/a", &CallerKey::Identity, &ann), 0xf9c4_7586_55be_85d4);
         let of_a: Vec<bool> = (0..2000).map(taken("/a")).collect();
         let of_b: Vec<bool> = (0..2000).map(taken("/b")).collect();
         let count = |all: &[bool]| all.iter().filter(|taken| **taken).count();
