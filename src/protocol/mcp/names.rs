@@ -24,24 +24,32 @@ pub(crate) struct ToolNames {
 }
 
 impl ToolNames {
-    /// The tools of an interface: all its methods, except those that are private or parts of a protocol.
-    pub(crate) fn new(interface: &Interface) -> ToolNames {
+    /// The tools of an interface: all its methods, except those that are private or parts of a protocol. `given` are names that the
+    /// configuration gives to methods.
+    pub(crate) fn new(interface: &Interface, given: &HashMap<&str, &str>) -> ToolNames {
         let names = interface.methods.iter().map(|method| method.name.as_str());
-        ToolNames::of_methods(names.filter(|name| is_tool(name)).collect())
+        ToolNames::of_methods(names.filter(|name| is_tool(name)).collect(), given)
     }
 
-    fn of_methods(methods: BTreeSet<&str>) -> ToolNames {
+    fn of_methods(mut methods: BTreeSet<&str>, given: &HashMap<&str, &str>) -> ToolNames {
+        let given: Vec<(&str, &str)> = given
+            .iter()
+            .filter(|(method, _)| methods.remove(**method))
+            .map(|(method, name)| (*method, *name))
+            .collect();
         let plain: Vec<String> = methods.iter().map(|method| plain_name(method)).collect();
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for name in &plain {
             *counts.entry(name).or_default() += 1;
         }
         let has_plain_name = |method: &str, plain: &str| {
-            plain.len() <= MAX_NAME && (method == plain || counts.get(plain).is_none_or(|count| *count == 1))
+            let is_free = given.iter().all(|(_, name)| *name != plain);
+            is_free && plain.len() <= MAX_NAME && (method == plain || counts.get(plain).is_none_or(|count| *count == 1))
         };
         let pairs = methods.into_iter().zip(&plain);
         let (kept, hashed): (Vec<_>, Vec<_>) = pairs.partition(|(method, plain)| has_plain_name(method, plain));
         let mut taken: HashSet<String> = kept.iter().map(|(_, plain)| (*plain).clone()).collect();
+        taken.extend(given.iter().map(|(_, name)| (*name).to_owned()));
         let mut tools: HashMap<String, String> =
             kept.into_iter().map(|(method, plain)| (method.to_owned(), plain.clone())).collect();
         for (method, plain) in hashed {
@@ -49,6 +57,7 @@ impl ToolNames {
             taken.insert(name.clone());
             tools.insert(method.to_owned(), name);
         }
+        tools.extend(given.into_iter().map(|(method, name)| (method.to_owned(), name.to_owned())));
         ToolNames { tools }
     }
 
@@ -91,7 +100,7 @@ mod tests {
     /// The tools in the order of their names, each with its method.
     fn tools(methods: &[&str]) -> Vec<(String, String)> {
         let methods = methods.iter().map(|name| Method::undescribed(name)).collect();
-        let names = ToolNames::new(&Interface { methods, ..Interface::default() });
+        let names = ToolNames::new(&Interface { methods, ..Interface::default() }, &HashMap::new());
         let mut tools: Vec<_> = names.tools.into_iter().map(|(method, tool)| (tool, method)).collect();
         tools.sort();
         tools
@@ -113,6 +122,17 @@ mod tests {
             ("wheel_spin", "wheel.spin"),
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_name_of_the_configuration_is_taken_from_no_other_tool() {
+        let methods = ["book", "greet", "a.b"].map(Method::undescribed).to_vec();
+        let given = HashMap::from([("book", "greet"), ("missing", "a_b")]);
+        let names = ToolNames::new(&Interface { methods, ..Interface::default() }, &given);
+        assert_eq!(names.of_method("book"), Some("greet"));
+        let other = names.of_method("greet").unwrap();
+        assert!(other.starts_with("greet_") && other.len() == "greet_".len() + 8, "{other}");
+        assert_eq!((names.of_method("a.b"), names.of_method("missing")), (Some("a_b"), None));
     }
 
     #[test]

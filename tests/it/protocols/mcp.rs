@@ -263,6 +263,19 @@ async fn the_operator_chooses_and_shapes_tools() {
 }
 
 #[tokio::test]
+async fn a_name_that_the_operator_gives_hides_no_other_tool() {
+    let named_greet = ToolOptions { name: Some("greet".to_owned()), ..ToolOptions::default() };
+    let options = McpOptions { tools: [("seats".to_owned(), named_greet)].into(), ..McpOptions::default() };
+    let gateway = gateway(options).await;
+    let list = result(&gateway, "tools/list", json!({})).await;
+    let names = names(&list);
+    assert_eq!((names.len(), names[2], &names[3][..6]), (5, "greet", "greet_"), "{names:?}");
+    assert_eq!(call(&gateway, "greet", json!({})).await["structuredContent"], json!({ "free": 3 }));
+    let greeted = call(&gateway, names[3], json!({ "name": "Ann" })).await;
+    assert_eq!(greeted["content"][0]["text"], "hello, Ann");
+}
+
+#[tokio::test]
 async fn strangers_on_other_machines_call_no_tools_that_change_something() {
     for (anonymous_effects, peer, may) in
         [(false, "127.0.0.1:7", true), (false, "10.1.2.3:7", false), (true, "10.1.2.3:7", true)]
@@ -296,6 +309,7 @@ async fn other_requests_are_refused_in_the_form_of_the_protocol() {
         (&[("origin", "http://localhost")], list, 200, "tools"),
         (&[("mcp-protocol-version", "2025-01-01")], list, 400, "-32022"),
         (&[("mcp-session-id", "7")], list, 200, "tools"),
+        (&[], r#"{"jsonrpc":"2.0","id":4,"method":"tools\/list"}"#, 200, "tools"),
         (&[], "{", 400, "-32700"),
         (&[], "7", 400, "-32600"),
         (&[], r#"{"jsonrpc":"2.0","id":4,"method":"tools/list","params":{"cursor":"?"}}"#, 200, "-32602"),

@@ -13,7 +13,7 @@ pub(super) struct Message<'a> {
     /// The `id` of a request, as text; `None` for a notification.
     pub(super) id: Option<&'a RawValue>,
     /// The method; empty for the response to a request of a server, of which croupier makes none.
-    pub(super) method: &'a str,
+    pub(super) method: Cow<'a, str>,
     pub(super) params: Option<Params<'a>>,
 }
 
@@ -23,7 +23,9 @@ pub(super) struct MessageMembers<'a> {
     jsonrpc: Option<Cow<'a, str>>,
     #[serde(default, borrow, deserialize_with = "present")]
     id: Option<&'a RawValue>,
-    method: Option<&'a str>,
+    // Some writers escape the slash in `tools/list`, so the text is not always one of the body.
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -84,7 +86,7 @@ impl<'a> Message<'a> {
         let Some(method) = method else {
             return match (result, error) {
                 (None, None) => Err((id, RpcError::invalid_request("the message has no `method`"))),
-                _ => Ok(Message { id: None, method: "", params: None }),
+                _ => Ok(Message { id: None, method: Cow::Borrowed(""), params: None }),
             };
         };
         let params = params.map(|params| serde_json::from_str(params.get())).transpose();
@@ -132,19 +134,23 @@ mod tests {
     fn messages_are_requests_notifications_or_responses() {
         let read = |text: &'static str| {
             let read = Message::read(serde_json::from_str(text).unwrap());
-            read.map(|message| (message.id.map(RawValue::get), message.method))
+            read.map(|message| (message.id.map(RawValue::get), message.method.into_owned()))
                 .map_err(|(id, error)| (id.map(RawValue::get), error.code))
         };
-        assert_eq!(read(r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#), Ok((Some("\"a\""), "ping")));
+        assert_eq!(read(r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#), Ok((Some("\"a\""), "ping".to_owned())));
         assert_eq!(
             read(r#"{"jsonrpc":"2.0","id":12345678901234567890,"method":"ping"}"#),
-            Ok((Some("12345678901234567890"), "ping"))
+            Ok((Some("12345678901234567890"), "ping".to_owned()))
         );
         assert_eq!(
             read(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#),
-            Ok((None, "notifications/initialized"))
+            Ok((None, "notifications/initialized".to_owned()))
         );
-        assert_eq!(read(r#"{"jsonrpc":"2.0","id":3,"result":{}}"#), Ok((None, "")));
+        assert_eq!(
+            read(r#"{"jsonrpc":"2.0","id":3,"method":"tools\/list"}"#),
+            Ok((Some("3"), "tools/list".to_owned()))
+        );
+        assert_eq!(read(r#"{"jsonrpc":"2.0","id":3,"result":{}}"#), Ok((None, String::new())));
         assert_eq!(read(r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#), Err((None, -32600)));
         assert_eq!(read(r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#), Err((None, -32600)));
         assert_eq!(read(r#"{"id":3,"method":"ping"}"#), Err((Some("3"), -32600)));

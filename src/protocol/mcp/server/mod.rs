@@ -241,7 +241,7 @@ impl Mcp {
             is_stateless: revision.is_stateless(),
             title: interface.title.as_str().into(),
         };
-        let result = match message.method {
+        let result = match &*message.method {
             "initialize" if !frame.is_stateless => Ok(handshake(&interface, &message)),
             "ping" if !frame.is_stateless => Ok(Members::new()),
             "server/discover" if frame.is_stateless => Ok(discovery(&interface, request.context)),

@@ -115,8 +115,8 @@ fn check_stateless(
         let field = "io.modelcontextprotocol/clientCapabilities";
         return Err(RpcError::invalid_params(format!("`params._meta` has no `{field}`")).bad_request());
     }
-    agree("Mcp-Method", only(headers, &METHOD)?, message.method)?;
-    let named = message.params.as_ref().and_then(|params| params.name_of(message.method));
+    agree("Mcp-Method", only(headers, &METHOD)?, &message.method)?;
+    let named = message.params.as_ref().and_then(|params| params.name_of(&message.method));
     if let Some(named) = named {
         agree("Mcp-Name", only(headers, &NAME)?, named)?;
     }

@@ -68,13 +68,13 @@ impl StdioMessage {
         let params = message.params.as_ref();
         if let Some(revision) = params.and_then(|params| params.protocol_version()) {
             headers.insert(VERSION, header_value(revision));
-            headers.insert(METHOD, header_value(message.method));
-            let name = params.and_then(|params| params.name_of(message.method));
+            headers.insert(METHOD, header_value(&message.method));
+            let name = params.and_then(|params| params.name_of(&message.method));
             headers.extend(name.map(|name| (NAME, header_value(name))));
         } else if let Some(agreed) = agreed {
             headers.insert(VERSION, agreed.clone());
         }
-        let kind = match (message.id, message.method) {
+        let kind = match (message.id, &*message.method) {
             (None, "notifications/cancelled") => {
                 StdioKind::Cancellation(params.and_then(|params| params.request_id).map(|id| key_of(id.get())))
             }

@@ -56,16 +56,14 @@ pub(super) struct ToolPage {
 
 impl Tools {
     pub(super) fn new(interface: Arc<Interface>, options: &McpOptions, dialect: JsonDialect) -> Tools {
-        let names = ToolNames::new(&interface);
+        let given = options.tools.iter().filter_map(|(method, tool)| Some((method.as_str(), tool.name.as_deref()?)));
+        let names = ToolNames::new(&interface, &given.collect());
         let tools = interface.methods.iter().enumerate().filter_map(|(index, method)| {
-            let made = names.of_method(&method.name).filter(|_| options.has(&method.name))?;
-            let given = options.tools.get(&method.name).and_then(|tool| tool.name.as_deref());
-            Some(Tool { name: given.unwrap_or(made).into(), method: index, written: OnceLock::new() })
+            let name = names.of_method(&method.name).filter(|_| options.has(&method.name))?;
+            Some(Tool { name: name.into(), method: index, written: OnceLock::new() })
         });
         let mut tools: Vec<Tool> = tools.collect();
         tools.sort_by(|a, b| a.name.cmp(&b.name));
-        // A name that the configuration gives goes before one that is made of another method's: one of the two is left.
-        tools.dedup_by(|a, b| a.name == b.name);
         // With another dialect, a number may be written as a text or as nothing.
         let promises_results = interface.has_exact_results && dialect.non_finite == JsonNonFinite::Refuse;
         Tools { interface, tools: tools.into(), options: options.tools.clone(), promises_results }
