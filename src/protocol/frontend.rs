@@ -106,6 +106,13 @@ pub trait Frontend: Send + Sync + 'static {
         self.serve(service, request.request)
     }
 
+    /// Whether a request ends when its client closes its side of the connection, and not only when the client resets the
+    /// connection. Without it, a client that has closed its side still gets the response. In HTTP/2 a client resets a
+    /// stream instead, which ends its request in any case.
+    fn ends_with_client(&self, _head: &Parts) -> bool {
+        false
+    }
+
     /// Whether requests of pages of other origins are refused, unless the group allows those (`cors`).
     fn refuses_foreign_origins(&self) -> bool {
         false

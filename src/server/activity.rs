@@ -86,6 +86,8 @@ pub(super) struct Activity {
     fragment: AtomicBool,
     /// Whether bytes have arrived that are not read while a request is served: a client that leaves does not wake the task.
     unread: AtomicBool,
+    /// Whether the request that is served ends when the client closes its side of the connection.
+    ends_with_client: AtomicBool,
     /// Whether the first bytes of the connection are those of a TLS handshake.
     tls: AtomicBool,
     /// Whether the first bytes of the connection are those of HTTP/2.
@@ -161,6 +163,7 @@ impl ActivityMonitor {
             streams: Mutex::default(),
             fragment: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            ends_with_client: AtomicBool::new(false),
             tls: AtomicBool::new(false),
             http2: AtomicBool::new(false),
             unread_body: AtomicBool::new(false),
@@ -263,8 +266,10 @@ impl Activity {
         self.idle.store(0, Relaxed);
         self.head.store(0, Relaxed);
         self.multiplexed.store(multiplexed, Relaxed);
-        if self.unread_body.load(Relaxed) {
-            self.unread_body.store(false, Relaxed);
+        for of_request in [&self.unread_body, &self.ends_with_client] {
+            if of_request.load(Relaxed) {
+                of_request.store(false, Relaxed);
+            }
         }
     }
 
@@ -302,6 +307,16 @@ impl Activity {
     /// Notes that the connection cannot notice by itself that its client has left. Its task is woken at the next look.
     pub(super) fn note_unread(&self) {
         self.unread.store(true, Relaxed);
+    }
+
+    /// Notes that the request that is served ends when the client closes its side of the connection.
+    pub(super) fn end_with_client(&self) {
+        self.ends_with_client.store(true, Relaxed);
+    }
+
+    /// Whether the request that is served ends when the client closes its side of the connection.
+    pub(super) fn ends_with_client(&self) -> bool {
+        self.ends_with_client.load(Relaxed)
     }
 
     /// Notes that the target of the request whose head is arriving has a fragment.

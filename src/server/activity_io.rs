@@ -217,8 +217,12 @@ impl<T: AsyncRead + AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T>
         if self.activity.is_serving() {
             match self.stream.poll_reset(cx) {
                 Connected::Yes => {}
-                Connected::Unnoticed | Connected::HalfClosed => self.activity.note_unread(),
-                Connected::No => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                Connected::Unnoticed | Connected::HalfClosed
+                    if !(self.activity.ends_with_client() && self.stream.has_ended(cx)) =>
+                {
+                    self.activity.note_unread();
+                }
+                _ => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             }
         }
         flushed

@@ -31,6 +31,7 @@ use crate::protocol::frontend::{
     Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, PassthroughFault, Streaming, UnreadRequest,
 };
 use crate::server::access_log::REQUEST_ID;
+use crate::server::activity::Activity;
 use crate::server::admission::{Admission, refusing_service};
 use crate::server::auth::{AuthRequest, Authenticated, GroupAuth};
 use crate::server::clients::{ClientAccount, Clients, Resource};
@@ -88,6 +89,16 @@ pub struct Gateway {
     compressing: Arc<AtomicBool>,
     /// What has become of the spans of requests; `None` if they have none.
     spans: Option<Arc<SpanCounts>>,
+}
+
+/// Who sends a request.
+#[derive(Clone, Copy)]
+pub(super) struct RequestSender<'a> {
+    pub(super) client: &'a Arc<ClientAccount>,
+    /// Whether the client has no more requests than its share.
+    pub(super) within_share: bool,
+    /// The connection over which it comes; `None` if it is one of another HTTP server.
+    pub(super) connection: Option<&'a Activity>,
 }
 
 /// The groups of a gateway, which can be replaced while it serves. A request keeps the group to which it was dispatched.
@@ -281,14 +292,14 @@ impl Gateway {
         if context.client.is_none() {
             context.client = self.client_address(&client, &head.headers, context.peer);
         }
-        self.respond_to(&client, true, head, pin!(ArrivingBody::new(body)), &mut context).await
+        let sender = RequestSender { client: &client, within_share: true, connection: None };
+        self.respond_to(sender, head, pin!(ArrivingBody::new(body)), &mut context).await
     }
 
     /// Serves one request of a client, which may have more requests than its share.
     pub(super) async fn respond_to<B>(
         &self,
-        client: &Arc<ClientAccount>,
-        within_share: bool,
+        sender: RequestSender<'_>,
         head: &Parts,
         body: Pin<&mut ArrivingBody<B>>,
         context: &mut Context,
@@ -297,15 +308,15 @@ impl Gateway {
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         // A client with a share of its own is no proxy.
-        let forwarded = if client.has_share() { None } else { self.forwarded_client(context) };
+        let forwarded = if sender.client.has_share() { None } else { self.forwarded_client(context) };
         let (mut request, mut grant) = (None, None);
         let dispatched = match forwarded {
-            None => self.dispatch((client, within_share), head, body, context, &mut grant).await,
+            None => self.dispatch(sender, head, body, context, &mut grant).await,
             Some(forwarded) => {
                 let request = request.insert(forwarded.open_request());
-                let client = (&request.client, request.within_share);
+                let sender = RequestSender { client: &request.client, within_share: request.within_share, ..sender };
                 // Boxed, because it is the same future once more.
-                Box::pin(self.dispatch(client, head, body, context, &mut grant)).await
+                Box::pin(self.dispatch(sender, head, body, context, &mut grant)).await
             }
         };
         let mut response = dispatched.unwrap_or_else(|rejection| {
@@ -357,11 +368,11 @@ impl Gateway {
         MeteredRequest::begin(group.limiter.as_ref().map_or(&self.others, LimiterState::meter))
     }
 
-    /// Serves one request of a client, which has no more requests than its share if the second of the pair says so. `grant`
-    /// becomes what the headers of the response let pages of other origins do, if the group allows any of them.
+    /// Serves one request. `grant` becomes what the headers of the response let pages of other origins do, if the group allows
+    /// any of them.
     async fn dispatch<B>(
         &self,
-        (client, within_share): (&Arc<ClientAccount>, bool),
+        sender: RequestSender<'_>,
         head: &Parts,
         body: Pin<&mut ArrivingBody<B>>,
         context: &mut Context,
@@ -370,6 +381,7 @@ impl Gateway {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
+        let RequestSender { client, within_share, connection } = sender;
         check_host(head)?;
         // `load` touches no shared reference count, for which the workers would contend.
         let dispatch = self.groups.0.load();
@@ -450,6 +462,9 @@ impl Gateway {
             MaybeReady::Now(Some(served)) => served,
             pending => {
                 let streamed = streamed.as_deref();
+                if let Some(connection) = connection.filter(|_| frontend.ends_with_client(head)) {
+                    connection.end_with_client();
+                }
                 Box::pin(self.wait_for_response(pending, group, frontend, (request, streamed), span)).await
             }
         };

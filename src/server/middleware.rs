@@ -18,7 +18,7 @@ use super::streamed_body::ArrivingBody;
 use super::tracked_body::{CountedBody, TrackedBody};
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::BoxError;
-use crate::server::gateway::GatewayResponse;
+use crate::server::gateway::{GatewayResponse, RequestSender};
 use crate::server::settings::HttpsRedirect;
 use crate::service::Context as RequestContext;
 use crate::service::trace_context::TraceContext;
@@ -101,7 +101,9 @@ impl InFlight {
             } else {
                 let body = CountedBody::new(body, context.record.clone(), activity, &head.headers);
                 let body = pin!(ArrivingBody::new(body));
-                catch_panic(pin!(shared.gateway.respond_to(client, self.within_share, &head, body, &mut context))).await
+                let sender =
+                    RequestSender { client, within_share: self.within_share, connection: Some(activity.as_ref()) };
+                catch_panic(pin!(shared.gateway.respond_to(sender, &head, body, &mut context))).await
             };
             // The gateway has shown its own refusals already.
             shared.gateway.show_refusal(&head, &context, &mut response);

@@ -1,5 +1,5 @@
 //! Clients that leave while their call runs: by a reset, or by closing both sides of a unix socket. Their call ends. A client
-//! that has closed only its own side still gets its response.
+//! that has closed only its own side still gets its response, except over MCP, where that cancels a request.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -58,8 +58,8 @@ fn request(method: &str) -> String {
 const SOON: Duration = Duration::from_secs(5);
 
 /// Sends a call, then `behind` while it runs, leaves, and waits until the call has ended.
-fn leave<S: Write>(mut stream: S, told: &Receiver<Told>, behind: &str, leave: impl FnOnce(S)) {
-    stream.write_all(request("hang").as_bytes()).unwrap();
+fn leave<S: Write>(call: String, mut stream: S, told: &Receiver<Told>, behind: &str, leave: impl FnOnce(S)) {
+    stream.write_all(call.as_bytes()).unwrap();
     assert_eq!(told.recv_timeout(SOON), Ok(Told::Begun));
     stream.write_all(behind.as_bytes()).unwrap();
     // The server has to see these bytes before the end that follows them.
@@ -76,7 +76,7 @@ fn reset(stream: TcpStream) {
 fn a_reset_ends_a_call_also_behind_bytes_that_are_not_read_yet() {
     let (server, told) = start(ListenAddress::Tcp(([127, 0, 0, 1], 0).into()));
     for behind in ["", &request("hang")] {
-        leave(server.connect(), &told, behind, reset);
+        leave(request("hang"), server.connect(), &told, behind, reset);
     }
 }
 
@@ -85,10 +85,10 @@ fn a_client_of_a_unix_socket_that_closes_it_ends_its_call_also_behind_bytes_that
     let path = socket("leave");
     let (_server, told) = start(ListenAddress::Unix(path.clone()));
     for behind in ["", &request("hang")] {
-        leave(UnixStream::connect(&path).unwrap(), &told, behind, drop);
+        leave(request("hang"), UnixStream::connect(&path).unwrap(), &told, behind, drop);
     }
     // One that has closed its own side before.
-    leave(UnixStream::connect(&path).unwrap(), &told, "", |stream| {
+    leave(request("hang"), UnixStream::connect(&path).unwrap(), &told, "", |stream| {
         stream.shutdown(Shutdown::Write).unwrap();
         std::thread::sleep(Duration::from_millis(100));
     });
@@ -108,6 +108,30 @@ fn a_client_that_closes_only_its_own_side_gets_its_responses() {
     stream.write_all(both.as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(read(stream).matches("waited").count(), 2);
+}
+
+/// A call over MCP of a revision without sessions.
+fn mcp_request() -> String {
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{{meta},"name":"hang","arguments":{{}}}}}}"#
+    );
+    let headers = "Content-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: hang\r\n";
+    let length = body.len();
+    format!("POST /g/mcp HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
+}
+
+#[test]
+fn a_client_of_mcp_without_a_session_cancels_its_call_by_closing_its_side() {
+    let path = socket("mcp");
+    let (tcp, of_tcp) = start(ListenAddress::Tcp(([127, 0, 0, 1], 0).into()));
+    let (_unix, of_unix) = start(ListenAddress::Unix(path.clone()));
+    for behind in ["", &mcp_request()] {
+        leave(mcp_request(), tcp.connect(), &of_tcp, behind, |stream| stream.shutdown(Shutdown::Write).unwrap());
+        leave(mcp_request(), UnixStream::connect(&path).unwrap(), &of_unix, behind, |stream| {
+            stream.shutdown(Shutdown::Write).unwrap();
+        });
+    }
 }
 
 fn read(mut stream: impl Read) -> String {

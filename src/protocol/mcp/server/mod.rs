@@ -131,6 +131,11 @@ impl Frontend for Mcp {
         rejection.into_response_with(CONTENT_TYPE, Body::whole(error.text(None)))
     }
 
+    /// Since there are no sessions, a client cancels a request by closing the connection.
+    fn ends_with_client(&self, head: &Parts) -> bool {
+        revision::of_head(&head.headers).is_some_and(Revision::is_stateless)
+    }
+
     /// A page of another origin may have been given the address of this server by whoever wrote it, and could call tools with what the
     /// network of its reader may do (specification, "Security Warning" of the transport).
     fn refuses_foreign_origins(&self) -> bool {
@@ -186,7 +191,7 @@ impl Mcp {
         let refuse = |reason: &'static str| {
             MaybeReady::now(Answer::error(None, &RpcError::invalid_request(reason).bad_request()))
         };
-        let revision = revision::of_batch(&request.head.headers);
+        let revision = revision::of_head(&request.head.headers);
         let Some(revision) = revision.filter(|revision| *revision <= Revision::March2025) else {
             return refuse("this revision of the protocol has no batches");
         };

@@ -69,8 +69,8 @@ impl Revision {
     }
 }
 
-/// Which revision a batch is of, by its header alone.
-pub(super) fn of_batch(headers: &HeaderMap) -> Option<Revision> {
+/// Which revision a request is of, by its header alone.
+pub(super) fn of_head(headers: &HeaderMap) -> Option<Revision> {
     match headers.get(VERSION) {
         None => Some(Revision::March2025),
         Some(version) => version.to_str().ok().and_then(Revision::of_name),
