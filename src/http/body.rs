@@ -48,7 +48,7 @@ enum BodyContent {
     Coming(ComingBody),
 }
 
-/// A body that arrives from an upstream while it is sent.
+/// A body that arrives while it is sent, such as that of an upstream.
 struct ComingBody {
     body: Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>,
     /// The permit of the call, until all of the body has arrived.
@@ -136,6 +136,12 @@ impl Body {
         let pieces =
             Pieces { source: Box::new(source), filled: Vec::new(), lent: Vec::new(), at_work: false, done: false };
         Body { content: BodyContent::Pieces(pieces), held: None, is_reserved: false }
+    }
+
+    /// A body whose pieces are sent as soon as they are there, each by itself.
+    pub(crate) fn coming(body: impl http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static) -> Body {
+        let content = BodyContent::Coming(ComingBody { body: Box::pin(body), permit: None });
+        Body { content, held: None, is_reserved: false }
     }
 
     /// The body of an upstream's response, with its headers.

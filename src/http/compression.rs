@@ -11,7 +11,7 @@ use http_body::Body as _;
 
 use crate::http::body::{Body, EndToEnd, Source};
 use crate::http::media_type;
-use crate::http::media_type::Weighted;
+use crate::http::media_type::{Weighted, is_event_stream};
 use crate::model::fault::BoxError;
 
 /// Responses of fewer bytes are not compressed: they fit into one packet anyway.
@@ -22,7 +22,8 @@ const WORTHWHILE: usize = 1400;
 /// Every response gets `Vary: accept-encoding`, compressed or not, for the sake of caches; except for those of an upstream that are
 /// passed on as they are.
 pub(crate) fn compress(request: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
-    if response.extensions().get::<EndToEnd>().is_some() {
+    // The compressor would hold back events until it has enough of them.
+    if response.extensions().get::<EndToEnd>().is_some() || is_event_stream(response.headers()) {
         return response;
     }
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));

@@ -69,6 +69,11 @@ fn thousandths(text: &str) -> Option<u16> {
     (weight <= 1000).then_some(weight)
 }
 
+/// Whether a message is a stream of events, which are sent one by one (HTML Standard, section 9.2).
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+    media_type(headers).eq_ignore_ascii_case("text/event-stream")
+}
+
 /// Whether a media type is JSON: one of those that JSON-RPC clients send, or any with the suffix `+json`.
 pub(crate) fn is_json(media: &str) -> bool {
     let is = |name: &str| media.eq_ignore_ascii_case(name);

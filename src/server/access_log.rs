@@ -295,7 +295,9 @@ impl AccessLine {
             LineEnd::ClientGone => return failed("client-gone", "client", self.record.stage()),
             LineEnd::Cut => return failed("cut", "server", self.record.stage()),
         }
-        match self.outcome.as_ref().and_then(|outcome| outcome.fault) {
+        let fault = self.outcome.as_ref().and_then(|outcome| outcome.fault).or_else(|| self.record.late_fault());
+        match fault {
+            None if self.record.is_cancelled() => failed("cancelled", "client", Stage::Call),
             Some(kind) => failed(kind.word(), self.cause_of_fault(kind), Stage::Call),
             None if self.record.is_upstream_down() => failed(REJECTED, "upstream", self.stage),
             None if self.status >= 500 => failed(REJECTED, "server", self.stage),

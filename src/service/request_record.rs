@@ -75,6 +75,10 @@ pub struct RequestRecord {
     is_split: AtomicBool,
     /// Whether an upstream that is down was the reason for a refusal.
     upstream_is_down: AtomicBool,
+    /// The fault that a call has ended with after its response has begun.
+    late_fault: OnceLock<Kind>,
+    /// Whether the client has cancelled the call.
+    is_cancelled: AtomicBool,
 }
 
 /// The requests to upstream servers.
@@ -119,7 +123,27 @@ impl RequestRecord {
             fallback: OnceLock::new(),
             is_split: AtomicBool::new(false),
             upstream_is_down: AtomicBool::new(false),
+            late_fault: OnceLock::new(),
+            is_cancelled: AtomicBool::new(false),
         }
+    }
+
+    /// Notes the fault that a call has ended with after its response has begun.
+    pub(crate) fn note_late_fault(&self, fault: Kind) {
+        let _ = self.late_fault.set(fault);
+    }
+
+    pub(crate) fn late_fault(&self) -> Option<Kind> {
+        self.late_fault.get().copied()
+    }
+
+    /// Notes that the client has cancelled the call.
+    pub(crate) fn note_cancelled(&self) {
+        self.is_cancelled.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Relaxed)
     }
 
     /// Notes that the request was refused because an upstream is down.

@@ -139,7 +139,7 @@ impl Upstream {
             rewrite_links(&mut headers, |target| addresses.returned(target));
         }
         headers.append(header::VIA, via(head.version));
-        let is_stream = media_type::media_type(&headers).eq_ignore_ascii_case("text/event-stream");
+        let is_stream = media_type::is_event_stream(&headers);
         // From here on, the client sets the pace.
         let body = body.with_deadline(None);
         let body = if is_stream { body.with_any_progress() } else { body };

@@ -6,6 +6,7 @@ mod cpython;
 mod jsonrpc;
 mod jsonrpc_examples;
 mod mcp;
+mod mcp_long_calls;
 mod pages;
 mod refusal_pages;
 mod rest_routes;

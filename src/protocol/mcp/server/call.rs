@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -31,6 +33,8 @@ pub(super) struct ToolResult {
     pub(super) bytes_type: Option<Box<str>>,
     /// The method, for the address of such a result.
     pub(super) method: Box<str>,
+    /// Where the bytes of a result are counted that is written while it is made; `None` if nobody asks.
+    pub(super) written: Option<Arc<AtomicUsize>>,
 }
 
 /// A fault as the protocol has it: as an error of the protocol, or as the text of a failed tool.
@@ -64,6 +68,9 @@ impl ToolResult {
             rows.ready().await?;
             let until = json.len() + PORTION;
             has_more = frontend::fill(&mut rows, Format::Json(self.dialect), &mut json, until)?;
+            if let Some(written) = &self.written {
+                written.store(json.len(), Relaxed);
+            }
         }
         let left_out = has_more.then(|| {
             let how = if self.parameters.is_empty() { String::new() } else { format!(" Its parameters: {}.", self.parameters) };

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::answer::RpcError;
@@ -65,6 +66,9 @@ struct Meta<'a> {
     protocol_version: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
     client_capabilities: Option<&'a RawValue>,
+    /// By what the client knows the reports on the progress of the request.
+    #[serde(borrow, rename = "progressToken")]
+    progress_token: Option<&'a RawValue>,
 }
 
 impl<'a> Message<'a> {
@@ -116,9 +120,28 @@ impl Params<'_> {
         }
     }
 
+    /// By what the client knows the reports on the progress of the request, if it asks for them.
+    pub(super) fn progress_token(&self) -> Option<&RawValue> {
+        self.meta.as_ref()?.progress_token.filter(|token| is_id(token))
+    }
+
     pub(super) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+}
+
+/// What is equal for two texts of the same `id`: a client may write a character in two ways.
+pub(crate) fn key_of(id: &str) -> Box<str> {
+    match serde_json::from_str::<Value>(id) {
+        Ok(text @ Value::String(_)) => text.to_string().into(),
+        // A number stays as it is: it may be larger than what can be computed with.
+        _ => id.into(),
+    }
+}
+
+/// A JSON text without line breaks. There are none in its strings, where JSON escapes them.
+pub(super) fn in_one_line(json: &[u8]) -> Vec<u8> {
+    json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
 }
 
 /// Whether a JSON text is a text or a number, as an `id` is.

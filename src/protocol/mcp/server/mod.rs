@@ -8,6 +8,8 @@
 //! call.rs       the result of a tool, as content and as a value
 //! answer.rs     the text of a response
 //! options.rs    which methods are tools
+//! progress.rs   a response as a stream of events, with reports on a call that takes long
+//! running.rs    the calls that a notification can cancel
 //! stdio.rs      messages as lines, for clients that start a program
 //! ```
 
@@ -15,7 +17,9 @@ mod answer;
 mod call;
 mod message;
 mod options;
+mod progress;
 mod revision;
+mod running;
 pub(crate) mod stdio;
 mod tools;
 
@@ -23,7 +27,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -47,7 +51,9 @@ use answer::{Members, ResultFrame, RpcError, server_info};
 use call::{ToolFault, ToolResult};
 use message::{Message, MessageMembers};
 pub use options::{McpOptions, ToolOptions, WrongToolName};
+use progress::Progress;
 use revision::Revision;
+use running::{RunningCalls, SESSION, new_session};
 use tools::Tools;
 
 /// The path of the endpoint below that of the group.
@@ -70,6 +76,8 @@ pub struct Mcp {
     pub options: McpOptions,
     /// The tools of the last description of the service.
     tools: ArcSwapOption<Tools>,
+    /// The calls that a notification can cancel.
+    running: Arc<RunningCalls>,
 }
 
 /// The answer to a message: a status, and the text of the response if there is one.
@@ -79,12 +87,14 @@ struct Answer {
     /// The method that was called; empty if none was.
     method: Box<str>,
     fault: Option<Kind>,
+    /// Headers of the response beside its media type, or with one that is not JSON.
+    headers: HeaderMap,
 }
 
 impl Mcp {
     /// A frontend with these settings.
     pub fn new(dialect: JsonDialect, limits: DocumentLimits, options: McpOptions) -> Mcp {
-        Mcp { dialect, limits, options, tools: ArcSwapOption::empty() }
+        Mcp { dialect, limits, options, ..Mcp::default() }
     }
 }
 
@@ -115,11 +125,12 @@ impl Frontend for Mcp {
             return MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: Some(kind) });
         }
         self.answer_body(service.as_ref(), request).map(|answer| {
-            let Answer { status, text, method, fault } = answer;
+            let Answer { status, text, method, fault, headers } = answer;
             let mut response = match text {
                 Some(body) => frontend::ok(CONTENT_TYPE, body),
                 None => Response::new(Body::default()),
             };
+            response.headers_mut().extend(headers);
             *response.status_mut() = status;
             FrontendResponse { response, method, fault }
         })
@@ -218,7 +229,7 @@ impl Mcp {
             whole.push(b']');
             let status = if is_empty { StatusCode::ACCEPTED } else { StatusCode::OK };
             let text = (!is_empty).then(|| Body::whole(whole));
-            Answer { status, text, method: Box::from(""), fault }
+            Answer { status, text, method: Box::from(""), fault, headers: HeaderMap::new() }
         })
     }
 
@@ -233,13 +244,19 @@ impl Mcp {
             Ok(message) => message,
             Err((id, error)) => return MaybeReady::now(Answer::error(id, &error)),
         };
+        let is_of_batch = revision.is_some();
         let revision = match revision.map_or_else(|| revision::of_message(&request.head.headers, &message), Ok) {
             Ok(revision) => revision,
             Err(error) => return MaybeReady::now(Answer::error(message.id, &error)),
         };
-        // A notification, or a response to a request that croupier has not made. Without sessions, nothing says whose call
-        // `notifications/cancelled` means; a client ends a call by resetting its connection.
-        let Some(id) = message.id else { return MaybeReady::now(Answer::accepted()) };
+        let Some(id) = message.id else {
+            // A notification, or a response to a request that croupier has not made.
+            let request_id = message.params.as_ref().and_then(|params| params.request_id);
+            if let Some(id) = request_id.filter(|_| message.method == "notifications/cancelled") {
+                self.running.cancel(&request.head.headers, id.get());
+            }
+            return MaybeReady::now(Answer::accepted());
+        };
         let interface = service.interface_for(request.context);
         let frame = ResultFrame {
             id: id.get().into(),
@@ -247,11 +264,19 @@ impl Mcp {
             title: interface.title.as_str().into(),
         };
         let result = match &*message.method {
-            "initialize" if !frame.is_stateless => Ok(handshake(&interface, &message)),
+            "initialize" if !frame.is_stateless => {
+                let mut answer = Answer::of(frame.response(&handshake(&interface, &message)), "");
+                answer.headers.insert(SESSION, new_session());
+                return MaybeReady::now(answer);
+            }
             "ping" if !frame.is_stateless => Ok(Members::new()),
             "server/discover" if frame.is_stateless => Ok(discovery(&interface, request.context)),
             "tools/list" => return MaybeReady::now(self.list(service, request.context, &message, &frame)),
-            "tools/call" => return self.call(service, request, &message, frame),
+            "tools/call" => {
+                // A batch is one response.
+                let progress = if is_of_batch { None } else { wanted_progress(request, &message) };
+                return self.call(service, request, &message, (frame, progress));
+            }
             method => Err(RpcError::no_such_method(abridge(method).as_ref(), frame.is_stateless)),
         };
         MaybeReady::now(match result {
@@ -311,7 +336,7 @@ impl Mcp {
         service: &dyn RpcService,
         request: GroupRequest<'_>,
         message: &Message<'_>,
-        frame: ResultFrame,
+        (frame, progress): (ResultFrame, Option<Progress>),
     ) -> MaybeReady<Answer> {
         let refuse = |error: &RpcError| MaybeReady::now(Answer::error(message.id, error));
         let params = message.params.as_ref();
@@ -340,6 +365,7 @@ impl Mcp {
             max_result: self.options.max_result,
             parameters: tools::parameters(method),
             bytes_type: bytes_type(method, &tools.interface),
+            written: progress.as_ref().map(|progress| progress.written.clone()),
             method: method.name.as_str().into(),
         };
         let tool: Box<str> = abridge(tool).into();
@@ -349,7 +375,7 @@ impl Mcp {
             return MaybeReady::now(Answer::of_fault(&result, &Fault::new(Kind::Forbidden, reason), &tool));
         }
         let call = Call::new(&method.name, args, request.context);
-        frontend::start_call(service, call).and_then(move |called| match called {
+        let answer = frontend::start_call(service, call).and_then(move |called| match called {
             Ok(Output::One(value)) => {
                 frontend::write_whole(value, result, ToolResult::write).map(move |(body, result)| match body {
                     Ok(body) => Answer::whole(body, &result.method),
@@ -365,13 +391,60 @@ impl Mcp {
             // Only a call in its original form has such a result.
             Ok(Output::Raw(_)) => MaybeReady::now(Answer::of_fault(&result, &Fault::internal(), &tool)),
             Err(fault) => MaybeReady::now(Answer::of_fault(&result, &fault, &tool)),
+        });
+        let answer = self.cancellable(answer, request, message);
+        match progress {
+            Some(progress) => progress.report(answer, &method.name),
+            None => answer,
+        }
+    }
+
+    /// The answer to a call that a notification may cancel; it then has no response.
+    fn cancellable(
+        &self,
+        answer: MaybeReady<Answer>,
+        request: GroupRequest<'_>,
+        message: &Message<'_>,
+    ) -> MaybeReady<Answer> {
+        let MaybeReady::Later(pending) = answer else { return answer };
+        let Some(id) = message.id else { return MaybeReady::Later(pending) };
+        let Some(running) = self.running.begin(&request.head.headers, id.get()) else {
+            return MaybeReady::Later(pending);
+        };
+        let record = request.context.record.clone();
+        MaybeReady::later(async move {
+            tokio::select! {
+                biased;
+                answer = pending => answer,
+                () = running.cancelled() => {
+                    if let Some(record) = record {
+                        record.note_cancelled();
+                    }
+                    Answer::accepted()
+                }
+            }
         })
     }
 }
 
+/// The progress of a call, if the client wants to know it and takes a stream of events.
+fn wanted_progress(request: GroupRequest<'_>, message: &Message<'_>) -> Option<Progress> {
+    let token = message.params.as_ref()?.progress_token()?;
+    let takes_events = weight(&media_ranges(&request.head.headers), "text/event-stream") > 0;
+    let has_accept = request.head.headers.contains_key(header::ACCEPT);
+    let id = message.id.filter(|_| takes_events && has_accept)?;
+    Some(Progress::new(token, id, request.context.record.clone()))
+}
+
 impl Answer {
     fn whole(body: Body, method: &str) -> Answer {
-        Answer { status: StatusCode::OK, text: Some(body), method: method.into(), fault: None }
+        Answer {
+            status: StatusCode::OK,
+            text: Some(body),
+            method: method.into(),
+            fault: None,
+            headers: HeaderMap::new(),
+        }
     }
 
     fn of(text: Vec<u8>, method: &str) -> Answer {
@@ -380,7 +453,13 @@ impl Answer {
 
     /// The answer to a message that needs none.
     fn accepted() -> Answer {
-        Answer { status: StatusCode::ACCEPTED, text: None, method: Box::from(""), fault: None }
+        Answer {
+            status: StatusCode::ACCEPTED,
+            text: None,
+            method: Box::from(""),
+            fault: None,
+            headers: HeaderMap::new(),
+        }
     }
 
     fn error(id: Option<&RawValue>, error: &RpcError) -> Answer {

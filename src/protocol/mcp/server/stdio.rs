@@ -7,11 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::answer::RpcError;
-use super::message::{Message, MessageMembers, is_id};
+pub(crate) use super::message::key_of;
+use super::message::{Message, MessageMembers, in_one_line, is_id};
 use super::revision::{METHOD, NAME, VERSION};
 use super::{CONTENT_TYPE, TAIL};
 use crate::model::text::printable;
@@ -136,15 +136,6 @@ pub(crate) fn agreed_revision(body: &[u8]) -> Option<HeaderValue> {
     HeaderValue::from_str(&response.result.protocol_version).ok()
 }
 
-/// What is equal for two texts of the same `id`: a client may write a character in two ways.
-pub(crate) fn key_of(id: &str) -> Box<str> {
-    match serde_json::from_str::<Value>(id) {
-        Ok(text @ Value::String(_)) => text.to_string().into(),
-        // A number stays as it is: it may be larger than what can be computed with.
-        _ => id.into(),
-    }
-}
-
 /// The line for a message that is longer than the group accepts.
 pub(crate) fn refuse_long(id: Option<&str>, limit: usize) -> Vec<u8> {
     let message = format!("the message is longer than {limit} bytes, the limit of this group");
@@ -162,11 +153,6 @@ fn header_value(text: &str) -> HeaderValue {
     };
     // It cannot fail: visible characters and Base64 can be in a header.
     value.unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-/// A JSON text without line breaks. There are none in its strings, where JSON escapes them.
-fn in_one_line(json: &[u8]) -> Vec<u8> {
-    json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
 }
 
 /// Finds the `id` of a message that is too long to be kept, while its bytes pass by.

@@ -1,0 +1,145 @@
+//! Calls that take long. If the client asks for its progress, the response becomes a stream of events (`text/event-stream`): how long
+//! the call runs and how much of its result there is, and at last the response itself. A client that resets its timeout at each
+//! report waits for a call of any length.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http_body::Frame;
+use serde_json::value::RawValue;
+use tokio::time::{Interval, MissedTickBehavior, interval_at};
+use tracing::Instrument as _;
+
+use super::Answer;
+use super::answer::RpcError;
+use super::message::in_one_line;
+use crate::http::body::Body;
+use crate::model::fault::{BoxError, Fault, Kind};
+use crate::service::current_request::CurrentRequest;
+use crate::service::future::{MaybeReady, catch_panic_of, with_timeout};
+use crate::service::request_record::RequestRecord;
+
+/// How long a call runs before its response becomes a stream, and the time between two reports.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What a client wants to know of a call.
+pub(super) struct Progress {
+    /// The token by which the client knows the call, as JSON.
+    token: Box<str>,
+    /// How many bytes of the result there are.
+    pub(super) written: Arc<AtomicUsize>,
+    /// The record of the request, for a fault that is known only after the response has begun.
+    record: Option<Arc<RequestRecord>>,
+    /// The `id` of the request, as text.
+    id: Box<str>,
+}
+
+impl Progress {
+    /// `token` is a text or a number.
+    pub(super) fn new(token: &RawValue, id: &RawValue, record: Option<Arc<RequestRecord>>) -> Progress {
+        Progress { token: token.get().into(), written: Arc::default(), record, id: id.get().into() }
+    }
+
+    /// Reports the progress of a call that is not ready soon.
+    pub(super) fn report(self, answer: MaybeReady<Answer>, method: &str) -> MaybeReady<Answer> {
+        let MaybeReady::Later(mut answer) = answer else { return answer };
+        let method: Box<str> = method.into();
+        MaybeReady::later(async move {
+            let begun = Instant::now();
+            if let Some(ready) = with_timeout(EVERY, answer.as_mut()).await {
+                return ready;
+            }
+            // The stream is polled where its request is not known any more.
+            let answer = catch_panic_of(answer).in_current_span();
+            let answer: PendingAnswer = match CurrentRequest::get() {
+                Some(request) => Box::pin(request.scope(answer)),
+                None => Box::pin(answer),
+            };
+            let mut ticks = interval_at(tokio::time::Instant::now(), EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let stream = EventStream { answer: Some(answer), progress: self, begun, ticks };
+            Answer { headers: stream_headers(), ..Answer::whole(Body::coming(stream), &method) }
+        })
+    }
+
+    fn event(&self, seconds: u64) -> Vec<u8> {
+        let token = &self.token;
+        let so_far = match self.written.load(Relaxed) {
+            0 => String::new(),
+            bytes => format!(", {} KiB of the result", bytes.div_ceil(1024)),
+        };
+        let params = format!(r#"{{"progressToken":{token},"progress":{seconds},"message":"{seconds} s{so_far}"}}"#);
+        event(format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#).as_bytes())
+    }
+}
+
+type PendingAnswer = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
+
+/// The response to a call that runs: reports of its progress, then its result.
+struct EventStream {
+    /// `None` once it has been sent.
+    answer: Option<PendingAnswer>,
+    progress: Progress,
+    begun: Instant,
+    ticks: Interval,
+}
+
+impl http_body::Body for EventStream {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let EventStream { answer, progress, begun, ticks } = &mut *self;
+        let Some(pending) = answer else { return Poll::Ready(None) };
+        let bytes = match pending.as_mut().poll(cx) {
+            Poll::Ready(ended) => {
+                *answer = None;
+                progress.last_event(ended)
+            }
+            Poll::Pending if ticks.poll_tick(cx).is_ready() => progress.event(begun.elapsed().as_secs()),
+            Poll::Pending => return Poll::Pending,
+        };
+        Poll::Ready(Some(Ok(Frame::data(bytes.into()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.answer.is_none()
+    }
+}
+
+impl Progress {
+    /// The event with the response, or no event for a call that was cancelled.
+    fn last_event(&self, ended: Result<Answer, Fault>) -> Vec<u8> {
+        let (text, fault) = match ended {
+            Ok(answer) => (answer.text, answer.fault),
+            Err(fault) => {
+                let error = RpcError::new(-32603, fault.message);
+                (Some(Body::whole(error.text(Some(&self.id)))), Some(Kind::Internal))
+            }
+        };
+        if let (Some(record), Some(fault)) = (&self.record, fault) {
+            record.note_late_fault(fault);
+        }
+        text.as_ref().and_then(Body::as_whole).map(|text| event(text)).unwrap_or_default()
+    }
+}
+
+fn stream_headers() -> HeaderMap {
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        // A proxy that collects the response would defeat its purpose. nginx heeds the last of these.
+        (header::CACHE_CONTROL, "no-cache, no-transform"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    headers.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
+}
+
+/// An event with a message (HTML Standard, section 9.2.6).
+fn event(message: &[u8]) -> Vec<u8> {
+    [b"event: message\ndata: ".as_slice(), &in_one_line(message), b"\n\n"].concat()
+}
