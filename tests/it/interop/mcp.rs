@@ -112,6 +112,15 @@ fn clients_for_node_call_tools_in_each_revision() {
     assert_eq!(printed.lines().count(), 6, "{printed}");
 }
 
+#[test]
+#[ignore = "needs mcp-client-rmcp, which is tests/peers/rmcp"]
+fn a_client_for_rust_calls_tools_in_each_revision() {
+    let gateway = gateway();
+    let ended = run(Command::new("mcp-client-rmcp").arg(format!("http://{}", gateway.address)));
+    assert_success("rmcp", &ended);
+    assert_eq!(ended.stdout, "2025-11-25\n2026-07-28\n2026-07-28\n");
+}
+
 /// The program of a package, run by the Node of the same folder.
 fn tool(package: &str, program: &str) -> Command {
     let folder = PathBuf::from(std::env::var("MCP_TOOLS").expect("MCP_TOOLS names the folder of packages"));
