@@ -32,28 +32,31 @@ def param(value):
     return f"<param><value>{value}</value></param>"
 
 
-def post(path, body, media="text/xml"):
+def post(path, body, media="text/xml", headers=()):
     """A whole HTTP/1.1 request."""
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
+    further = "".join(f"{name}: {value}\r\n" for name, value in dict(headers).items())
+    head = (f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\n{further}"
+            f"Content-Length: {len(body)}\r\n\r\n")
     return head.encode() + body
 
 
 class Spin:
     """A spin of the American wheel, as one protocol has it."""
 
-    def __init__(self, path, media=None, body=b""):
-        self.path, self.media, self.body = path, media, body
+    def __init__(self, path, media=None, body=b"", headers=()):
+        self.path, self.media, self.body, self.headers = path, media, body, dict(headers)
 
     def request(self):
         if self.media:
-            return post(self.path, self.body, self.media)
+            return post(self.path, self.body, self.media, self.headers)
         return f"GET {self.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
     def script(self):
         """The same for wrk."""
         if not self.media:
             return ""
-        return (f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "{self.media}"\n'
+        headers = {"Content-Type": self.media, **self.headers}
+        return ('wrk.method = "POST"\n' + "".join(f'wrk.headers["{name}"] = "{headers[name]}"\n' for name in headers) +
                 f"wrk.body = [==[{self.body.decode()}]==]\n")
 
 
@@ -64,6 +67,15 @@ SPINS = {
     "SOAP": Spin("/wheel/american", "text/xml; charset=utf-8",
                  b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>'
                  b'<w:spin xmlns:w="urn:croupier:wheel:american"/></e:Body></e:Envelope>'),
+    "MCP": Spin("/wheel/american/mcp", "application/json",
+                b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"spin","arguments":{}}}',
+                {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}),
+    "MCP 2026-07-28": Spin(
+        "/wheel/american/mcp", "application/json",
+        b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"spin","arguments":{},"_meta":{'
+        b'"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}',
+        {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2026-07-28",
+         "Mcp-Method": "tools/call", "Mcp-Name": "spin"}),
 }
 
 
