@@ -487,7 +487,8 @@ impl Gateway {
             note_response(record, group, &response, (&method, fault));
         }
         let observed = self.observed && !group.is_directory;
-        let outcome = observed.then(|| Outcome { group: group.path.as_str().into(), method, fault });
+        let called_group = context.record.as_ref().and_then(|record| record.called_group());
+        let outcome = observed.then(|| Outcome { group: called_group.unwrap_or(&group.path).into(), method, fault });
         Ok(GatewayResponse { response, outcome, metered })
     }
 

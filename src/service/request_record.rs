@@ -58,6 +58,8 @@ pub struct RequestRecord {
     calls: AtomicU32,
     faults: AtomicU32,
     group: OnceLock<Box<str>>,
+    /// The group whose method was called, if the request went to an endpoint of several groups.
+    called_group: OnceLock<Box<str>>,
     method: OnceLock<Box<str>>,
     user: OnceLock<Arc<Identity>>,
     upstream: Mutex<UpstreamRecord>,
@@ -113,6 +115,7 @@ impl RequestRecord {
             calls: AtomicU32::new(0),
             faults: AtomicU32::new(0),
             group: OnceLock::new(),
+            called_group: OnceLock::new(),
             method: OnceLock::new(),
             user: OnceLock::new(),
             upstream: Mutex::default(),
@@ -221,8 +224,19 @@ impl RequestRecord {
         self.group.get_or_init(|| path.into());
     }
 
+    /// Notes the group whose method is called, at an endpoint of several groups. The first call decides.
+    pub(crate) fn note_called_group(&self, path: &str) {
+        self.called_group.get_or_init(|| path.into());
+    }
+
+    /// The group whose method was called, if another endpoint than its own was.
+    pub(crate) fn called_group(&self) -> Option<&str> {
+        self.called_group.get().map(AsRef::as_ref)
+    }
+
+    /// The group whose method was called, or else the one that the request went to.
     pub(crate) fn group(&self) -> Option<&str> {
-        self.group.get().map(AsRef::as_ref)
+        self.called_group().or_else(|| self.group.get().map(AsRef::as_ref))
     }
 
     pub(crate) fn note_protocol(&self, name: &str) {

@@ -3,7 +3,11 @@
 //! Models take fewer characters than methods have, and clients put names of their own before those of the tools. So the
 //! name of a tool has only letters, digits, `_` and `-`, at most [`MAX_NAME`] of them. Each other character of the method's
 //! name becomes `_`. A name that is too long, or that two methods would share, ends in a hash of the method's name.
+//!
+//! Where several groups share an endpoint, each has a prefix: the tool `wheel_spin` is the method `spin` of the group with the prefix
+//! `wheel`. The rules are then about the prefix, a dot and the name of the method.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::model::interface::Interface;
@@ -11,24 +15,46 @@ use crate::service::random::key_of;
 
 /// The longest name of a tool, in bytes.
 const MAX_NAME: usize = 48;
+/// The longest name that the configuration gives a tool, in bytes: what the models of all known clients take.
+pub(crate) const MAX_GIVEN_NAME: usize = 64;
 /// The number of bytes of a name before a `_` and the eight digits of the hash.
 const BEFORE_HASH: usize = MAX_NAME - 9;
 /// The beginnings of the names of methods that are no tools: those of the protocols themselves.
 const BUILT_IN: [&str; 2] = ["system.", "rpc."];
 
-/// The names of the tools of an interface. They do not depend on the order of its methods.
+/// The methods of a group, as far as the names of its tools depend on them.
+#[derive(Debug)]
+pub(crate) struct NamedGroup<'a> {
+    /// What the names of its tools begin with; empty if the endpoint is its own.
+    pub(crate) prefix: &'a str,
+    pub(crate) interface: &'a Interface,
+    /// The names that the configuration gives to methods.
+    pub(crate) given: HashMap<&'a str, &'a str>,
+}
+
+/// The names of the tools of an endpoint. They do not depend on the order of the methods and groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ToolNames {
-    /// The names of tools by those of their methods.
+    /// The names of tools by the [keys](key) of their methods.
     tools: HashMap<String, String>,
 }
 
 impl ToolNames {
-    /// The tools of an interface: all its methods, except those that are private or parts of a protocol. `given` are names that the
-    /// configuration gives to methods.
-    pub(crate) fn new(interface: &Interface, given: &HashMap<&str, &str>) -> ToolNames {
-        let names = interface.methods.iter().map(|method| method.name.as_str());
-        ToolNames::of_methods(names.filter(|name| is_tool(name)).collect(), given)
+    /// The tools of these groups: all their methods, except those that are private or parts of a protocol.
+    pub(crate) fn new(groups: &[NamedGroup<'_>]) -> ToolNames {
+        let (mut methods, mut given) = (BTreeSet::new(), HashMap::new());
+        for group in groups {
+            let names = group.interface.methods.iter().map(|method| method.name.as_str());
+            methods.extend(names.filter(|name| is_tool(name)).map(|name| key(group.prefix, name)));
+            for (method, name) in &group.given {
+                let name = prefixed(group.prefix, name);
+                if name.len() <= MAX_GIVEN_NAME {
+                    given.insert(key(group.prefix, method), name);
+                }
+            }
+        }
+        let given = given.iter().map(|(key, name)| (key.as_ref(), name.as_ref())).collect();
+        ToolNames::of_methods(methods.iter().map(AsRef::as_ref).collect(), &given)
     }
 
     fn of_methods(mut methods: BTreeSet<&str>, given: &HashMap<&str, &str>) -> ToolNames {
@@ -61,9 +87,28 @@ impl ToolNames {
         ToolNames { tools }
     }
 
-    /// The tool of a method; `None` if it is no tool.
-    pub(crate) fn of_method(&self, method: &str) -> Option<&str> {
-        self.tools.get(method).map(String::as_str)
+    /// The tool of a method of the group with this prefix; `None` if it is no tool.
+    pub(crate) fn of_method(&self, prefix: &str, method: &str) -> Option<&str> {
+        self.tools.get(key(prefix, method).as_ref()).map(String::as_str)
+    }
+}
+
+/// What stands for a method among those of all groups. A prefix has no dot, so the keys of two methods differ.
+fn key<'a>(prefix: &str, method: &'a str) -> Cow<'a, str> {
+    if prefix.is_empty() { Cow::Borrowed(method) } else { Cow::Owned(format!("{prefix}.{method}")) }
+}
+
+/// A name that the configuration gives a tool, with the prefix of its group.
+pub(crate) fn prefixed<'a>(prefix: &str, name: &'a str) -> Cow<'a, str> {
+    if prefix.is_empty() { Cow::Borrowed(name) } else { Cow::Owned(format!("{prefix}_{name}")) }
+}
+
+/// The prefix of the group at a path, if the configuration gives it none: the path with `_` in place of each slash inside it. That of
+/// the group at `/` is `root`.
+pub(crate) fn prefix_of(path: &str) -> String {
+    match path.trim_matches('/') {
+        "" => "root".to_owned(),
+        inner => plain_name(inner),
     }
 }
 
@@ -100,10 +145,16 @@ mod tests {
     /// The tools in the order of their names, each with its method.
     fn tools(methods: &[&str]) -> Vec<(String, String)> {
         let methods = methods.iter().map(|name| Method::undescribed(name)).collect();
-        let names = ToolNames::new(&Interface { methods, ..Interface::default() }, &HashMap::new());
+        let names = named(methods, HashMap::new());
         let mut tools: Vec<_> = names.tools.into_iter().map(|(method, tool)| (tool, method)).collect();
         tools.sort();
         tools
+    }
+
+    /// The names of the tools of one group.
+    fn named(methods: Vec<Method>, given: HashMap<&str, &str>) -> ToolNames {
+        let interface = Interface { methods, ..Interface::default() };
+        ToolNames::new(&[NamedGroup { prefix: "", interface: &interface, given }])
     }
 
     fn tool(methods: &[&str], method: &str) -> String {
@@ -128,11 +179,39 @@ mod tests {
     fn a_name_of_the_configuration_is_taken_from_no_other_tool() {
         let methods = ["book", "greet", "a.b"].map(Method::undescribed).to_vec();
         let given = HashMap::from([("book", "greet"), ("missing", "a_b")]);
-        let names = ToolNames::new(&Interface { methods, ..Interface::default() }, &given);
-        assert_eq!(names.of_method("book"), Some("greet"));
-        let other = names.of_method("greet").unwrap();
+        let names = named(methods, given);
+        assert_eq!(names.of_method("", "book"), Some("greet"));
+        let other = names.of_method("", "greet").unwrap();
         assert!(other.starts_with("greet_") && other.len() == "greet_".len() + 8, "{other}");
-        assert_eq!((names.of_method("a.b"), names.of_method("missing")), (Some("a_b"), None));
+        assert_eq!((names.of_method("", "a.b"), names.of_method("", "missing")), (Some("a_b"), None));
+    }
+
+    #[test]
+    fn the_tools_of_several_groups_begin_with_the_prefix_of_their_group() {
+        let interface = |methods: &[&str]| {
+            let methods = methods.iter().map(|name| Method::undescribed(name)).collect();
+            Interface { methods, ..Interface::default() }
+        };
+        let (wheel, nested) = (interface(&["spin", "a.b", "_odds", "b_c"]), interface(&["spin", "c"]));
+        let long = "long".repeat(15);
+        let groups = [
+            NamedGroup { prefix: "wheel", interface: &wheel, given: HashMap::from([("a.b", "both")]) },
+            NamedGroup { prefix: "wheel_b", interface: &nested, given: HashMap::from([("spin", long.as_str())]) },
+        ];
+        let names = ToolNames::new(&groups);
+        assert_eq!(names.of_method("wheel", "spin"), Some("wheel_spin"));
+        assert_eq!(names.of_method("wheel", "a.b"), Some("wheel_both"));
+        assert_eq!(names.of_method("wheel", "_odds"), None);
+        // A name of the configuration that is too long with the prefix is not used.
+        assert_eq!(names.of_method("wheel_b", "spin"), Some("wheel_b_spin"));
+        let shared = [names.of_method("wheel", "b_c").unwrap(), names.of_method("wheel_b", "c").unwrap()];
+        assert!(shared[0] != shared[1] && shared.iter().all(|name| name.starts_with("wheel_b_c_")), "{shared:?}");
+        let [first, second] = groups;
+        assert_eq!(ToolNames::new(&[second, first]), names);
+        assert_eq!(
+            [prefix_of("/wheel/european"), prefix_of("/a.b"), prefix_of("/")],
+            ["wheel_european", "a_b", "root"]
+        );
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! The MCP frontend: POST at `mcp` below the path of the group, with a JSON-RPC message as body ("Streamable HTTP" of the
+//! The MCP frontend: POST at `mcp` below the path of the group, or at an address of its own for several groups, with a JSON-RPC message as body ("Streamable HTTP" of the
 //! specification), answered with JSON. There are no sessions: each request says what is needed to serve it.
 //!
 //! ```text
 //! message.rs    a JSON text as a request, a notification or a response
 //! revision.rs   of which revision it is, by its headers and its body
-//! tools.rs      the methods of the group as tools
+//! members.rs    the groups whose tools an endpoint has
+//! tools.rs      their methods as tools
 //! call.rs       the result of a tool, as content and as a value
 //! answer.rs     the text of a response
 //! options.rs    which methods are tools
@@ -15,6 +16,7 @@
 
 mod answer;
 mod call;
+mod members;
 mod message;
 mod options;
 mod progress;
@@ -49,12 +51,14 @@ use crate::service::future::MaybeReady;
 use crate::service::{Call, Context, Output, RpcService};
 use answer::{Members, ResultFrame, RpcError, server_info};
 use call::{ToolFault, ToolResult};
+use members::Member;
+pub use members::{JoinedGroup, JoinedGroups};
 use message::{Message, MessageMembers};
 pub use options::{McpOptions, ToolOptions, WrongToolName};
 use progress::Progress;
 use revision::Revision;
 use running::{RunningCalls, SESSION, new_session};
-use tools::Tools;
+use tools::{FoundTool, Tools};
 
 /// The path of the endpoint below that of the group.
 const TAIL: &str = "mcp";
@@ -65,16 +69,15 @@ const KEPT: u64 = 60_000;
 /// The longest text about a group, in characters, that a client adds to what its model reads.
 const LONGEST_INSTRUCTIONS: usize = 2000;
 
-/// The MCP frontend of a group.
-#[derive(Default)]
+/// The MCP frontend of a group, or of several groups at one address.
 pub struct Mcp {
-    /// The dialect: how values that JSON cannot express are written.
-    pub dialect: JsonDialect,
+    /// The path of the endpoint below that at which the frontend is mounted.
+    tail: &'static str,
     /// The limits on the text of a request.
-    pub limits: DocumentLimits,
-    /// The options.
-    pub options: McpOptions,
-    /// The tools of the last description of the service.
+    limits: DocumentLimits,
+    /// The groups whose methods are tools.
+    members: Arc<[Member]>,
+    /// The tools of the last descriptions of these groups.
     tools: ArcSwapOption<Tools>,
     /// The calls that a notification can cancel.
     running: Arc<RunningCalls>,
@@ -92,9 +95,18 @@ struct Answer {
 }
 
 impl Mcp {
-    /// A frontend with these settings.
+    /// The frontend of a group with these settings.
     pub fn new(dialect: JsonDialect, limits: DocumentLimits, options: McpOptions) -> Mcp {
-        Mcp { dialect, limits, options, ..Mcp::default() }
+        Mcp::of_members(TAIL, limits, [Member::own(dialect, options)].into())
+    }
+
+    /// The frontend of several groups, at the path at which it is mounted, with the service [`JoinedGroups`] of the same groups.
+    pub fn joining(groups: Vec<JoinedGroup>, limits: DocumentLimits) -> Mcp {
+        Mcp::of_members("", limits, groups.into_iter().map(Member::joined).collect())
+    }
+
+    fn of_members(tail: &'static str, limits: DocumentLimits, members: Arc<[Member]>) -> Mcp {
+        Mcp { tail, limits, members, tools: ArcSwapOption::empty(), running: Arc::default() }
     }
 }
 
@@ -104,18 +116,19 @@ impl Frontend for Mcp {
     }
 
     fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
-        if tail == TAIL { &[Method::POST] } else { &[] }
+        if tail == self.tail { &[Method::POST] } else { &[] }
     }
 
     fn example_command(&self, _: Option<&interface::Method>, url: &str) -> Option<String> {
-        let url = format!("{}/{TAIL}", url.trim_end_matches('/'));
+        let url = format!("{}/{}", url.trim_end_matches('/'), self.tail);
+        let url = url.trim_end_matches('/');
         let request = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
         Some(format!("curl -H 'Content-Type: application/json' -d '{request}' {url}"))
     }
 
     /// Claims requests with any verb, so that the REST form of the group does not take the path for a method.
     fn claims(&self, head: &GroupHead<'_>) -> Claim {
-        if head.tail == TAIL { Claim::Yes } else { Claim::No }
+        if head.tail == self.tail { Claim::Yes } else { Claim::No }
     }
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
@@ -285,24 +298,24 @@ impl Mcp {
         })
     }
 
-    /// The tools of the service as it describes itself now.
+    /// The tools of the groups as they describe themselves now.
     fn tools(&self, service: &dyn RpcService) -> Arc<Tools> {
-        let interface = service.interface();
-        if let Some(known) = self.tools.load().as_ref().filter(|known| Arc::ptr_eq(&known.interface, &interface)) {
+        let interface = |member: &Member| member.described(service).interface();
+        let is_current = |known: &&Arc<Tools>| {
+            self.members.iter().zip(&known.interfaces).all(|(member, known)| Arc::ptr_eq(known, &interface(member)))
+        };
+        if let Some(known) = self.tools.load().as_ref().filter(is_current) {
             return known.clone();
         }
-        let tools = Arc::new(Tools::new(interface, &self.options, self.dialect));
+        let tools = Arc::new(Tools::new(self.members.clone(), self.members.iter().map(interface).collect()));
         self.tools.store(Some(tools.clone()));
         tools
     }
 
     fn list(&self, service: &dyn RpcService, caller: &Context, message: &Message<'_>, frame: &ResultFrame) -> Answer {
         let tools = self.tools(service);
-        let visible = service.interface_for(caller);
-        let is_whole = Arc::ptr_eq(&visible, &tools.interface);
-        let is_shown = |method: &interface::Method| {
-            (is_whole || visible.method(&method.name).is_some()) && self.may_have_effects(method, caller)
-        };
+        let visible = VisibleTools::new(&self.members, service, caller, &tools);
+        let is_shown = |member: usize, method: &interface::Method| visible.has(member, method);
         let cursor = message.params.as_ref().and_then(|params| params.cursor.as_deref());
         let page = match tools.page(cursor, is_shown) {
             Ok(page) => page,
@@ -317,18 +330,11 @@ impl Mcp {
             text.extend_from_slice(format!(r#","nextCursor":"{next}""#).as_bytes());
         }
         if frame.is_stateless {
-            let kept = if visible.incomplete { 0 } else { KEPT };
+            let kept = if visible.is_incomplete() { 0 } else { KEPT };
             text.extend_from_slice(format!(r#","ttlMs":{kept},"cacheScope":"{}""#, scope(caller)).as_bytes());
         }
         frame.write_tail(None, &mut text);
         Answer::of(text, "")
-    }
-
-    /// Whether a caller may call a method that may change something. Callers without an identity on other machines may not, unless the
-    /// operator allows it. Everyone may call safe methods.
-    fn may_have_effects(&self, method: &interface::Method, caller: &Context) -> bool {
-        let is_local = caller.client.is_none_or(|client| client.to_canonical().is_loopback());
-        method.safe || is_local || caller.identity.is_some() || self.options.anonymous_effects
     }
 
     fn call(
@@ -345,11 +351,11 @@ impl Mcp {
         };
         let arguments = params.and_then(|params| params.arguments);
         let tools = self.tools(service);
-        let (index, method) = match tools.find(tool) {
+        let FoundTool { index, member, interface, method } = match tools.find(tool) {
             Ok(found) => found,
             Err(error) => return refuse(&error),
         };
-        let fixed = self.options.tools.get(&method.name).map(|options| &options.args);
+        let fixed = member.options.tools.get(&method.name).map(|options| &options.args);
         let arguments = match call::arguments(arguments, fixed.filter(|fixed| !fixed.is_empty())) {
             Ok(arguments) => arguments,
             Err(error) => return refuse(&error),
@@ -360,22 +366,22 @@ impl Mcp {
         };
         let result = ToolResult {
             frame,
-            dialect: self.dialect,
+            dialect: member.dialect,
             is_wrapped: tools.written(index).is_none_or(|written| written.is_wrapped),
-            max_result: self.options.max_result,
+            max_result: member.options.max_result,
             parameters: tools::parameters(method),
-            bytes_type: bytes_type(method, &tools.interface),
+            bytes_type: bytes_type(method, interface),
             written: progress.as_ref().map(|progress| progress.written.clone()),
             method: method.name.as_str().into(),
         };
         let tool: Box<str> = abridge(tool).into();
-        if !self.may_have_effects(method, request.context) {
+        if !member.may_have_effects(method, request.context) {
             let reason =
                 "this tool may change something, and callers without credentials on other machines may not do that";
             return MaybeReady::now(Answer::of_fault(&result, &Fault::new(Kind::Forbidden, reason), &tool));
         }
         let call = Call::new(&method.name, args, request.context);
-        let answer = frontend::start_call(service, call).and_then(move |called| match called {
+        let answer = member.start_call(service, call).and_then(move |called| match called {
             Ok(Output::One(value)) => {
                 frontend::write_whole(value, result, ToolResult::write).map(move |(body, result)| match body {
                     Ok(body) => Answer::whole(body, &result.method),
@@ -434,6 +440,37 @@ fn wanted_progress(request: GroupRequest<'_>, message: &Message<'_>) -> Option<P
     let has_accept = request.head.headers.contains_key(header::ACCEPT);
     let id = message.id.filter(|_| takes_events && has_accept)?;
     Some(Progress::new(token, id, request.context.record.clone()))
+}
+
+/// The tools of an endpoint that a caller is shown.
+struct VisibleTools<'v> {
+    members: &'v [Member],
+    caller: &'v Context,
+    /// What the caller may read of each group, and whether that is all of it.
+    shown: Vec<(Arc<Interface>, bool)>,
+}
+
+impl<'v> VisibleTools<'v> {
+    fn new(members: &'v [Member], service: &dyn RpcService, caller: &'v Context, tools: &Tools) -> VisibleTools<'v> {
+        let shown = members.iter().zip(&tools.interfaces).map(|(member, whole)| {
+            let shown = member.described(service).interface_for(caller);
+            let is_whole = Arc::ptr_eq(&shown, whole);
+            (shown, is_whole)
+        });
+        VisibleTools { members, caller, shown: shown.collect() }
+    }
+
+    /// Whether the caller is shown a method of the member at an index.
+    fn has(&self, member: usize, method: &interface::Method) -> bool {
+        let is_visible =
+            self.shown.get(member).is_some_and(|(shown, is_whole)| *is_whole || shown.method(&method.name).is_some());
+        is_visible && self.members.get(member).is_some_and(|member| member.may_have_effects(method, self.caller))
+    }
+
+    /// Whether a group has not described itself yet.
+    fn is_incomplete(&self) -> bool {
+        self.shown.iter().any(|(shown, _)| shown.incomplete)
+    }
 }
 
 impl Answer {

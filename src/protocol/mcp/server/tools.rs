@@ -1,6 +1,5 @@
-//! The tools of a group: its methods, as `tools/list` shows them.
+//! The tools of an endpoint: the methods of its groups, as `tools/list` shows them.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
@@ -8,11 +7,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::answer::{Members, RpcError, write_json};
-use super::options::{McpOptions, ToolOptions};
-use crate::codec::json::{JsonDialect, JsonNonFinite};
+use super::members::Member;
+use crate::codec::json::JsonNonFinite;
 use crate::model::interface::{Interface, Method};
 use crate::model::text::{abridge, excerpt};
-use crate::protocol::mcp::names::ToolNames;
+use crate::protocol::mcp::names::{NamedGroup, ToolNames};
 use crate::protocol::mcp::schema::{input_schema, output_schema};
 
 /// The longest description of a tool, in characters.
@@ -22,21 +21,33 @@ const PAGE: (usize, usize) = (500, 512 << 10);
 /// How many parameters a text names.
 const SHOWN: usize = 8;
 
-/// The tools of one description of a service, in the order of their names.
+/// The tools of the groups of an endpoint as these describe themselves at one time, in the order of their names.
 pub(super) struct Tools {
-    pub(super) interface: Arc<Interface>,
+    members: Arc<[Member]>,
+    /// The description of each member.
+    pub(super) interfaces: Box<[Arc<Interface>]>,
     tools: Box<[Tool]>,
-    options: BTreeMap<String, ToolOptions>,
-    /// Whether results are known to have the types of their methods.
-    promises_results: bool,
 }
 
 struct Tool {
     name: Box<str>,
-    /// The index of its method.
+    /// The index of its group among the members.
+    member: usize,
+    /// The index of its method among those of its group.
     method: usize,
     /// Made when it is needed for the first time.
     written: OnceLock<WrittenTool>,
+}
+
+/// A tool that has been found by its name.
+#[derive(Clone, Copy)]
+pub(super) struct FoundTool<'t> {
+    /// Its place among the tools.
+    pub(super) index: usize,
+    pub(super) member: &'t Member,
+    /// The description of its group.
+    pub(super) interface: &'t Interface,
+    pub(super) method: &'t Method,
 }
 
 /// A tool, as it is written.
@@ -55,46 +66,57 @@ pub(super) struct ToolPage {
 }
 
 impl Tools {
-    pub(super) fn new(interface: Arc<Interface>, options: &McpOptions, dialect: JsonDialect) -> Tools {
-        let given = options.tools.iter().filter_map(|(method, tool)| Some((method.as_str(), tool.name.as_deref()?)));
-        let names = ToolNames::new(&interface, &given.collect());
-        let tools = interface.methods.iter().enumerate().filter_map(|(index, method)| {
-            let name = names.of_method(&method.name).filter(|_| options.has(&method.name))?;
-            Some(Tool { name: name.into(), method: index, written: OnceLock::new() })
+    /// The tools of these groups, of which each has one of the descriptions.
+    pub(super) fn new(members: Arc<[Member]>, interfaces: Vec<Arc<Interface>>) -> Tools {
+        let groups = members.iter().zip(&interfaces).map(|(member, interface)| {
+            let tools = member.options.tools.iter();
+            let given = tools.filter_map(|(method, tool)| Some((method.as_str(), tool.name.as_deref()?))).collect();
+            NamedGroup { prefix: &member.prefix, interface, given }
         });
-        let mut tools: Vec<Tool> = tools.collect();
+        let names = ToolNames::new(&groups.collect::<Vec<_>>());
+        let mut tools = Vec::new();
+        for (index, (member, interface)) in members.iter().zip(&interfaces).enumerate() {
+            tools.extend(interface.methods.iter().enumerate().filter_map(|(at, method)| {
+                let name =
+                    names.of_method(&member.prefix, &method.name).filter(|_| member.options.has(&method.name))?;
+                Some(Tool { name: name.into(), member: index, method: at, written: OnceLock::new() })
+            }));
+        }
         tools.sort_by(|a, b| a.name.cmp(&b.name));
-        // With another dialect, a number may be written as a text or as nothing.
-        let promises_results = interface.has_exact_results && dialect.non_finite == JsonNonFinite::Refuse;
-        Tools { interface, tools: tools.into(), options: options.tools.clone(), promises_results }
+        Tools { members, interfaces: interfaces.into(), tools: tools.into() }
     }
 
-    /// The method of a tool, and its place among the tools.
+    /// A tool by its name.
     ///
     /// # Errors
     /// If there is no such tool.
-    pub(super) fn find(&self, name: &str) -> Result<(usize, &Method), RpcError> {
+    pub(super) fn find(&self, name: &str) -> Result<FoundTool<'_>, RpcError> {
         let index = self.tools.binary_search_by(|tool| (*tool.name).cmp(name)).ok();
-        let found = index.and_then(|index| Some((index, self.method(index)?)));
+        let found = index.and_then(|index| self.found(index));
         found.ok_or_else(|| RpcError::invalid_params(format!("Unknown tool: {}", abridge(name))))
     }
 
-    fn method(&self, index: usize) -> Option<&Method> {
-        self.interface.methods.get(self.tools.get(index)?.method)
+    fn found(&self, index: usize) -> Option<FoundTool<'_>> {
+        let tool = self.tools.get(index)?;
+        let (member, interface) = (self.members.get(tool.member)?, self.interfaces.get(tool.member)?);
+        Some(FoundTool { index, member, interface, method: interface.methods.get(tool.method)? })
     }
 
     /// A tool as it is written.
     pub(super) fn written(&self, index: usize) -> Option<&WrittenTool> {
-        let (tool, method) = (self.tools.get(index)?, self.method(index)?);
-        let write = || self.write(&tool.name, method);
-        Some(tool.written.get_or_init(write))
+        let (tool, found) = (self.tools.get(index)?, self.found(index)?);
+        Some(tool.written.get_or_init(|| write(&tool.name, found)))
     }
 
-    /// A page of the list, of those tools that are `shown`. The cursor is the name of the last tool before it.
+    /// A page of the list, of those tools that are `shown`, by the index of the member and the method. The cursor is the name of the last tool before it.
     ///
     /// # Errors
     /// If the cursor is none of such a list.
-    pub(super) fn page(&self, cursor: Option<&str>, shown: impl Fn(&Method) -> bool) -> Result<ToolPage, RpcError> {
+    pub(super) fn page(
+        &self,
+        cursor: Option<&str>,
+        shown: impl Fn(usize, &Method) -> bool,
+    ) -> Result<ToolPage, RpcError> {
         let first = match cursor.map(name_in_cursor) {
             None => 0,
             Some(Some(last)) => self.tools.partition_point(|tool| *tool.name <= *last),
@@ -104,7 +126,7 @@ impl Tools {
         let mut count = 0;
         let mut last = "";
         for (index, tool) in self.tools.iter().enumerate().skip(first) {
-            if !self.method(index).is_some_and(&shown) {
+            if !self.found(index).is_some_and(|found| shown(tool.member, found.method)) {
                 continue;
             }
             if count == PAGE.0 || page.items.len() > PAGE.1 {
@@ -120,44 +142,46 @@ impl Tools {
         }
         Ok(page)
     }
+}
 
-    fn write(&self, name: &str, method: &Method) -> WrittenTool {
-        let (interface, options) = (&*self.interface, self.options.get(&method.name));
-        let output = output_schema(method, &interface.defs);
-        let shown_title = options.and_then(|options| options.title.clone()).unwrap_or_else(|| title(&method.name));
-        let shown_doc = options.and_then(|options| options.description.clone()).unwrap_or_else(|| description(method));
-        let input = match options.filter(|options| !options.args.is_empty()) {
-            Some(options) => {
-                let params = method.params.iter().filter(|param| !options.args.contains_key(&param.name));
-                let open = Method { params: params.cloned().collect(), ..method.clone() };
-                input_schema(&open, &interface.defs)
-            }
-            None => input_schema(method, &interface.defs),
-        };
-        let mut tool = Members::new();
-        let mut set = |member: &str, value: Value| drop(tool.insert(member.to_owned(), value));
-        set("name", name.into());
-        set("title", shown_title.as_str().into());
-        set("description", shown_doc.into());
-        set("inputSchema", input);
-        // What an upstream says of its results is no promise, and clients refuse results that do not match.
-        if self.promises_results {
-            set("outputSchema", output.schema);
+fn write(name: &str, tool: FoundTool<'_>) -> WrittenTool {
+    let FoundTool { member, interface, method, .. } = tool;
+    let options = member.options.tools.get(&method.name);
+    let output = output_schema(method, &interface.defs);
+    let shown_title = options.and_then(|options| options.title.clone()).unwrap_or_else(|| title(&method.name));
+    let shown_doc = options.and_then(|options| options.description.clone()).unwrap_or_else(|| description(method));
+    let input = match options.filter(|options| !options.args.is_empty()) {
+        Some(options) => {
+            let params = method.params.iter().filter(|param| !options.args.contains_key(&param.name));
+            let open = Method { params: params.cloned().collect(), ..method.clone() };
+            input_schema(&open, &interface.defs)
         }
-        let mut annotations = json!({
-            "title": shown_title,
-            "readOnlyHint": method.safe,
-            "openWorldHint": !interface.has_exact_results,
-        });
-        if let Some(hints) = annotations.as_object_mut().filter(|_| !method.safe) {
-            hints.insert("destructiveHint".to_owned(), true.into());
-        }
-        set("annotations", annotations);
-        let mut json = Vec::new();
-        write_json(&tool, &mut json);
-        let json = String::from_utf8(json).unwrap_or_default();
-        WrittenTool { json: json.into(), is_wrapped: output.is_wrapped }
+        None => input_schema(method, &interface.defs),
+    };
+    let mut tool = Members::new();
+    let mut set = |member: &str, value: Value| drop(tool.insert(member.to_owned(), value));
+    set("name", name.into());
+    set("title", shown_title.as_str().into());
+    set("description", shown_doc.into());
+    set("inputSchema", input);
+    // What an upstream says of its results is no promise, and clients refuse results that do not match. With another dialect, a number
+    // may be written as a text or as nothing.
+    if interface.has_exact_results && member.dialect.non_finite == JsonNonFinite::Refuse {
+        set("outputSchema", output.schema);
     }
+    let mut annotations = json!({
+        "title": shown_title,
+        "readOnlyHint": method.safe,
+        "openWorldHint": !interface.has_exact_results,
+    });
+    if let Some(hints) = annotations.as_object_mut().filter(|_| !method.safe) {
+        hints.insert("destructiveHint".to_owned(), true.into());
+    }
+    set("annotations", annotations);
+    let mut json = Vec::new();
+    write_json(&tool, &mut json);
+    let json = String::from_utf8(json).unwrap_or_default();
+    WrittenTool { json: json.into(), is_wrapped: output.is_wrapped }
 }
 
 /// The name of a tool in a cursor; `None` if that is none.
