@@ -248,7 +248,33 @@ impl ArgumentError {
             place.split(" column ").all(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
         });
         text.truncate(place.unwrap_or(text.len()));
+        if let Some((before, name)) = text.rsplit_once(EXPECTED)
+            && let Some(plain) = plain_type(name)
+        {
+            text = format!("{before}{EXPECTED}{plain}");
+        }
         ArgumentError::new(shorten(&text, LONGEST).into_owned())
+    }
+}
+
+/// What precedes the expected type in an error of serde.
+const EXPECTED: &str = ", expected ";
+
+/// In plain words what serde calls by the name of a type of Rust.
+fn plain_type(name: &str) -> Option<String> {
+    let range = |least: i128, most: i128| Some(format!("an integer from {least} to {most}"));
+    match name {
+        "u8" => range(0, u8::MAX.into()),
+        "u16" => range(0, u16::MAX.into()),
+        "u32" => range(0, u32::MAX.into()),
+        "u64" | "usize" => range(0, u64::MAX.into()),
+        "i8" => range(i8::MIN.into(), i8::MAX.into()),
+        "i16" => range(i16::MIN.into(), i16::MAX.into()),
+        "i32" => range(i32::MIN.into(), i32::MAX.into()),
+        "i64" | "isize" => range(i64::MIN.into(), i64::MAX.into()),
+        "u128" | "i128" => Some("an integer".to_owned()),
+        "f32" | "f64" => Some("a number".to_owned()),
+        _ => None,
     }
 }
 

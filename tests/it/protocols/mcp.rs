@@ -188,8 +188,8 @@ async fn faults_are_results_that_a_model_can_read() {
     let gateway = gateway(McpOptions::default()).await;
     for (tool, arguments, expected, kind) in [
         ("book", json!({ "seats": 9 }), "not enough seats\ncode: 17", "service"),
-        ("book", json!({ "seats": "many" }), "`seats`", "bad-params"),
-        ("book", json!({}), "seats", "bad-params"),
+        ("book", json!({ "seats": "many" }), "\n`seats`: expected integer from 0 to 255, got \"many\"", "bad-params"),
+        ("book", json!({}), "\n`seats`: missing, expected integer from 0 to 255", "bad-params"),
         ("greet", json!({ "nam": "Ann" }), "did you mean `name`?", "bad-params"),
     ] {
         let failed = call(&gateway, tool, arguments.clone()).await;

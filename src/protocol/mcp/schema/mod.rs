@@ -18,6 +18,7 @@
 mod budget;
 mod doc;
 mod intersection;
+mod mismatch;
 mod plain;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ mod writer;
 use serde_json::{Map, Value, json};
 
 use crate::model::interface::{Method, Param};
+pub(crate) use mismatch::mismatches;
 use plain::Plain;
 use writer::{Direction, Limits, Writer};
 

@@ -381,7 +381,13 @@ impl Mcp {
             return MaybeReady::now(Answer::of_fault(&result, &Fault::new(Kind::Forbidden, reason), &tool));
         }
         let call = Call::new(&method.name, args, request.context);
-        let answer = member.start_call(service, call).and_then(move |called| match called {
+        let mut called = member.start_call(service, call);
+        if let MaybeReady::Now(Some(Err(fault))) = &mut called
+            && fault.kind == Kind::BadParams
+        {
+            tools.explain(index, arguments.as_deref(), fault);
+        }
+        let answer = called.and_then(move |called| match called {
             Ok(Output::One(value)) => {
                 frontend::write_whole(value, result, ToolResult::write).map(move |(body, result)| match body {
                     Ok(body) => Answer::whole(body, &result.method),

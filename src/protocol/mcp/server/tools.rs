@@ -4,15 +4,17 @@ use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::answer::{Members, RpcError, write_json};
 use super::members::Member;
 use crate::codec::json::JsonNonFinite;
+use crate::model::fault::Fault;
 use crate::model::interface::{Interface, Method};
 use crate::model::text::{abridge, excerpt};
 use crate::protocol::mcp::names::{NamedGroup, ToolNames};
-use crate::protocol::mcp::schema::{input_schema, output_schema};
+use crate::protocol::mcp::schema::{input_schema, mismatches, output_schema};
 
 /// The longest description of a tool, in characters.
 const LONGEST_DESCRIPTION: usize = 1024;
@@ -106,6 +108,19 @@ impl Tools {
     pub(super) fn written(&self, index: usize) -> Option<&WrittenTool> {
         let (tool, found) = (self.tools.get(index)?, self.found(index)?);
         Some(tool.written.get_or_init(|| write(&tool.name, found)))
+    }
+
+    /// Adds to a fault where the arguments do not match the schema of the tool.
+    pub(super) fn explain(&self, index: usize, arguments: Option<&RawValue>, fault: &mut Fault) {
+        let Some(written) = self.written(index) else { return };
+        let arguments = arguments.map_or("{}", RawValue::get);
+        let (Ok(tool), Ok(arguments)) = (serde_json::from_str::<Value>(&written.json), serde_json::from_str(arguments))
+        else {
+            return;
+        };
+        for mismatch in tool.get("inputSchema").into_iter().flat_map(|schema| mismatches(schema, &arguments)) {
+            fault.message = format!("{}\n{mismatch}", fault.message).into();
+        }
     }
 
     /// A page of the list, of those tools that are `shown`, by the index of the member and the method. The cursor is the name of the last tool before it.
