@@ -76,6 +76,7 @@ fn auth(keys: JwtKeys, algorithms: &[Algorithm]) -> JwtAuth {
         leeway: Duration::ZERO,
         name_claim: "sub".to_owned(),
         roles_claim: Some("a.b".to_owned()),
+        authorization_servers: Vec::new(),
     })
 }
 

@@ -27,6 +27,7 @@ use crate::server::auth::forward::{ForwardAuth, ForwardSettings};
 use crate::server::auth::jwks::{KeySet, RemoteKeys};
 use crate::server::auth::jwt::{JwtAuth, JwtKeys, JwtSettings};
 use crate::server::auth::mtls::{CertificateName, MtlsAuth};
+use crate::server::auth::oauth::is_issuer;
 use crate::server::auth::unix::UnixAuth;
 use crate::server::auth::{Authenticator, GroupAuth};
 use crate::upstream::transport::{Tls, Transport, TransportOptions};
@@ -80,6 +81,11 @@ struct JwtFile {
     /// it, callers have no roles. Scopes are those of `scope` or `scp`.
     #[serde(default)]
     roles_claim: Option<String>,
+    /// The issuers of the authorization servers from which clients get such tokens, as URLs. Clients find them in the metadata of
+    /// the group (RFC 9728). Without it, `issuer`, if that is a URL; with `[]`, clients are not told.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    authorization_servers: Option<Vec<Spanned<String>>>,
     /// The trusted roots and the client certificate for an `https` URL in `jwks`.
     #[serde(default)]
     tls: TlsFile,
@@ -157,6 +163,11 @@ struct ForwardFile {
     #[serde(default = "default_cache")]
     #[schemars(extend("maximum" = 3_600_000))]
     cache: Period,
+    /// The issuers of the authorization servers whose tokens the server knows, as URLs. Clients find them in the metadata of the
+    /// group (RFC 9728). Without it, clients are not told.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    authorization_servers: Vec<Spanned<String>>,
     /// The trusted roots and the client certificate for an `https` URL.
     #[serde(default)]
     tls: TlsFile,
@@ -260,6 +271,7 @@ impl Default for AuthFile {
                 leeway: default_leeway(),
                 name_claim: default_name_claim(),
                 roles_claim: None,
+                authorization_servers: None,
                 tls: TlsFile::default(),
             },
             unix: UnixFile::default(),
@@ -271,6 +283,7 @@ impl Default for AuthFile {
                 name_header: default_name_header(),
                 roles_header: default_roles_header(),
                 cache: default_cache(),
+                authorization_servers: Vec::new(),
                 tls: TlsFile::default(),
             },
         }
@@ -462,6 +475,10 @@ impl JwtFile {
             }
         }?;
         let algorithms = self.algorithms(&keys, reader);
+        let authorization_servers = match self.authorization_servers {
+            Some(named) => issuers(named, reader),
+            None => Some(self.issuer.clone()).filter(|issuer| is_issuer(issuer)).into_iter().collect(),
+        };
         Some(JwtAuth::new(JwtSettings {
             name: name.to_owned(),
             issuer: self.issuer,
@@ -471,6 +488,7 @@ impl JwtFile {
             leeway: self.leeway.0,
             name_claim: self.name_claim,
             roles_claim: self.roles_claim,
+            authorization_servers,
         }))
     }
 
@@ -571,8 +589,18 @@ impl ForwardFile {
             name_header: name_header?,
             roles_header: roles_header?,
             cache: self.cache.0,
+            authorization_servers: issuers(self.authorization_servers, reader),
         })
     }
+}
+
+/// The issuers of authorization servers, which are URLs.
+fn issuers(named: Vec<Spanned<String>>, reader: &mut SettingReader<'_>) -> Vec<String> {
+    for issuer in named.iter().filter(|issuer| !is_issuer(issuer.get_ref())) {
+        let message = format!("`{}` is not the URL of an issuer", abridge(issuer.get_ref()));
+        reader.wrong(issuer.span(), format!("{message}, such as `https://id.example.org`, without a query"));
+    }
+    named.into_iter().map(Spanned::into_inner).collect()
 }
 
 /// The roles of a table.

@@ -27,7 +27,7 @@ const SECRET_KEYS: [&str; 14] = [
     "cookie",
 ];
 /// Keys whose values are no secrets, although they have a part of `SECRET_KEYS`.
-const PLAIN_KEYS: [&str; 8] = [
+const PLAIN_KEYS: [&str; 9] = [
     "pass-headers",
     "return-headers",
     "pass-cookies",
@@ -36,6 +36,7 @@ const PLAIN_KEYS: [&str; 8] = [
     "allow-headers",
     "expose-headers",
     "allow-credentials",
+    "authorization-servers",
 ];
 /// The key of a secret that is in the configuration itself.
 const TEXT: &str = "text";

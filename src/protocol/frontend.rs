@@ -48,6 +48,12 @@ pub trait Frontend: Send + Sync + 'static {
         self.protocol() == Protocol::Page
     }
 
+    /// The path, below that of the group, of the resource to which the requests of the frontend belong: what a client of OAuth names
+    /// when it asks for a token. Empty if that is the group itself.
+    fn resource(&self) -> &'static str {
+        ""
+    }
+
     /// The media types of the requests that the frontend claims at the path of the group, for the message to a client whose
     /// request has another one. None if it claims requests by something else, such as their path.
     fn media_types(&self) -> &'static [&'static str] {
@@ -192,15 +198,20 @@ impl<'a> GroupRequest<'a> {
     /// The path of the group in this request, which may be an alias: without the tail, and without a slash at its end
     /// unless it is `/`.
     pub fn path(&self) -> &'a str {
-        let whole = self.head.uri.path();
-        let own = whole.strip_suffix(self.tail).unwrap_or(whole).trim_end_matches('/');
-        if own.is_empty() { "/" } else { own }
+        path_of_group(self.head, self.tail)
     }
 
     /// The query without its question mark; empty if there is none.
     pub fn query(&self) -> &'a str {
         self.head.uri.query().unwrap_or_default()
     }
+}
+
+/// The path of a group in a request to it: see [`GroupRequest::path`].
+pub(crate) fn path_of_group<'a>(head: &'a Parts, tail: &str) -> &'a str {
+    let whole = head.uri.path();
+    let own = whole.strip_suffix(tail).unwrap_or(whole).trim_end_matches('/');
+    if own.is_empty() { "/" } else { own }
 }
 
 /// The response of a frontend, ready or pending.

@@ -33,7 +33,7 @@ use crate::protocol::frontend::{
 use crate::server::access_log::REQUEST_ID;
 use crate::server::activity::Activity;
 use crate::server::admission::{Admission, refusing_service};
-use crate::server::auth::{AuthRequest, Authenticated, GroupAuth};
+use crate::server::auth::{AuthRefusal, AuthRequest, Authenticated, GroupAuth};
 use crate::server::clients::{ClientAccount, Clients, Resource};
 use crate::server::connection_count::ListenerCounts;
 use crate::server::group::{ClaimedRequest, not_found};
@@ -408,7 +408,11 @@ impl Gateway {
         let mut checked = check_before_body(head, &body, refusal, within_share)
             .and_then(|()| note_stated_time(context, head, &dispatch.public_url));
         if let (Some(auth), Ok(())) = (&group.auth, &checked) {
-            checked = authenticate(auth, head, group, context).await;
+            let authenticated = authenticate(auth, head, group, context).await;
+            checked = authenticated.map_err(|refusal| {
+                let metadata = metadata_url(group, claim.frontend, (head, tail), context, &dispatch.public_url);
+                auth.rejection(refusal, metadata.as_deref())
+            });
         }
         let read = match checked.and_then(|()| group.check_query(head, claim.frontend.protocol())) {
             Ok(()) => self.read_body(client, head, body, (group, &claim, &group_head)).await,
@@ -480,7 +484,7 @@ impl Gateway {
             served = Box::pin(refuse_result(group, frontend, request)).await;
         }
         hold_memory(served.response.body_mut(), held, client);
-        conclude(&mut served, context, group);
+        conclude(&mut served, &request, (group, frontend), &dispatch.public_url);
         metered.end(ending(&served));
         let FrontendResponse { response, method, fault } = served;
         if let Some(record) = &context.record {
@@ -694,11 +698,18 @@ impl GatewayResponse {
 }
 
 /// Adds what its calls and rules say to a response, and what the log and the metrics say of it.
-fn conclude(served: &mut FrontendResponse, context: &Context, group: &Group) {
-    if let Some(headers) = &context.response_headers {
+fn conclude(
+    served: &mut FrontendResponse,
+    request: &GroupRequest<'_>,
+    (group, frontend): (&Group, &Arc<dyn Frontend>),
+    public_url: &PublicUrl,
+) {
+    if let Some(headers) = &request.context.response_headers {
         headers.move_to(served.response.headers_mut());
     }
-    set_refusal_status(served, group.auth.as_deref());
+    if let Some(kind @ (Kind::Unauthenticated | Kind::Forbidden | Kind::RateLimited)) = served.fault {
+        set_refusal_status(served, kind, request, (group, frontend), public_url);
+    }
     if group.varies_by_caller {
         keep_private(served.response.headers_mut(), group.auth.as_deref());
     }
@@ -722,14 +733,45 @@ fn keep_private(headers: &mut HeaderMap, auth: Option<&GroupAuth>) {
 /// Sets the HTTP status of a request whose only call was refused because of its caller. In protocols in which a fault has
 /// status 200 or 500, clients and proxies would not know that credentials are missing. A batch has no fault of its own.
 ///
-/// The response says how the group finds out who calls, if it needs to know that.
-fn set_refusal_status(served: &mut FrontendResponse, auth: Option<&GroupAuth>) {
-    if let Some(kind @ (Kind::Unauthenticated | Kind::Forbidden | Kind::RateLimited)) = served.fault {
-        *served.response.status_mut() = kind.http_status();
+/// The response says how the group finds out who calls, if it needs to know that, and which scope a token lacks.
+#[cold]
+fn set_refusal_status(
+    served: &mut FrontendResponse,
+    kind: Kind,
+    request: &GroupRequest<'_>,
+    (group, frontend): (&Group, &Arc<dyn Frontend>),
+    public_url: &PublicUrl,
+) {
+    let GroupRequest { head, tail, context, .. } = *request;
+    *served.response.status_mut() = kind.http_status();
+    let Some(auth) = &group.auth else { return };
+    let metadata = || metadata_url(group, frontend, (head, tail), context, public_url);
+    match kind {
+        Kind::Unauthenticated => auth.challenge(served.response.headers_mut(), metadata().as_deref()),
+        Kind::Forbidden => {
+            let interface = group.service.interface();
+            let is_safe = || interface.method(&served.method).is_some_and(|method| method.safe);
+            let missing =
+                group.access.as_ref().and_then(|access| access.missing_scope(&served.method, is_safe, context));
+            if let Some(scope) = missing {
+                auth.challenge_scope(served.response.headers_mut(), scope, metadata().as_deref());
+            }
+        }
+        _ => {}
     }
-    if let Some(auth) = auth.filter(|_| served.fault == Some(Kind::Unauthenticated)) {
-        auth.challenge(served.response.headers_mut());
-    }
+}
+
+/// The address of the metadata of the resource that a request is for, if its group has any.
+#[cold]
+fn metadata_url(
+    group: &Group,
+    frontend: &Arc<dyn Frontend>,
+    request: (&Parts, &str),
+    context: &Context,
+    public_url: &PublicUrl,
+) -> Option<String> {
+    let resource = group.resource.as_ref()?;
+    Some(resource.metadata_url(frontend.as_ref(), request, context, public_url))
 }
 
 /// Notes what the calls of a group read of their request, and where they add headers to its response.
@@ -770,7 +812,7 @@ async fn authenticate(
     head: &Parts,
     group: &Group,
     context: &mut Context,
-) -> Result<(), HttpRejection> {
+) -> Result<(), AuthRefusal> {
     let request = AuthRequest { head, client: context.client };
     let authenticated: Authenticated = auth.authenticate(&request, &group.path).await;
     context.identity = authenticated?;

@@ -15,6 +15,8 @@ use crate::protocol::Protocol;
 use crate::protocol::frontend::{Claim, Frontend, GroupHead, Streaming};
 use crate::server::admission::{GroupLoad, refusing_service};
 use crate::server::auth::GroupAuth;
+use crate::server::protected_resource::ProtectedResource;
+use crate::service::access::AccessRules;
 use crate::service::limiter::LimiterState;
 use crate::service::{Context, RpcService};
 use crate::upstream::Upstream;
@@ -31,6 +33,10 @@ pub struct Group {
     pub body_limit: usize,
     /// Who may send requests; `None` if anyone may.
     pub auth: Option<Arc<GroupAuth>>,
+    /// What the metadata for clients of OAuth says of the group; `None` if it has none.
+    pub(super) resource: Option<Arc<ProtectedResource>>,
+    /// The rules about its callers, for what a refusal says of scopes.
+    pub(super) access: Option<Arc<AccessRules>>,
     /// Which pages of other origins may call; `None` if none may.
     pub(super) cors: Option<Arc<Cors>>,
     /// Whether each caller sees only the methods that this caller may call.
@@ -72,6 +78,8 @@ impl Group {
             frontends,
             body_limit,
             auth: None,
+            resource: None,
+            access: None,
             cors: None,
             varies_by_caller: false,
             deadline: None,

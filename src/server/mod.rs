@@ -37,6 +37,7 @@ pub mod mount;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 mod pace;
+mod protected_resource;
 #[doc(hidden)]
 pub mod proxy_protocol;
 pub mod quotas;

@@ -13,12 +13,14 @@ use crate::http::public_url::PublicUrl;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
 use crate::protocol::Protocol;
+use crate::protocol::frontend::Frontend;
 use crate::protocol::page::{GroupSummary, PageSummary, TemplatePage};
 use crate::protocol::rest::server::RestGroup;
 use crate::protocol::set::{ProtocolSet, ServerInfo, of_root};
 use crate::server::auth::GroupAuth;
 use crate::server::group::Group;
 use crate::server::group_router::{GroupRouter, MountError};
+use crate::server::protected_resource::{ProtectedResource, well_known};
 use crate::server::settings::GroupLimits;
 use crate::service::access::AccessRules;
 use crate::service::cache::{CacheOptions, Caching, ResponseCache};
@@ -332,8 +334,10 @@ impl Mounts {
         };
         let mut router = GroupRouter::default();
         let mut root = None;
+        let mut resources = Vec::new();
         for mount in &self.groups {
             let group = Arc::new(mount.group(&info));
+            resources.extend(group.resource.clone().map(|resource| (mount.paths().collect(), resource)));
             for path in [&mount.path].into_iter().chain(&mount.aliases) {
                 place(&mut router, &mut root, path, group.clone())?;
             }
@@ -349,8 +353,30 @@ impl Mounts {
         if let Some(group) = with_all(root, &self.groups, &info) {
             router.mount(ROOT, group)?;
         }
+        for (path, frontend) in well_known(&self.public_url, &resources) {
+            if !self.has_path(path) {
+                router.mount(path, Arc::new(public_document(path, frontend)))?;
+            }
+        }
         Ok(router)
     }
+
+    /// Whether a group, a page or a route has a path, or that of the folder above it.
+    fn has_path(&self, path: &str) -> bool {
+        let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
+        let pages = self.pages.iter().map(|page| page.path.as_str());
+        let mut mounted = self.groups.iter().flat_map(GroupMount::paths).chain(pages);
+        mounted.any(|own| own == path || own == folder)
+            || self.groups.iter().any(|group| group.is_at(ROOT) && group.has_route_below(path))
+    }
+}
+
+/// A document for everyone, which pages of all origins may read.
+fn public_document(path: &str, frontend: Arc<dyn Frontend>) -> Group {
+    let options = CorsOptions { origins: "*".parse().into_iter().collect(), ..CorsOptions::default() };
+    let cors = Cors::new(&options, GroupHeaders::default()).map(Arc::new);
+    let group = Group::new(path, Arc::new(EmptyService(Arc::default())), vec![frontend], 0);
+    Group { cors, is_directory: true, ..group }
 }
 
 /// Mounts a group; one at `/` is set aside in `root`, because the description of all groups joins it there.
@@ -573,9 +599,24 @@ impl GroupMount {
         Some((service, self.upstream.clone()))
     }
 
+    /// The path of the group and its aliases.
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        [&self.path].into_iter().chain(&self.aliases).map(String::as_str)
+    }
+
     /// Whether the group is reached at a path.
     fn is_at(&self, path: &str) -> bool {
-        self.path == path || self.aliases.iter().any(|alias| alias == path)
+        self.paths().any(|own| own == path)
+    }
+
+    /// Whether REST has a route of the operator or of an upstream whose path begins with this one.
+    fn has_route_below(&self, path: &str) -> bool {
+        let is_below =
+            |route: &str| route.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let interface = self.service.interface();
+        self.protocols.has(Protocol::Rest)
+            && (self.protocols.routes.iter().any(|route| is_below(route.template().path()))
+                || interface.operations.all().iter().any(|operation| is_below(&operation.template())))
     }
 
     /// Whether each request needs an identity. What is said of all groups then says of this one no more than that it is there.
@@ -599,10 +640,14 @@ impl GroupMount {
     }
 
     fn group(&self, info: &ServerInfo) -> Group {
-        let frontends = self.protocols.of_group(&self.path, info);
+        let (frontends, access) = (self.protocols.of_group(&self.path, info), self.rules.access.clone());
+        let resource = self.auth.as_ref().and_then(|auth| {
+            ProtectedResource::new(&frontends, auth, access.as_deref(), self.service.clone()).map(Arc::new)
+        });
         let group = Group::new(self.path.clone(), self.layered_service(), frontends, self.limits.body);
         let (limiter, deadline) = (Some(self.limiter.clone()), Some(self.limits.deadline));
         let (auth, cors, upstream) = (self.auth.clone(), self.cors().map(Arc::new), self.upstream.clone());
+        let group = Group { resource, access, ..group };
         Group { auth, cors, varies_by_caller: self.rules.hide_methods(), deadline, limiter, upstream, ..group }
     }
 
@@ -658,8 +703,11 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
             let joined = Group::new(group.path.clone(), group.service.clone(), frontends, group.body_limit);
             let (limiter, upstream) = (group.limiter.clone(), group.upstream.clone());
             let (auth, cors) = (group.auth.clone(), group.cors.clone());
+            let (resource, access) = (group.resource.clone(), group.access.clone());
             Some(Arc::new(Group {
                 auth,
+                resource,
+                access,
                 cors,
                 varies_by_caller,
                 deadline: group.deadline,

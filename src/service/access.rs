@@ -93,6 +93,14 @@ impl AccessRule {
     }
 
     fn matches_caller(&self, context: &Context) -> bool {
+        let scopes = context.identity.as_deref().map(|identity| &identity.scopes);
+        let has_scope =
+            self.scopes.is_empty() || self.scopes.iter().any(|scope| scopes.is_some_and(|own| own.contains(scope)));
+        has_scope && self.matches_without_scopes(context)
+    }
+
+    /// Whether the caller matches if the scopes of the token do not count.
+    fn matches_without_scopes(&self, context: &Context) -> bool {
         let identity = context.identity.as_deref();
         if self.authenticated && identity.is_none() {
             return false;
@@ -102,7 +110,6 @@ impl AccessRule {
         };
         has(&self.names, &|name| identity.is_some_and(|identity| identity.name == name))
             && has(&self.roles, &|role| identity.is_some_and(|identity| identity.roles.contains(role)))
-            && has(&self.scopes, &|scope| identity.is_some_and(|identity| identity.scopes.contains(scope)))
             && (self.networks.is_empty()
                 || context.client.is_some_and(|client| self.networks.iter().any(|network| network.contains(client))))
     }
@@ -168,6 +175,29 @@ impl AccessRules {
     /// `Unauthenticated` or `Forbidden` if not.
     pub fn check(&self, method: &str, is_safe: impl Fn() -> bool, context: &Context) -> Result<(), Fault> {
         if self.allow(method, is_safe, context) { Ok(()) } else { Err(self.refusal(method, context)) }
+    }
+
+    /// The scopes with which a token lets its holder call something, each once.
+    pub(crate) fn scopes(&self) -> Vec<String> {
+        let mut scopes: Vec<String> = Vec::new();
+        let allowing = self.rules.iter().filter(|compiled| compiled.rule.effect == Effect::Allow);
+        for scope in allowing.flat_map(|compiled| &compiled.rule.scopes) {
+            if !scopes.contains(scope) {
+                scopes.push(scope.clone());
+            }
+        }
+        scopes
+    }
+
+    /// The scope that the token of a caller lacks who may not call a method: the first one of the first rule that would let the
+    /// caller do so with it. `None` if no scope would help.
+    pub(crate) fn missing_scope(&self, method: &str, is_safe: impl Fn() -> bool, context: &Context) -> Option<&str> {
+        context.identity.as_ref()?;
+        let of_method = self.rules.iter().filter(|compiled| compiled.matches_method(method, &is_safe));
+        // The first rule that matches the caller decides, so that a scope of a later one does not help.
+        let mut undecided = of_method.map(|compiled| &compiled.rule).take_while(|rule| !rule.matches_caller(context));
+        let lets_with_scope = |rule: &&AccessRule| rule.effect == Effect::Allow && rule.matches_without_scopes(context);
+        undecided.find(lets_with_scope).and_then(|rule| rule.scopes.first()).map(String::as_str)
     }
 
     fn allow(&self, method: &str, is_safe: impl Fn() -> bool, context: &Context) -> bool {
@@ -287,6 +317,36 @@ mod tests {
             AccessRules::new(vec![rule(&["*"], |rule| rule.networks = vec!["10.0.0.0/8".parse().unwrap()])]);
         assert_eq!(outcome(&by_network, "spin", &caller(None, "10.9.9.9")), None);
         assert_eq!(outcome(&by_network, "spin", &caller(None, "11.9.9.9")), Some(Kind::Forbidden));
+    }
+
+    #[test]
+    fn the_scope_that_a_caller_lacks_is_that_of_the_first_rule_that_it_would_let_through() {
+        let scoped = |methods: &[&str], scopes: &[&str], change: fn(&mut AccessRule)| {
+            let mut rule = rule(methods, change);
+            rule.scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+            rule
+        };
+        let rules = AccessRules::new(vec![
+            rule(&["drop"], |rule| rule.effect = Effect::Deny),
+            scoped(&["put"], &["wheel:admin"], |rule| rule.names = vec!["root".to_owned()]),
+            scoped(&["put", "drop", "@safe"], &["wheel:write", "wheel:all"], |_| {}),
+            scoped(&["*"], &["wheel:all"], |_| {}),
+            scoped(&["*"], &["banned"], |rule| rule.effect = Effect::Deny),
+        ]);
+        assert_eq!(rules.scopes(), ["wheel:admin", "wheel:write", "wheel:all"]);
+        let missing = |method: &str, name: Option<&str>| {
+            rules.missing_scope(method, || method == "get", &caller(name.map(Identity::new), "")).map(str::to_owned)
+        };
+        for (method, name, expected) in [
+            ("put", Some("ada"), Some("wheel:write")),
+            ("put", Some("root"), Some("wheel:admin")),
+            ("get", Some("ada"), Some("wheel:write")),
+            ("other", Some("ada"), Some("wheel:all")),
+            ("drop", Some("ada"), None),
+            ("put", None, None),
+        ] {
+            assert_eq!(missing(method, name).as_deref(), expected, "{method} {name:?}");
+        }
     }
 
     #[test]

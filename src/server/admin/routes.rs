@@ -29,10 +29,10 @@ impl Admin {
         let mut is_known = true;
         if let Some(auth) = &self.gateway.mounts().admin_auth {
             let authenticated = auth.authenticate(&AuthRequest { head: &head, client }, "the admin listener").await;
-            if let Err(rejection) = authenticated {
+            if let Err(refusal) = authenticated {
                 // A probe has no credentials.
                 if !matches!(head.uri.path(), "/live" | "/ready") {
-                    return rejection.into_response();
+                    return auth.rejection(refusal, None).into_response();
                 }
                 is_known = false;
             }

@@ -51,6 +51,8 @@ pub struct ForwardSettings {
     pub roles_header: HeaderName,
     /// For how long a caller who is known is not asked about again.
     pub cache: Duration,
+    /// The issuers of the authorization servers whose tokens the server knows, for the metadata of the resource.
+    pub authorization_servers: Vec<String>,
 }
 
 /// Callers whom another server knows.
@@ -122,6 +124,10 @@ impl Authenticator for ForwardAuth {
 
     fn credential_headers(&self) -> Vec<HeaderName> {
         self.0.settings.headers.clone()
+    }
+
+    fn authorization_servers(&self) -> &[String] {
+        &self.0.settings.authorization_servers
     }
 }
 

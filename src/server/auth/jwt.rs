@@ -73,6 +73,9 @@ pub struct JwtSettings {
     /// The claim with the roles of the caller: a name, or names with dots between them for a claim inside others. `None` for
     /// no roles.
     pub roles_claim: Option<String>,
+    /// The issuers of the authorization servers from which clients get such tokens, for the metadata of the resource; empty if
+    /// clients are not told.
+    pub authorization_servers: Vec<String>,
 }
 
 /// Callers who are known by a token.
@@ -133,6 +136,10 @@ impl Authenticator for JwtAuth {
 
     fn header(&self) -> Option<HeaderName> {
         Some(header::AUTHORIZATION)
+    }
+
+    fn authorization_servers(&self) -> &[String] {
+        &self.0.authorization_servers
     }
 }
 
@@ -395,6 +402,7 @@ mod tests {
             leeway: Duration::from_secs(30),
             name_claim: "sub".to_owned(),
             roles_claim: Some("realm_access.roles".to_owned()),
+            authorization_servers: Vec::new(),
         }
     }
 

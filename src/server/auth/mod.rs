@@ -50,6 +50,7 @@ pub mod forward;
 pub mod jwks;
 pub mod jwt;
 pub mod mtls;
+pub(crate) mod oauth;
 pub mod unix;
 
 use std::fmt;
@@ -125,6 +126,12 @@ pub trait Authenticator: Send + Sync + 'static {
     fn credential_headers(&self) -> Vec<HeaderName> {
         self.header().into_iter().collect()
     }
+
+    /// The issuers of the authorization servers from which clients get the tokens that are accepted, as URLs. Clients find them in
+    /// the metadata of the resource (RFC 9728). None if there are none, or they are not known.
+    fn authorization_servers(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// The authentication of one group: any of several authenticators.
@@ -135,7 +142,19 @@ pub struct GroupAuth {
 }
 
 /// Who has sent a request: an identity, or none if the group needs none. Otherwise the refusal.
-pub(crate) type Authenticated = Result<Option<Arc<Identity>>, HttpRejection>;
+pub(crate) type Authenticated = Result<Option<Arc<Identity>>, AuthRefusal>;
+
+/// Why a request is refused, before it is known what the response says of the resource that was asked for:
+/// [`GroupAuth::rejection`] makes a response of it.
+pub(crate) struct AuthRefusal {
+    /// Without challenges.
+    rejection: HttpRejection,
+    /// The authenticators whose credentials are wrong.
+    invalid: Vec<InvalidCredentials>,
+}
+
+/// An authenticator whose credentials are wrong, by its index, and its own challenges.
+type InvalidCredentials = (usize, Vec<HeaderValue>);
 
 /// What a client reads whose credentials are missing or wrong. It does not say which part of them is wrong.
 const MISSING: &str = "this needs credentials, and the request has none";
@@ -195,7 +214,8 @@ impl GroupAuth {
             self.failures.log(move |count| {
                 tracing::warn!(group = path, reason, count, "the credentials of a request cannot be checked");
             });
-            return Err(HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, UNCHECKED));
+            let rejection = HttpRejection::new(StatusCode::SERVICE_UNAVAILABLE, UNCHECKED);
+            return Err(AuthRefusal { rejection, invalid: Vec::new() });
         }
         if let Some(reason) = reason {
             let (path, client) = (path.to_owned(), client.map(tracing::field::display));
@@ -207,27 +227,65 @@ impl GroupAuth {
         }
         let is_wrong = !invalid.is_empty();
         let rejection = HttpRejection::new(StatusCode::UNAUTHORIZED, if is_wrong { WRONG } else { MISSING });
-        Err(HttpRejection { challenges: self.challenges(&invalid), ..rejection })
+        Err(AuthRefusal { rejection, invalid })
+    }
+
+    /// The rejection of a request. `metadata` is the address of the metadata of the resource that was asked for, if it has any.
+    pub(crate) fn rejection(&self, refusal: AuthRefusal, metadata: Option<&str>) -> HttpRejection {
+        let AuthRefusal { rejection, invalid } = refusal;
+        if rejection.status != StatusCode::UNAUTHORIZED {
+            return rejection;
+        }
+        HttpRejection { challenges: self.challenges(&invalid, metadata), ..rejection }
     }
 
     /// The challenges of all authenticators. Those whose credentials were wrong may have given their own.
-    fn challenges(&self, wrong: &[(usize, Vec<HeaderValue>)]) -> Vec<HeaderValue> {
+    fn challenges(&self, wrong: &[InvalidCredentials], metadata: Option<&str>) -> Vec<HeaderValue> {
         let challenges = self.authenticators.iter().enumerate().flat_map(|(index, authenticator)| {
-            match wrong.iter().find(|(at, _)| *at == index) {
+            let mut challenges = match wrong.iter().find(|(at, _)| *at == index) {
                 Some((_, own)) if !own.is_empty() => own.clone(),
                 of_it => authenticator.challenge(of_it.is_some()).into_iter().collect(),
+            };
+            if let Some(metadata) = metadata.filter(|_| !authenticator.authorization_servers().is_empty()) {
+                oauth::add_metadata(&mut challenges, authenticator.name(), metadata);
             }
+            challenges
         });
         challenges.collect()
     }
 
     /// Adds the challenges to a response with status 401 that has none.
-    pub(crate) fn challenge(&self, headers: &mut HeaderMap) {
+    pub(crate) fn challenge(&self, headers: &mut HeaderMap, metadata: Option<&str>) {
         if !headers.contains_key(header::WWW_AUTHENTICATE) {
-            for challenge in self.challenges(&[]) {
+            for challenge in self.challenges(&[], metadata) {
                 headers.append(header::WWW_AUTHENTICATE, challenge);
             }
         }
+    }
+
+    /// Adds a challenge to a response with status 403 that says which scope the token of the caller lacks, if the group accepts
+    /// tokens.
+    pub(crate) fn challenge_scope(&self, headers: &mut HeaderMap, scope: &str, metadata: Option<&str>) {
+        let takes_tokens =
+            |auth: &&Arc<dyn Authenticator>| auth.challenge(false).as_ref().is_some_and(oauth::is_bearer);
+        let has_server = |auth: &&Arc<dyn Authenticator>| !auth.authorization_servers().is_empty();
+        let known = self.authenticators.iter().find(has_server);
+        let Some(auth) = known.or_else(|| self.authenticators.iter().find(takes_tokens)) else { return };
+        headers.extend(
+            oauth::insufficient_scope(auth.name(), scope, metadata)
+                .map(|challenge| (header::WWW_AUTHENTICATE, challenge)),
+        );
+    }
+
+    /// The issuers of all authenticators, each once.
+    pub(crate) fn authorization_servers(&self) -> Vec<String> {
+        let mut issuers: Vec<String> = Vec::new();
+        for issuer in self.authenticators.iter().flat_map(|authenticator| authenticator.authorization_servers()) {
+            if !issuers.contains(issuer) {
+                issuers.push(issuer.clone());
+            }
+        }
+        issuers
     }
 
     /// The headers in which clients send their credentials.
@@ -252,7 +310,7 @@ impl fmt::Debug for GroupAuth {
 #[derive(Default)]
 struct Found {
     /// Those whose credentials are wrong, by their index, with their own challenges.
-    invalid: Vec<(usize, Vec<HeaderValue>)>,
+    invalid: Vec<InvalidCredentials>,
     /// Why the first of them are wrong.
     reason: Option<String>,
     unavailable: Option<String>,

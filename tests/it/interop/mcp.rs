@@ -1,6 +1,6 @@
 //! MCP clients of other projects against a gateway with a wheel, a service whose calls hang, and the tools that the conformance
 //! suite asks for: `mcp` and `fastmcp` for Python, `@modelcontextprotocol/sdk` and `client` for Node, the Inspector, and the suite
-//! itself; and `mcp` as a client of what stands behind croupier.
+//! itself; `mcp` as a client of what stands behind croupier, and of a group that takes tokens.
 //!
 //! What they call and expect is in `tests/peers`. Packages of Node must be in the folder that `NODE_PATH` names. The Inspector and
 //! the suite need a newer Node than the others: `MCP_TOOLS` names a folder of packages that has them and the program.
@@ -182,6 +182,38 @@ fn the_conformance_suite_finds_what_the_last_revision_with_a_handshake_requires(
 #[ignore = "needs MCP_TOOLS with @modelcontextprotocol/conformance"]
 fn the_conformance_suite_finds_what_the_first_revision_without_a_handshake_requires() {
     conforms("2026-07-28");
+}
+
+#[test]
+#[ignore = "needs python3 with mcp"]
+fn a_client_for_python_finds_the_authorization_server_and_gets_a_scope_that_it_lacks() {
+    let (folder, issuer) = (Folder::new(), free_port());
+    let config = folder.file(
+        "croupier.toml",
+        &format!(
+            r#"
+            [auth.tokens.jwt]
+            issuer = "http://127.0.0.1:{issuer}/casino"
+            audience = ["croupier"]
+            secret = {{ text = "0123456789abcdef0123456789abcdef" }}
+            [group."/"]
+            service = "diagnostics"
+            [group."/wheel"]
+            service = "wheel"
+            options = {{ family = "european" }}
+            auth = ["tokens"]
+            access = [
+                {{ methods = ["pockets"], scopes = ["wheel:look"] }},
+                {{ methods = ["spin"], scopes = ["wheel:spin"] }},
+            ]
+            "#
+        ),
+    );
+    let croupier = Croupier::start(&config, &[]);
+    let endpoint = format!("http://{}/wheel/mcp", croupier.address());
+    let ended = run(Command::new("python3").args([peer("mcp_oauth.py"), endpoint, issuer.to_string()]));
+    assert_success("mcp_oauth.py", &ended);
+    assert_eq!(ended.stdout.lines().count(), 2, "{}", ended.stdout);
 }
 
 /// supervisord with a process that sleeps, on a unix socket.

@@ -29,26 +29,26 @@ use tower::ServiceExt as _;
 
 use crate::support::scripted::{Scripted, http};
 
-const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+pub(super) const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const NAMESPACE: &str = "urn:wheel";
 
 /// A folder for the files of a configuration, which is removed with it.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Folder {
+    pub(super) fn new(name: &str) -> Folder {
         let folder = std::env::temp_dir().join(format!("croupier-auth-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         Folder(folder)
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
         let file = self.0.join(name);
         std::fs::write(&file, text).unwrap();
         file
     }
 
-    fn load(&self, text: &str) -> Result<Config, String> {
+    pub(super) fn load(&self, text: &str) -> Result<Config, String> {
         let file = self.write("croupier.toml", text);
         Config::load(&file, &Registry::standard()).map_err(|errors| errors.to_string())
     }
@@ -60,7 +60,7 @@ impl Drop for Folder {
     }
 }
 
-fn gateway(mounts: &Mounts) -> Gateway {
+pub(super) fn gateway(mounts: &Mounts) -> Gateway {
     Gateway::serving(mounts, BodyReader::new(&ServerSettings::default())).unwrap()
 }
 
@@ -71,7 +71,14 @@ fn key_line(name: &str, key: &str) -> String {
 
 fn token(name: &str, expires_in: i64, secret: &[u8]) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let claims = json!({ "iss": "id", "aud": "croupier", "sub": name, "exp": now.saturating_add_signed(expires_in) });
+    token_of(
+        &json!({ "iss": "id", "aud": "croupier", "sub": name, "exp": now.saturating_add_signed(expires_in) }),
+        secret,
+    )
+}
+
+/// A token with these claims, by HS256.
+pub(super) fn token_of(claims: &serde_json::Value, secret: &[u8]) -> String {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let signed = format!("{}.{}", encode(br#"{"alg":"HS256"}"#), encode(claims.to_string().as_bytes()));
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
@@ -288,7 +295,7 @@ async fn send(
     (head.status, head.headers, String::from_utf8_lossy(&body).into_owned())
 }
 
-fn challenges(headers: &HeaderMap) -> Vec<&str> {
+pub(super) fn challenges(headers: &HeaderMap) -> Vec<&str> {
     headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect()
 }
 

@@ -10,6 +10,7 @@ mod http2;
 mod leaving;
 mod lingering;
 mod metrics;
+mod protected_resources;
 mod readers;
 mod refusals;
 mod runtime;

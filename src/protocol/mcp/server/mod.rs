@@ -119,6 +119,10 @@ impl Frontend for Mcp {
         if tail == self.tail { &[Method::POST] } else { &[] }
     }
 
+    fn resource(&self) -> &'static str {
+        TAIL
+    }
+
     fn example_command(&self, _: Option<&interface::Method>, url: &str) -> Option<String> {
         let url = format!("{}/{}", url.trim_end_matches('/'), self.tail);
         let url = url.trim_end_matches('/');
