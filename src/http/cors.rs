@@ -34,8 +34,8 @@ pub struct CorsOptions {
     /// The origins of the pages, such as `"https://casino.example"`, each as browsers write it: scheme, host, and the port if
     /// it is not the usual one. `"*"` allows all origins.
     pub origins: Vec<Origin>,
-    /// Further headers that pages may send. `Content-Type`, `SOAPAction`, the headers of MCP and those with the credentials of `auth` are
-    /// always allowed.
+    /// Further headers that pages may send. `Content-Type`, those of the group's protocols, such as `SOAPAction`, and those with the
+    /// credentials of `auth` are always allowed.
     pub allow_headers: Vec<CorsHeader>,
     /// Further headers of responses that pages may read. Those that croupier writes, and `return-headers` of an upstream, can
     /// always be read.
@@ -211,23 +211,14 @@ text_form!(CorsHeader, CorsHeaderError, HEADER);
 pub(crate) struct GroupHeaders {
     /// The verbs of its routes.
     pub(crate) verbs: Vec<Method>,
-    /// The headers with credentials.
-    pub(crate) credentials: Vec<HeaderName>,
-    /// The headers of responses that are those of its upstream.
+    /// The headers of requests: those of its protocols, and those with credentials.
+    pub(crate) sent: Vec<HeaderName>,
+    /// The headers of responses: those of its protocols, and those of its upstream.
     pub(crate) returned: Vec<HeaderName>,
 }
 
 /// The verbs that every group serves.
 const VERBS: [Method; 3] = [Method::GET, Method::HEAD, Method::POST];
-/// The header of SOAP 1.1 that says what a request is for.
-const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
-/// The headers of MCP requests. Clients send the last one if a server has given them a session.
-const MCP: [HeaderName; 4] = [
-    HeaderName::from_static("mcp-protocol-version"),
-    HeaderName::from_static("mcp-method"),
-    HeaderName::from_static("mcp-name"),
-    HeaderName::from_static("mcp-session-id"),
-];
 /// The headers that croupier adds to responses of every protocol and that browsers hide otherwise.
 const EXPOSED: [HeaderName; 8] = [
     header::ALLOW,
@@ -260,7 +251,7 @@ impl Cors {
         }
         let any = options.allows_any();
         let names = |headers: &[CorsHeader]| headers.iter().map(|CorsHeader(name)| name.clone()).collect::<Vec<_>>();
-        let allowed = [header::CONTENT_TYPE].into_iter().chain(group.credentials).chain([SOAP_ACTION]).chain(MCP);
+        let allowed = [header::CONTENT_TYPE].into_iter().chain(group.sent);
         let exposed = EXPOSED.into_iter().chain(group.returned);
         Some(Cors {
             origins: (!any).then(|| options.origins.clone()),

@@ -112,6 +112,16 @@ pub trait Frontend: Send + Sync + 'static {
         self.serve(service, request.request)
     }
 
+    /// The headers beside `Content-Type` that clients of the protocol send, for pages of other origins.
+    fn request_headers(&self) -> Vec<HeaderName> {
+        Vec::new()
+    }
+
+    /// The headers of responses that clients of the protocol read, for pages of other origins.
+    fn response_headers(&self) -> Vec<HeaderName> {
+        Vec::new()
+    }
+
     /// Whether a request ends when its client closes its side of the connection, and not only when the client resets the
     /// connection. Without it, a client that has closed its side still gets the response. In HTTP/2 a client resets a
     /// stream instead, which ends its request in any case.

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use crate::codec::DocumentLimits;
 use crate::http::cors::{Cors, CorsOptions, GroupHeaders};
 use crate::http::public_url::PublicUrl;
@@ -374,7 +376,8 @@ impl Mounts {
 /// A document for everyone, which pages of all origins may read.
 fn public_document(path: &str, frontend: Arc<dyn Frontend>) -> Group {
     let options = CorsOptions { origins: "*".parse().into_iter().collect(), ..CorsOptions::default() };
-    let cors = Cors::new(&options, GroupHeaders::default()).map(Arc::new);
+    let headers = GroupHeaders { sent: frontend.request_headers(), ..GroupHeaders::default() };
+    let cors = Cors::new(&options, headers).map(Arc::new);
     let group = Group::new(path, Arc::new(EmptyService(Arc::default())), vec![frontend], 0);
     Group { cors, is_directory: true, ..group }
 }
@@ -644,22 +647,27 @@ impl GroupMount {
         let resource = self.auth.as_ref().and_then(|auth| {
             ProtectedResource::new(&frontends, auth, access.as_deref(), self.service.clone()).map(Arc::new)
         });
-        let group = Group::new(self.path.clone(), self.layered_service(), frontends, self.limits.body);
         let (limiter, deadline) = (Some(self.limiter.clone()), Some(self.limits.deadline));
-        let (auth, cors, upstream) = (self.auth.clone(), self.cors().map(Arc::new), self.upstream.clone());
+        let (auth, cors, upstream) = (self.auth.clone(), self.cors(&frontends).map(Arc::new), self.upstream.clone());
+        let group = Group::new(self.path.clone(), self.layered_service(), frontends, self.limits.body);
         let group = Group { resource, access, ..group };
         Group { auth, cors, varies_by_caller: self.rules.hide_methods(), deadline, limiter, upstream, ..group }
     }
 
     /// The rules for pages of other origins, with the headers and verbs that the group itself needs.
-    fn cors(&self) -> Option<Cors> {
+    fn cors(&self, frontends: &[Arc<dyn Frontend>]) -> Option<Cors> {
         let routes = self.protocols.routes.iter().map(|route| route.template().verb());
         let interface = self.service.interface();
         let verbs = routes.chain(interface.operations.all().iter().map(|operation| &operation.verb));
         let verbs = if self.protocols.has(Protocol::Rest) { verbs.cloned().collect() } else { Vec::new() };
-        let credentials = self.auth.as_ref().map(|auth| auth.headers()).unwrap_or_default();
-        let returned = self.upstream.as_ref().map(|upstream| upstream.return_headers().to_vec()).unwrap_or_default();
-        Cors::new(&self.cors, GroupHeaders { verbs, credentials, returned })
+        let of_protocols = |headers: fn(&dyn Frontend) -> Vec<HeaderName>| {
+            frontends.iter().flat_map(move |frontend| headers(frontend.as_ref()))
+        };
+        let credentials = self.auth.iter().flat_map(|auth| auth.headers());
+        let sent = credentials.chain(of_protocols(|frontend| frontend.request_headers())).collect();
+        let of_upstream = self.upstream.iter().flat_map(|upstream| upstream.return_headers()).cloned();
+        let returned = of_protocols(|frontend| frontend.response_headers()).chain(of_upstream).collect();
+        Cors::new(&self.cors, GroupHeaders { verbs, sent, returned })
     }
 }
 

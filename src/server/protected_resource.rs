@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value};
 
@@ -33,6 +33,8 @@ use crate::service::{Context, RpcService};
 const METADATA: &str = "/.well-known/oauth-protected-resource";
 /// The paths before that of an issuer (RFC 8414, section 3.1; OpenID Connect Discovery 1.0, section 4).
 const OF_ISSUERS: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+/// What clients of MCP send with each request, also those that ask for metadata.
+const OF_CLIENTS: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// What an address may have that cannot stand in the quoted text of a challenge.
 const UNQUOTED: &AsciiSet = &CONTROLS.add(b'"').add(b'\\');
 
@@ -178,6 +180,10 @@ impl Frontend for ResourceMetadata {
         Protocol::Rest
     }
 
+    fn request_headers(&self) -> Vec<HeaderName> {
+        vec![OF_CLIENTS]
+    }
+
     fn verbs(&self, _: &Interface, _: &str) -> &'static [Method] {
         &[Method::GET, Method::HEAD]
     }
@@ -204,6 +210,10 @@ struct NoAuthorizationServer;
 impl Frontend for NoAuthorizationServer {
     fn protocol(&self) -> Protocol {
         Protocol::Rest
+    }
+
+    fn request_headers(&self) -> Vec<HeaderName> {
+        vec![OF_CLIENTS]
     }
 
     fn verbs(&self, _: &Interface, _: &str) -> &'static [Method] {

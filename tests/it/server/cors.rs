@@ -374,7 +374,27 @@ async fn credentials_headers_and_times_are_those_of_the_configuration() {
     assert_eq!(headers["access-control-allow-credentials"], "true", "{text}");
     assert_eq!(headers["x-total"], "7", "{text}");
     let exposed = joined(&headers, "access-control-expose-headers");
-    assert!(exposed.ends_with("x-total, x-wheel"), "{exposed}");
+    assert!(exposed.ends_with("mcp-session-id, x-total, x-wheel"), "{exposed}");
+}
+
+#[tokio::test]
+async fn pages_may_send_and_read_the_headers_of_the_protocols_that_the_group_has() {
+    let group = |path: &str, protocols: &str| {
+        format!(
+            "[group.\"{path}\"]\nservice = \"wheel\"\nprotocols = [{protocols}]\n\
+             options = {{ family = \"european\" }}\ncors = {{ origins = [\"{PAGE}\"] }}\n"
+        )
+    };
+    let gateway =
+        of_text(&(group("/a", "\"json-rpc\"") + &group("/b", "\"soap\"") + &group("/c", "\"mcp\", \"xml-rpc\"")));
+    for (path, sent, read) in [("/a", "", false), ("/b", ", soapaction", false), ("/c", &*format!(", {MCP}"), true)] {
+        let asked = [("origin", PAGE), ("access-control-request-method", "POST")];
+        let (_, headers, _) = send(&gateway, ("OPTIONS", path), &asked, "").await;
+        assert_eq!(joined(&headers, "access-control-allow-headers"), format!("content-type{sent}"), "{path}");
+        let (_, headers, _) = send(&gateway, ("POST", path), &[("origin", PAGE), ("content-type", JSON)], "").await;
+        let exposed = joined(&headers, "access-control-expose-headers");
+        assert_eq!(exposed.contains("mcp-session-id"), read, "{path}: {exposed}");
+    }
 }
 
 #[tokio::test]

@@ -110,7 +110,11 @@ fn a_wrong_type_is_placed_and_named() {
     let message = rejection(xmlrpc::<Bet>(&("5",)));
     assert_eq!(message, "parameter 1 (`stake`): expected a non-negative integer of 32 bits, not the string `5`");
     let message = rejection(json::<Bet>(r#"{"stake": 5, "rounds": -1}"#));
-    assert!(message.starts_with("parameter `rounds`: invalid value: integer `-1`, expected an integer from 0 to 4294967295"), "{message}");
+    assert!(
+        message
+            .starts_with("parameter `rounds`: invalid value: integer `-1`, expected an integer from 0 to 4294967295"),
+        "{message}"
+    );
     let message = rejection(xmlrpc::<Bet>(&(5, "red", 1.5)));
     assert_eq!(message, "parameter 3 (`rounds`): expected a non-negative integer of 32 bits, not the double 1.5");
     let message = rejection(xmlrpc::<Pair>(&(5, 5)));

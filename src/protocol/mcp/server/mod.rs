@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -157,6 +157,14 @@ impl Frontend for Mcp {
     fn refuse(&self, _: &Parts, rejection: HttpRejection) -> Response<Body> {
         let error = RpcError::new(-32600, rejection.reason.clone());
         rejection.into_response_with(CONTENT_TYPE, Body::whole(error.text(None)))
+    }
+
+    fn request_headers(&self) -> Vec<HeaderName> {
+        vec![revision::VERSION, revision::METHOD, revision::NAME, SESSION]
+    }
+
+    fn response_headers(&self) -> Vec<HeaderName> {
+        vec![SESSION]
     }
 
     /// Since there are no sessions, a client cancels a request by closing the connection.

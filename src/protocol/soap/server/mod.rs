@@ -10,7 +10,7 @@ mod wsdl;
 use std::sync::{Arc, OnceLock};
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use crate::codec::DocumentLimits;
 use crate::codec::soap as codec;
@@ -27,6 +27,7 @@ use crate::model::text::abridge;
 use crate::protocol::Protocol;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
+use crate::protocol::soap::ACTION_HEADER;
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::passthrough::{RawCall, RawFormat};
@@ -84,6 +85,10 @@ impl Frontend for Soap {
         Protocol::Soap
     }
 
+    fn request_headers(&self) -> Vec<HeaderName> {
+        vec![ACTION_HEADER]
+    }
+
     fn verbs(&self, _: &Interface, tail: &str) -> &'static [Method] {
         if tail.is_empty() { &[Method::POST] } else { &[] }
     }
@@ -116,7 +121,7 @@ impl Frontend for Soap {
         match body_root::root_name(body).as_deref() {
             Some(b"Envelope") => true,
             Some(b"methodCall") => false,
-            _ => head.headers.contains_key(crate::protocol::soap::ACTION_HEADER),
+            _ => head.headers.contains_key(ACTION_HEADER),
         }
     }
 
