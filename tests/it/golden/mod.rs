@@ -2,6 +2,7 @@
 //! comparing them.
 
 mod jsonrpc;
+mod mcp;
 mod openrpc;
 mod rest;
 mod soap;
