@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use memchr::{memchr_iter, memchr2_iter, memchr3_iter, memmem};
 
 use super::jsonrpc;
+use super::mcp;
 use super::rest;
 use super::soap;
 use super::xmlrpc;
@@ -56,6 +57,8 @@ pub enum ClientCodec {
     Rest(rest::client::RestCodec),
     /// SOAP, by the WSDL document of one server.
     Soap(soap::client::SoapCodec),
+    /// MCP, by the list of tools of one server.
+    Mcp(mcp::client::McpCodec),
 }
 
 /// An extension of a request whose URI is below the path of the server, which a transport puts before it.
@@ -126,6 +129,7 @@ impl ClientCodec {
             ClientCodec::JsonRpc(codec) => codec.encode_call(target, arguments),
             ClientCodec::Rest(codec) => codec.encode_call(target, arguments),
             ClientCodec::Soap(codec) => codec.encode_call(target, arguments),
+            ClientCodec::Mcp(codec) => codec.encode_call(target, arguments),
         }
     }
 
@@ -152,6 +156,7 @@ impl ClientCodec {
             ClientCodec::JsonRpc(codec) => codec.decode_response(target, response).map(Some),
             ClientCodec::Rest(codec) => codec.decode_result(target, response),
             ClientCodec::Soap(codec) => codec.decode_response(target, response).map(Some),
+            ClientCodec::Mcp(codec) => codec.decode_result(target, response),
         };
         Ok(result?.map(|value| coerce_result(target, value)))
     }
@@ -171,7 +176,7 @@ impl ClientCodec {
         }
         match self {
             ClientCodec::JsonRpc(codec) => codec.find_rows(target, beginning),
-            ClientCodec::Rest(_) => Search::None,
+            ClientCodec::Rest(_) | ClientCodec::Mcp(_) => Search::None,
             ClientCodec::XmlRpc(_) | ClientCodec::Soap(_) if !is_utf8_text(head, beginning) => Search::None,
             ClientCodec::XmlRpc(codec) => codec.find_rows(beginning),
             ClientCodec::Soap(codec) => codec.find_rows(target, beginning),
@@ -189,6 +194,7 @@ impl ClientCodec {
             ClientCodec::Soap(codec) => codec.limits.elements = XML_ELEMENTS,
             ClientCodec::JsonRpc(codec) => codec.limits.elements = usize::MAX,
             ClientCodec::Rest(codec) => codec.limits.elements = usize::MAX,
+            ClientCodec::Mcp(codec) => codec.limits.elements = usize::MAX,
         }
         codec
     }
@@ -201,7 +207,7 @@ impl ClientCodec {
                 DecodingMemory::of_xml(body, count(b"<value") + count(b"<name"))
             }
             ClientCodec::Soap(_) => DecodingMemory::of_xml(body, memchr_iter(b'<', body).count()),
-            ClientCodec::JsonRpc(_) | ClientCodec::Rest(_) => {
+            ClientCodec::JsonRpc(_) | ClientCodec::Rest(_) | ClientCodec::Mcp(_) => {
                 // Of JSON lines, each line is a value.
                 let is_rest = matches!(self, ClientCodec::Rest(_));
                 let lines = if is_rest { memchr2_iter(b'\n', 0x1e, body).count() } else { 0 };
@@ -211,8 +217,8 @@ impl ClientCodec {
         }
     }
 
-    /// The request that makes several calls at once: `system.multicall` or a batch. `None` for REST and SOAP, which have
-    /// neither.
+    /// The request that makes several calls at once: `system.multicall` or a batch. `None` for REST, SOAP and MCP,
+    /// which have neither.
     ///
     /// # Errors
     /// The error of [`encode_call`](ClientCodec::encode_call) for the first call that cannot be written.
@@ -227,7 +233,7 @@ impl ClientCodec {
                 Ok(Some(codec.encode_batch(&gathered)))
             }
             ClientCodec::JsonRpc(codec) => codec.encode_batch(calls).map(Some),
-            ClientCodec::Rest(_) | ClientCodec::Soap(_) => Ok(None),
+            ClientCodec::Rest(_) | ClientCodec::Soap(_) | ClientCodec::Mcp(_) => Ok(None),
         }
     }
 
@@ -236,7 +242,7 @@ impl ClientCodec {
     pub(crate) fn is_idempotent(&self, method: &str) -> bool {
         match self {
             ClientCodec::Rest(codec) => codec.is_idempotent(method),
-            ClientCodec::XmlRpc(_) | ClientCodec::JsonRpc(_) | ClientCodec::Soap(_) => false,
+            ClientCodec::XmlRpc(_) | ClientCodec::JsonRpc(_) | ClientCodec::Soap(_) | ClientCodec::Mcp(_) => false,
         }
     }
 
@@ -269,7 +275,7 @@ impl ClientCodec {
             ClientCodec::JsonRpc(codec) => codec
                 .decode_batch(response, target.len())
                 .map(|results| results.into_iter().map(|result| result.map(Some)).collect()),
-            ClientCodec::Rest(_) | ClientCodec::Soap(_) => {
+            ClientCodec::Rest(_) | ClientCodec::Soap(_) | ClientCodec::Mcp(_) => {
                 let message = "the protocol has no batches";
                 return Err(ResponseError::Malformed(Fault::new(Kind::Structure, message)));
             }

@@ -7,7 +7,7 @@
 //!   calls the service, and writes the result or the fault. [`set::ProtocolSet`] makes the frontends of a group from its
 //!   settings.
 //! - A *client codec* ([`client_codec::ClientCodec`]) is the other direction: it writes the request for a call to an
-//!   upstream server and reads the response. XML-RPC, JSON-RPC, REST and SOAP have one.
+//!   upstream server and reads the response. XML-RPC, JSON-RPC, REST, SOAP and MCP have one.
 //! - A *description* turns the neutral [`Interface`](crate::model::interface::Interface) into a document (introspection,
 //!   OpenRPC, OpenAPI, WSDL), and reads such a document of an upstream into an interface.
 //!
@@ -27,9 +27,10 @@ pub mod client_codec;
 #[cfg(feature = "server")]
 pub(crate) mod discovered;
 #[cfg(feature = "server")]
+mod discovered_schemas;
+#[cfg(feature = "server")]
 pub mod frontend;
 pub mod jsonrpc;
-#[cfg(feature = "server")]
 pub mod mcp;
 mod name;
 #[cfg(feature = "server")]

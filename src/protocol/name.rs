@@ -39,7 +39,12 @@ impl Protocol {
         [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Rest, Protocol::Soap, Protocol::Mcp, Protocol::Page];
 
     /// The protocols in which upstream servers can be called, in the order in which an unknown server is asked for them.
-    pub const OF_UPSTREAMS: [Protocol; 4] = [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Soap, Protocol::Rest];
+    pub const OF_UPSTREAMS: [Protocol; 5] =
+        [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Soap, Protocol::Rest, Protocol::Mcp];
+
+    /// The protocols in which pages make calls.
+    #[cfg(feature = "server")]
+    pub(crate) const OF_PAGES: [Protocol; 4] = [Protocol::XmlRpc, Protocol::JsonRpc, Protocol::Rest, Protocol::Soap];
 
     /// The name in the configuration and on the command line, such as `xml-rpc`.
     pub const fn name(self) -> &'static str {

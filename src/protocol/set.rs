@@ -167,7 +167,7 @@ impl ProtocolSet {
 
     /// The protocols in which the group's page makes calls.
     fn callable(&self) -> Vec<Protocol> {
-        Protocol::ALL.into_iter().filter(|name| Protocol::OF_UPSTREAMS.contains(name) && self.has(*name)).collect()
+        Protocol::OF_PAGES.into_iter().filter(|name| self.has(*name)).collect()
     }
 }
 

@@ -15,7 +15,8 @@ pub(super) fn answer_media(protocol: Protocol) -> fn(&HeaderMap) -> bool {
         Protocol::XmlRpc => is_xml,
         Protocol::Soap => is_soap,
         Protocol::JsonRpc => is_json_rpc,
-        Protocol::Rest | Protocol::Mcp | Protocol::Page => |_| false,
+        Protocol::Mcp => is_mcp,
+        Protocol::Rest | Protocol::Page => |_| false,
     }
 }
 
@@ -39,6 +40,11 @@ fn is_json_rpc(headers: &HeaderMap) -> bool {
     let is_json_rpc =
         |media: String| is_json(&media) || matches!(media.as_str(), "application/json-rpc" | "application/jsonrequest");
     media(headers).is_some_and(is_json_rpc)
+}
+
+/// An error of the protocol may come with any status; the body of a stream of events is JSON once it has been read.
+fn is_mcp(headers: &HeaderMap) -> bool {
+    media(headers).is_some_and(|media| is_json(&media))
 }
 
 #[cfg(test)]

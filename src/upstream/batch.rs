@@ -27,8 +27,8 @@ impl Upstream {
     /// Adds a call to a batch. `None` if the upstream takes no batches, or not this one. A call that cannot be made is
     /// a fault of its own.
     pub(super) fn join(&self, description: &Arc<Description>, call: Call<'_>, batch: &Batch) -> Option<CallFuture> {
-        let protocol_has_batches =
-            description.codec.as_ref().is_some_and(|codec| !matches!(codec, ClientCodec::Soap(_)));
+        let has_none = |codec: &ClientCodec| matches!(codec, ClientCodec::Soap(_) | ClientCodec::Mcp(_));
+        let protocol_has_batches = description.codec.as_ref().is_some_and(|codec| !has_none(codec));
         if self.inner.options.batching == Batching::Off || !protocol_has_batches {
             return None;
         }

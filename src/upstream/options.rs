@@ -107,8 +107,9 @@ impl fmt::Display for UnmatchedName {
 pub struct UpstreamOptions {
     /// The protocol in which the upstream is called.
     pub protocol: Protocol,
-    /// The upstream's WSDL, OpenAPI or OpenRPC document. If `None`, the upstream is asked for its description: by XML-RPC
-    /// introspection, by `rpc.discover`, by GET of its address with `?wsdl`, or by GET of `openapi.json` and other usual paths.
+    /// The upstream's WSDL, OpenAPI or OpenRPC document, or the result of its `tools/list`. If `None`, the upstream is asked for its
+    /// description: by XML-RPC introspection, by `rpc.discover`, by GET of its address with `?wsdl`, by GET of `openapi.json` and other
+    /// usual paths, or by `tools/list`.
     pub description: Option<DescriptionSource>,
     /// The name of the port to use, if the WSDL document has several. If `None`, the first one for SOAP 1.1.
     pub wsdl_port: Option<String>,

@@ -397,8 +397,8 @@ impl ResponseStart {
             // The codec would look for its own id.
             ClientCodec::JsonRpc(_) => return self.json_error_kind(),
             ClientCodec::Soap(_) => head.status != StatusCode::OK || may_have_element(&self.first, "Fault"),
-            // Nothing of REST is passed through.
-            ClientCodec::Rest(_) => false,
+            // Nothing of REST and MCP is passed through.
+            ClientCodec::Rest(_) | ClientCodec::Mcp(_) => false,
         };
         // A fault that is longer than the start of a response is not looked for.
         if !may_be_fault || self.rest.is_some() {

@@ -17,6 +17,7 @@ use super::version::Description;
 use crate::model::fault::Fault;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::{CallTarget, ClientCodec, ResponseError};
+use crate::protocol::mcp::client::message::MessageWriter;
 use crate::service::args::{ArgValues, Args};
 use crate::service::random::Random;
 use crate::service::{Call, Context};
@@ -100,13 +101,30 @@ impl Upstream {
             Probe::Describe => match self.inner.options.protocol {
                 Protocol::XmlRpc => return self.probe_by_question(host, LIST_METHODS, deadline).await,
                 Protocol::JsonRpc => return self.probe_by_question(host, DISCOVER, deadline).await,
-                Protocol::Soap | Protocol::Rest | Protocol::Mcp | Protocol::Page => {
+                Protocol::Mcp => return self.probe_by_tools(host, deadline).await,
+                Protocol::Soap | Protocol::Rest | Protocol::Page => {
                     let path = self.inner.transport.path().split('?').next().unwrap_or_default();
                     self.probe_by_get(host, &format!("{path}?wsdl"), None, deadline).await?;
                 }
             },
         }
         Ok(Some(()))
+    }
+
+    /// Asks for the first tools.
+    async fn probe_by_tools(
+        &self,
+        host: &BalancedServer,
+        deadline: Option<std::time::Instant>,
+    ) -> Result<Option<()>, ProbeError> {
+        let description = self.description();
+        let Some(ClientCodec::Mcp(codec)) = &description.codec else { return Ok(None) };
+        let request = MessageWriter::new(codec.tools.era, "tools/list").into_request();
+        let response = self.ask_host(host, request, deadline).await?;
+        match codec.decode_message(&response) {
+            Ok(_) | Err(ResponseError::Fault(_)) => Ok(Some(())),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn probe_by_get(

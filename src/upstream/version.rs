@@ -111,6 +111,9 @@ fn messages(binding: &Binding) -> Vec<MessageName> {
 /// Whether the requests for the methods are the same, if a description says how they are made beside the interface. Those of SOAP
 /// are in the interface.
 fn has_same_requests(old: Option<&ClientCodec>, new: Option<&ClientCodec>) -> bool {
+    if let (Some(ClientCodec::Mcp(old)), Some(ClientCodec::Mcp(new))) = (old, new) {
+        return old.tools == new.tools;
+    }
     let (Some(ClientCodec::Rest(old)), Some(ClientCodec::Rest(new))) = (old, new) else { return true };
     let (old, new) = (&old.binding, &new.binding);
     old.base == new.base

@@ -201,10 +201,11 @@ impl Failures {
             self.broken += 1;
         }
         let request = match protocol {
-            Protocol::XmlRpc | Protocol::Mcp | Protocol::Page => "system.listMethods",
+            Protocol::XmlRpc | Protocol::Page => "system.listMethods",
             Protocol::Rest => "GET openapi.json",
             Protocol::JsonRpc => "rpc.discover",
             Protocol::Soap => "GET ?wsdl",
+            Protocol::Mcp => "tools/list",
         };
         if protocol == Protocol::Soap && location.document.is_some() {
             self.of_document = Some(error.to_string());

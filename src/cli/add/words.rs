@@ -17,6 +17,7 @@ pub(super) fn summary(found: &FoundServer) -> String {
         InterfaceSource::Introspection => "as `system.listMethods` says".to_owned(),
         InterfaceSource::Wsdl => "as its WSDL document says".to_owned(),
         InterfaceSource::OpenApi => "as its OpenAPI document says".to_owned(),
+        InterfaceSource::Tools => "as its list of tools says".to_owned(),
         InterfaceSource::ListMethodsFault(fault) => format!("`system.listMethods` returns the fault {}", shown(fault)),
         InterfaceSource::ListMethodsOther => "the result of `system.listMethods` is not a list of names".to_owned(),
     };

@@ -249,7 +249,7 @@ impl SettingReader<'_> {
     }
 
     fn weights(&mut self, file: &UpstreamFile) -> Vec<u32> {
-        let (weights, urls) = (file.weights.get_ref(), file.urls.len());
+        let (weights, urls) = (file.weights.get_ref(), file.urls().len());
         if !weights.is_empty() && weights.len() != urls {
             let (count, word) = (weights.len(), if urls == 1 { "URL" } else { "URLs" });
             self.wrong(file.weights.span(), format!("there are {count} `weights` for {urls} {word}"));

@@ -26,6 +26,7 @@ use hosts::{BalanceFile, BreakerFile, HostLimitsFile, OutliersFile, RetriesFile}
 
 mod health;
 mod hosts;
+mod program;
 pub(super) mod resolve;
 
 /// An upstream server that serves the calls of a group.
@@ -36,15 +37,31 @@ pub(super) struct UpstreamFile {
     /// `"scgi://host:port/path"`, `"scgi:/path/of.sock"`, or `"srv+http://_service._tcp.name/path"` for the hosts in SRV records. Several URLs are hosts that are equal: `balance` says which of them gets a
     /// call, and `outliers` which get none for a time.
     #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = "^([a-zA-Z+]+://.|(unix|scgi):/)")))]
-    urls: Vec<Spanned<String>>,
+    #[serde(default)]
+    urls: Option<Vec<Spanned<String>>>,
+    /// In place of `urls`, for `protocol = "mcp"`: a program that serves MCP over its standard input and output, and its arguments. It
+    /// is started when the group begins to serve, again after its end, and ended with croupier or with its group.
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    #[serde(default)]
+    command: Vec<Spanned<String>>,
+    /// The environment of the program in `command`, beside `PATH`, `HOME`, `LANG` and the like, which it has from croupier: `{ env =
+    /// "NAME" }`, `{ file = "path" }` or `{ text = "…" }` by the names of its variables.
+    #[schemars(with = "BTreeMap<String, SecretFile>")]
+    #[serde(default)]
+    environment: BTreeMap<String, Spanned<SecretFile>>,
+    /// The folder in which the program in `command` runs, relative to that of the configuration file. Without it, that of croupier.
+    #[schemars(with = "Option<String>")]
+    #[serde(default)]
+    directory: Option<Spanned<String>>,
     /// The protocol of the upstream: `"xml-rpc"` (written by the rules of the group's `xml-rpc`), `"json-rpc"` (2.0),
-    /// `"soap"` (1.1 or 1.2, as its WSDL document says) or `"rest"` (as its OpenAPI document says).
+    /// `"soap"` (1.1 or 1.2, as its WSDL document says), `"rest"` (as its OpenAPI document says) or `"mcp"` (the tools of a server
+    /// are the methods).
     #[schemars(with = "String", extend("enum" = Protocol::OF_UPSTREAMS.map(Protocol::name)))]
     protocol: Spanned<Protocol>,
-    /// Where the WSDL, OpenAPI or OpenRPC document of the upstream is: a path on the upstream, a URL, or `"file:"` and the name
-    /// of a file, relative to the folder of the configuration file. What a WSDL or OpenAPI document in a file refers to is read
+    /// Where the WSDL, OpenAPI or OpenRPC document of the upstream is, or the result of `tools/list` of an MCP server: a path on the
+    /// upstream, a URL, or `"file:"` and the name of a file, relative to the folder of the configuration file. What a WSDL or OpenAPI document in a file refers to is read
     /// from the files beside it. Without this key, the upstream is asked by introspection (XML-RPC), `rpc.discover` (JSON-RPC),
-    /// `?wsdl` (SOAP), or `openapi.json` and other usual paths (REST).
+    /// `?wsdl` (SOAP), `openapi.json` and other usual paths (REST), or `tools/list` (MCP).
     #[schemars(with = "Option<String>")]
     #[serde(default)]
     description: Option<Spanned<String>>,
@@ -317,7 +334,12 @@ impl UpstreamFile {
     fn may_have_several_hosts(&self) -> bool {
         let is_service =
             |url: &Spanned<String>| url.get_ref().parse::<transport::Address>().is_ok_and(|url| url.is_service());
-        self.urls.len() > 1 || self.dns.get_ref().each_address || self.urls.iter().any(is_service)
+        self.urls().len() > 1 || self.dns.get_ref().each_address || self.urls().iter().any(is_service)
+    }
+
+    /// The URLs; none if there is a program in their place.
+    fn urls(&self) -> &[Spanned<String>] {
+        self.urls.as_deref().unwrap_or_default()
     }
 }
 
@@ -395,7 +417,10 @@ impl UpstreamFile {
     /// The table of a group without an upstream. It is never resolved.
     pub(super) fn none() -> UpstreamFile {
         UpstreamFile {
-            urls: Vec::new(),
+            urls: None,
+            command: Vec::new(),
+            environment: BTreeMap::new(),
+            directory: None,
             protocol: Spanned::new(0..0, Protocol::XmlRpc),
             description: None,
             wsdl_port: None,

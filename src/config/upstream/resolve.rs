@@ -78,7 +78,9 @@ pub(in crate::config) fn resolve(
     let before = count_errors(problems);
     let table = serde_json::to_string(&file).unwrap_or_default();
     let mut reader = SettingReader::new("upstream", path.span(), (from.sources, from.environment), problems);
-    let addresses = file.urls.iter().filter_map(|url| reader.address(url)).collect();
+    let addresses: Vec<Address> = file.urls().iter().filter_map(|url| reader.address(url)).collect();
+    let program = reader.program(&file);
+    reader.check_urls_or_command(&file, path);
     let (forwarding, set_secrets) = reader.forwarding(&file);
     let mut headers = reader.headers_of_upstream(&file);
     let (query, cookies) = reader.secret_params(&file);
@@ -116,6 +118,7 @@ pub(in crate::config) fn resolve(
         format!("{dialect:?}"),
         Contents::of(&headers, &token, &description, &tls),
         (set_secrets, soap_secrets, query.clone(), cookies.clone()),
+        program.as_ref().map(|program| program.env.clone()),
         oauth2.as_ref().map(TokenContents::of),
     ));
     if let Some(served) = from.kept.backend(path.get_ref(), fingerprint, limits, rules) {
@@ -134,6 +137,7 @@ pub(in crate::config) fn resolve(
         group: path.get_ref().clone(),
         ..host_options
     };
+    let addresses = addresses.into_iter().chain(program.map(Address::program)).collect();
     let transport = Transport::new(addresses, transport_options);
     let transport = transport.and_then(|transport| match oauth2 {
         Some(oauth2) => transport.authorized(oauth2),
@@ -439,7 +443,7 @@ impl SettingReader<'_> {
             );
         }
         if let Some(url) =
-            file.urls.iter().find(|url| url.get_ref().contains('?')).filter(|_| *file.pass_query.get_ref())
+            file.urls().iter().find(|url| url.get_ref().contains('?')).filter(|_| *file.pass_query.get_ref())
         {
             let message = "`pass-query` cannot be given for a URL that has a query";
             let problem = Problem::at(file.pass_query.span(), message).related(url.span(), "the URL");
@@ -502,7 +506,7 @@ impl SettingReader<'_> {
             file.user.as_ref().map(|_| ("user", None)),
             file.bearer.as_ref().map(|bearer| ("bearer", Some(bearer.span()))),
             fixed("authorization").map(|(_, value)| ("headers.Authorization", Some(value.span()))),
-            file.urls.iter().find(has_credentials).map(|url| ("a user in `urls`", Some(url.span()))),
+            file.urls().iter().find(has_credentials).map(|url| ("a user in `urls`", Some(url.span()))),
         ];
         let hint = "an upstream gets one `Authorization`: give only one of them";
         let given = passed.into_iter().chain(obtained).chain(signed).collect::<Vec<_>>();
@@ -530,7 +534,7 @@ impl SettingReader<'_> {
     fn check_batching(&mut self, file: &UpstreamFile) {
         let protocol = *file.protocol.get_ref();
         match (protocol, file.batching.get_ref()) {
-            (Protocol::Soap | Protocol::Rest, Batching::On | Batching::BareResults) => {
+            (Protocol::Soap | Protocol::Rest | Protocol::Mcp, Batching::On | Batching::BareResults) => {
                 let message = format!("{} has no batches: leave `batching` out", protocol.title());
                 self.wrong(file.batching.span(), message);
             }
@@ -551,6 +555,7 @@ impl SettingReader<'_> {
         let rpc = [Protocol::XmlRpc, Protocol::JsonRpc];
         let (token, hint) = match protocol {
             Protocol::Soap => (file.token.as_ref(), Some("`soap.headers` and `headers` carry secrets for SOAP")),
+            Protocol::Mcp => (file.token.as_ref(), Some("`bearer` and `headers` carry secrets for MCP")),
             _ => (file.token.as_ref(), Some("`bearer` and `headers` carry secrets for REST")),
         };
         let methods = file.methods.keys().min_by_key(|name| name.span().start);
@@ -609,7 +614,7 @@ impl SettingReader<'_> {
         let TlsFile { roots, certificate, key } = &file.tls;
         let secure = |url: &Spanned<String>| url.get_ref().parse::<Address>().is_ok_and(|address| address.is_secure());
         let first = roots.iter().chain(certificate).chain(key).next();
-        if let Some(first) = first.filter(|_| !file.urls.is_empty() && !file.urls.iter().any(secure)) {
+        if let Some(first) = first.filter(|_| !file.urls().is_empty() && !file.urls().iter().any(secure)) {
             let problem = Problem::at(first.span(), "`upstream.tls` has no effect, because none of `urls` is `https`");
             self.problems.push(problem.warning());
         }

@@ -1,17 +1,18 @@
-//! What has to be known of a server to call it: its protocol, for SOAP its messages, and for REST its requests.
+//! What has to be known of a server to call it: its protocol, for SOAP its messages, for REST its requests, and for MCP its tools.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::client::{DiscoveryClient, DiscoveryError, MAX_DESCRIPTION};
-use super::{openapi, wsdl};
+use super::{mcp, openapi, wsdl};
 use crate::codec::xmlrpc::XmlRpcDialect;
 use crate::model::fault::Fault;
 use crate::model::shape::Shapes;
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::{CallTarget, ClientCodec};
 use crate::protocol::jsonrpc::client::JsonRpcCodec;
+use crate::protocol::mcp::client::McpCodec;
 use crate::protocol::rest::client::RestCodec;
 use crate::protocol::soap::client::SoapCodec;
 use crate::protocol::soap::wsdl::read::WsdlOptions;
@@ -65,7 +66,14 @@ impl Caller {
                         continue;
                     }
                 },
-                Protocol::XmlRpc | Protocol::Mcp | Protocol::Page => {
+                Protocol::Mcp => match by_tools(&client, limit).await {
+                    Ok(caller) => return Ok(caller),
+                    Err(error) => {
+                        failures.push((protocol, error));
+                        continue;
+                    }
+                },
+                Protocol::XmlRpc | Protocol::Page => {
                     ClientCodec::XmlRpc(XmlRpcCodec { dialect, ..XmlRpcCodec::default() })
                 }
             };
@@ -120,6 +128,17 @@ async fn by_wsdl(client: &DiscoveryClient<'_>, limit: Duration) -> Result<Caller
     let known = Some((Shapes::of(&description.interface), description.inferred));
     let codec = ClientCodec::Soap(SoapCodec::new(description.binding.into()));
     Ok(Caller { protocol: Protocol::Soap, codec, path, known })
+}
+
+async fn by_tools(client: &DiscoveryClient<'_>, limit: Duration) -> Result<Caller, DiscoveryError> {
+    let unusable = |reason: String| DiscoveryError::Malformed(format!("its list of tools cannot be used: {reason}"));
+    let description = match timeout(limit, mcp::discover(client)).await {
+        Ok(described) => described?.map_err(|fault| unusable(fault.message.into_owned()))?,
+        Err(_) => return Err(unusable(format!("it was not read within {limit:?}"))),
+    };
+    let known = Some((Shapes::of(&description.interface), false));
+    let codec = ClientCodec::Mcp(McpCodec::new(description.tools.into()));
+    Ok(Caller { protocol: Protocol::Mcp, codec, path: None, known })
 }
 
 async fn by_openapi(client: &DiscoveryClient<'_>, limit: Duration) -> Result<Caller, DiscoveryError> {

@@ -195,7 +195,7 @@ impl<'t> DiscoveryClient<'t> {
     }
 }
 
-fn classify(error: ResponseError, response: &Response<Bytes>) -> DiscoveryError {
+pub(super) fn classify(error: ResponseError, response: &Response<Bytes>) -> DiscoveryError {
     match error {
         ResponseError::Fault(fault) => DiscoveryError::Fault(fault),
         _ if response.status() == StatusCode::UNAUTHORIZED => unauthorized(response.headers()),
@@ -205,7 +205,7 @@ fn classify(error: ResponseError, response: &Response<Bytes>) -> DiscoveryError 
     }
 }
 
-fn unauthorized(headers: &HeaderMap) -> DiscoveryError {
+pub(super) fn unauthorized(headers: &HeaderMap) -> DiscoveryError {
     DiscoveryError::Unauthorized(header_text(headers, header::WWW_AUTHENTICATE))
 }
 

@@ -8,8 +8,9 @@
 //! | JSON-RPC | `rpc.discover`, or else introspection | `openrpc` |
 //! | SOAP | the address with `?wsdl`, and what that document imports | `wsdl` |
 //! | REST | `openapi.json` or another usual path, and what that document refers to | `openapi` |
+//! | MCP | `server/discover` or a handshake, and `tools/list` | `mcp` |
 //!
-//! The option `methods` has methods of REST servers, which then need no document. The option `description` names an OpenRPC, WSDL or OpenAPI document to use instead. All requests go through a
+//! The option `methods` has methods of REST servers, which then need no document. The option `description` names an OpenRPC, WSDL or OpenAPI document, or a list of tools, to use instead. All requests go through a
 //! [`DiscoveryClient`](client::DiscoveryClient), which knows the limits and sorts failures into
 //! [`DiscoveryError`](client::DiscoveryError)s. The options of the operator (`allow`, `safe`, `params` and so on) are
 //! applied to what the server says, and the result is a [`Description`].
@@ -23,6 +24,7 @@ pub(crate) mod client;
 mod documents;
 pub(crate) mod imported_files;
 mod introspection;
+pub(crate) mod mcp;
 pub(crate) mod openapi;
 mod openrpc;
 pub(crate) mod probe;
@@ -41,6 +43,7 @@ use crate::model::interface::{Interface, Method, Param};
 use crate::protocol::Protocol;
 use crate::protocol::client_codec::ClientCodec;
 use crate::protocol::jsonrpc::openrpc::read as openrpc_document;
+use crate::protocol::mcp::client::{McpCodec, tools};
 use crate::protocol::rest::client::RestCodec;
 use crate::protocol::rest::openapi::read::OpenApiDescription;
 use crate::protocol::soap;
@@ -69,13 +72,14 @@ impl Upstream {
         let (mut interface, inferred, codec) = match (options.protocol, &options.description) {
             (Protocol::Soap, description) => self.discover_soap(&client, description.as_ref(), &mut gaps).await?,
             (Protocol::Rest, description) => self.discover_rest(&client, description.as_ref(), &mut gaps).await?,
+            (Protocol::Mcp, description) => self.discover_mcp(&client, description.as_ref(), &mut gaps).await?,
             (_, Some(description)) => {
                 let text = self.read_description(&client, description).await?;
                 (openrpc_document::read(text.as_bytes())?.interface, false, self.codec()?)
             }
             (Protocol::JsonRpc, None) => self.discover_json_rpc(&client).await?,
             // `Upstream::new` refuses the other protocols.
-            (Protocol::XmlRpc | Protocol::Mcp | Protocol::Page, None) => self.introspect(&client).await?,
+            (Protocol::XmlRpc | Protocol::Page, None) => self.introspect(&client).await?,
         };
         let unmatched = options.unmatched(&interface);
         amend(&mut interface, options);
@@ -181,6 +185,21 @@ impl Upstream {
             ..RestCodec::new(Arc::new(description.binding))
         };
         Ok((description.interface, false, ClientCodec::Rest(codec)))
+    }
+
+    /// The tools of the server.
+    async fn discover_mcp(
+        &self,
+        client: &DiscoveryClient<'_>,
+        description: Option<&DescriptionSource>,
+        gaps: &mut DescriptionGaps,
+    ) -> Result<Discovered, Fault> {
+        let description = match description {
+            None => mcp::discover(client).await.map_err(|error| self.discovery_fault(error))??,
+            Some(description) => tools::read_text(self.read_description(client, description).await?.as_bytes())?,
+        };
+        *gaps = DescriptionGaps { left_out: description.left_out, ..DescriptionGaps::default() };
+        Ok((description.interface, false, ClientCodec::Mcp(McpCodec::new(Arc::new(description.tools)))))
     }
 
     /// A transport to the server of the description, if the options name another one than the upstream's own.

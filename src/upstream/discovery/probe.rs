@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::client::{DiscoveryClient, DiscoveryError, MAX_DESCRIPTION};
 use super::openapi::{FetchedOpenApi, ReadOpenApi};
 use super::wsdl::{FetchedWsdl, ReadDescription};
-use super::{introspection, openapi, openrpc, wsdl};
+use super::{introspection, mcp, openapi, openrpc, wsdl};
 use crate::codec::xmlrpc::MULTICALL;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
@@ -72,6 +72,8 @@ pub(crate) enum InterfaceSource {
     Wsdl,
     /// An OpenAPI document.
     OpenApi,
+    /// `tools/list`.
+    Tools,
     /// `system.listMethods` returned a fault.
     ListMethodsFault(Fault),
     /// The result of `system.listMethods` is not a list of names.
@@ -162,7 +164,10 @@ pub(crate) async fn probe(
         let report = match protocol {
             Protocol::Rest if only.is_none() => continue,
             Protocol::Rest => prober.rest().await,
-            Protocol::XmlRpc | Protocol::Mcp | Protocol::Page => prober.xml_rpc().await,
+            // A server that describes itself in another protocol is not asked.
+            Protocol::Mcp if reports.iter().any(|report| report.interface.is_some()) => continue,
+            Protocol::Mcp => prober.mcp().await,
+            Protocol::XmlRpc | Protocol::Page => prober.xml_rpc().await,
             Protocol::JsonRpc => prober.json_rpc().await,
             Protocol::Soap => prober.soap().await,
         };
@@ -249,7 +254,7 @@ impl ProbeReport {
     fn rank(&self) -> u8 {
         match (&self.interface, self.protocol) {
             (Some(interface), _) if interface.methods.is_empty() => 1,
-            (Some(_), Protocol::Soap | Protocol::Rest) => 3,
+            (Some(_), Protocol::Soap | Protocol::Rest | Protocol::Mcp) => 3,
             (Some(interface), Protocol::JsonRpc) if !has_numbered_params(interface) => 4,
             (Some(_), _) => 2,
             (None, _) => 0,
@@ -320,6 +325,21 @@ impl Prober<'_> {
             (false, false) => None,
         };
         Ok(ProbeReport::of_wsdl(read, document_path))
+    }
+
+    async fn mcp(&self) -> Result<ProbeReport, DiscoveryError> {
+        let described = timeout(self.limit * DESCRIPTION_TIMEOUTS, mcp::discover(&self.client)).await;
+        let unusable = |reason: &str| DiscoveryError::Malformed(format!("its list of tools cannot be used: {reason}"));
+        let description = match described {
+            Ok(described) => described?.map_err(|fault| unusable(&fault.message))?,
+            Err(_) => return Err(unusable(&self.late())),
+        };
+        Ok(ProbeReport {
+            source: InterfaceSource::Tools,
+            interface: Some(description.interface),
+            gaps: DescriptionGaps { left_out: description.left_out, ..DescriptionGaps::default() },
+            ..ProbeReport::new(Protocol::Mcp)
+        })
     }
 
     async fn rest(&self) -> Result<ProbeReport, DiscoveryError> {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+#[cfg(feature = "server")]
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +14,8 @@ use http::{HeaderValue, Request, Uri, header};
 use percent_encoding::percent_decode_str;
 use url::{Position, Url};
 
+#[cfg(feature = "server")]
+use super::program::Program;
 use crate::model::text::abridge;
 use crate::protocol::client_codec::BelowServer;
 
@@ -68,6 +72,9 @@ pub(super) enum Endpoint {
     Service { name: String },
     /// A unix socket.
     Unix(PathBuf),
+    /// The standard input and output of a program.
+    #[cfg(feature = "server")]
+    Program(Arc<Program>),
 }
 
 /// A text is not a valid address. The message does not repeat a password.
@@ -76,6 +83,20 @@ pub(super) enum Endpoint {
 pub struct InvalidAddress(String);
 
 impl Address {
+    /// A program that serves MCP over its standard input and output, which the first message starts.
+    #[cfg(feature = "server")]
+    pub fn program(program: Program) -> Address {
+        let endpoint = Endpoint::Program(Arc::new(program));
+        let (path, host) = (Uri::from_static("/"), HeaderValue::from_static("localhost"));
+        Address { endpoint, secure: false, scgi: false, is_member: false, path, host, authorization: None }
+    }
+
+    /// Whether this is a program.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_program(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Program(_))
+    }
+
     pub(super) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
@@ -137,7 +158,7 @@ impl Address {
     #[cfg(feature = "server")]
     pub(super) fn url(&self) -> Option<String> {
         let scheme = if self.secure { "https" } else { "http" };
-        let host = self.host.to_str().ok().filter(|_| !self.scgi)?;
+        let host = self.host.to_str().ok().filter(|_| !self.scgi && !self.is_program())?;
         Some(format!("{scheme}://{host}{}", self.path()))
     }
 
@@ -360,6 +381,8 @@ impl fmt::Display for Address {
             Endpoint::Tcp { .. } => f.write_str(self.host.to_str().unwrap_or_default()),
             Endpoint::Service { name } => f.write_str(name),
             Endpoint::Unix(path) => write!(f, "unix:{}", path.display()),
+            #[cfg(feature = "server")]
+            Endpoint::Program(program) => f.write_str(program.name()),
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection_limit::ConnectionPlace;
 use super::error::{LateError, TransportError};
+use super::event_stream::EventFinder;
 use super::host_set::RunningRequest;
 use super::http1::Http1Connection;
 use super::pool::ThreadPool;
@@ -51,6 +52,8 @@ pub struct Incoming {
     unpacker: Option<Box<Unpacker>>,
     /// The request of which this is the response, if one of several hosts was chosen for it.
     running: Option<Box<RunningRequest>>,
+    /// Finds the response in the body, if that is a stream of events.
+    events: Option<Box<EventFinder>>,
 }
 
 /// An extension of a response whose body the server has compressed.
@@ -85,6 +88,9 @@ enum BodySource {
     Http1 { body: hyper::body::Incoming, connection: Option<(Http1Connection, ThreadPool)> },
     /// A stream of a shared connection.
     Http2(hyper::body::Incoming),
+    /// What a program has written.
+    #[cfg(feature = "server")]
+    Whole(Bytes),
     Scgi {
         body: scgi::ScgiBody,
         /// The place of its connection.
@@ -116,6 +122,12 @@ impl Incoming {
         Incoming::new(BodySource::Scgi { body, _place: place }, limit)
     }
 
+    /// A body that has been read already.
+    #[cfg(feature = "server")]
+    pub(super) fn whole(body: Bytes, limit: Duration) -> Incoming {
+        Incoming::new(BodySource::Whole(body), limit)
+    }
+
     fn new(source: BodySource, limit: Duration) -> Incoming {
         Incoming {
             source,
@@ -129,7 +141,19 @@ impl Incoming {
             request_body: None,
             unpacker: None,
             running: None,
+            events: None,
         }
+    }
+
+    /// Says that the body is a stream of events, of which one is the response.
+    pub(super) fn expect_event(&mut self, finder: EventFinder) {
+        // Few bytes are much in it.
+        self.min_progress = 1;
+        self.events = Some(Box::new(finder));
+    }
+
+    pub(super) fn deadline(&self) -> Option<std::time::Instant> {
+        self.deadline.map(Instant::into_std)
     }
 
     /// The same body, with which a request ends.
@@ -202,12 +226,16 @@ impl Incoming {
         collected: &mut CollectedBody,
         memory: &mut ReservedMemory,
     ) -> Result<bool, TransportError> {
+        if let Some(finder) = self.events.take() {
+            // Boxed, because few responses are streams of events.
+            return Box::pin(self.collect_event(*finder, limit, collected, memory)).await.map(|()| true);
+        }
         let left = usize::try_from(self.size_hint().lower()).unwrap_or(usize::MAX);
         let announced = left.saturating_add(collected.as_slice().len());
         if announced > limit && enough > limit {
             return Err(TransportError::too_large(limit));
         }
-        let deadline = self.deadline.map(Instant::into_std);
+        let deadline = self.deadline();
         let CollectedBody { first, all } = collected;
         while first.len().max(all.len()) < enough {
             let Some(frame) = self.frame().await else { return Ok(true) };
@@ -330,6 +358,8 @@ impl Incoming {
     fn is_sent(&self) -> bool {
         match &self.source {
             BodySource::Http1 { body, .. } | BodySource::Http2(body) => body.is_end_stream(),
+            #[cfg(feature = "server")]
+            BodySource::Whole(body) => body.is_empty(),
             BodySource::Scgi { .. } => false,
         }
     }
@@ -371,6 +401,11 @@ impl Incoming {
         let (body, connection) = match &mut self.source {
             BodySource::Http1 { body, connection } => (body, connection.as_mut()),
             BodySource::Http2(body) => (body, None),
+            #[cfg(feature = "server")]
+            BodySource::Whole(body) => {
+                let body = std::mem::take(body);
+                return Poll::Ready((!body.is_empty()).then(|| Ok(Frame::data(body))));
+            }
             BodySource::Scgi { body, .. } => return body.poll_frame(cx),
         };
         let mut body = Pin::new(body);
@@ -405,6 +440,8 @@ impl Body for Incoming {
         }
         match &self.source {
             BodySource::Http1 { body, .. } | BodySource::Http2(body) => body.size_hint(),
+            #[cfg(feature = "server")]
+            BodySource::Whole(body) => SizeHint::with_exact(body.len() as u64),
             BodySource::Scgi { body, .. } => body.size_hint(),
         }
     }

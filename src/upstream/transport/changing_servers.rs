@@ -58,6 +58,8 @@ fn changes(address: &Address, options: &TransportOptions) -> bool {
         Endpoint::Service { .. } => true,
         Endpoint::Tcp { host, .. } => options.dns.each_address && host.parse::<IpAddr>().is_err(),
         Endpoint::Unix(_) => false,
+        #[cfg(feature = "server")]
+        Endpoint::Program(_) => false,
     }
 }
 
@@ -73,7 +75,7 @@ impl ChangingServers {
                 Endpoint::Tcp { host, port } if changes(&weighted.address, options) => {
                     Source::Name { name: KnownName::new(host, setup.dns.clone()), port: *port }
                 }
-                Endpoint::Tcp { .. } | Endpoint::Unix(_) => Source::Address,
+                _ => Source::Address,
             };
             Entry { address: weighted.address, weight: weighted.weight, source }
         });

@@ -67,6 +67,9 @@ impl Connector {
             Endpoint::Unix(_) => return Err(io::ErrorKind::Unsupported.into()),
             // Connections are opened to the hosts of a service.
             Endpoint::Service { .. } => return Err(io::ErrorKind::Unsupported.into()),
+            // A program has no connections.
+            #[cfg(feature = "server")]
+            Endpoint::Program(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
         let stream = match &self.name {
             Some(name) => name.connect(port).await?,

@@ -35,6 +35,8 @@ enum FailureStage {
     NoMemory,
     /// There is no access token for the request, which was not sent.
     NoToken,
+    /// The server has not agreed to a session, and the request was not sent.
+    NoSession,
     /// Every host has as many requests as it may have.
     Busy,
 }
@@ -98,6 +100,11 @@ impl TransportError {
         TransportError { server: String::new(), stage: FailureStage::NoToken, cause: cause.into() }
     }
 
+    /// The server has not agreed to a session; `cause` says why.
+    pub(super) fn no_session(server: String, cause: BoxError) -> TransportError {
+        TransportError { server, stage: FailureStage::NoSession, cause }
+    }
+
     /// The fault, if there is no memory for the response.
     pub(crate) fn memory_fault(&self) -> Option<&Fault> {
         self.cause.downcast_ref().filter(|_| self.stage == FailureStage::NoMemory)
@@ -127,9 +134,15 @@ impl TransportError {
         self.stage == FailureStage::TooLarge
     }
 
-    /// Whether a layer has withheld the request or the response, or there was no access token for the request.
+    /// Whether a layer has withheld the request or the response, or there was no access token or no session for the request.
     pub fn is_withheld(&self) -> bool {
-        matches!(self.stage, FailureStage::Withheld | FailureStage::NoToken)
+        matches!(self.stage, FailureStage::Withheld | FailureStage::NoToken | FailureStage::NoSession)
+    }
+
+    /// Whether the server has not agreed to a session.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_without_session(&self) -> bool {
+        self.stage == FailureStage::NoSession
     }
 
     /// Whether a time limit or the deadline was reached.
@@ -162,6 +175,14 @@ impl TransportError {
         if let Some(TokenError { reason, .. }) = self.cause.downcast_ref() {
             return format!("there is no access token for it: {reason}");
         }
+        #[cfg(feature = "server")]
+        if let Some(ProgramError { reason, .. }) = self.cause.downcast_ref() {
+            return (*reason).to_owned();
+        }
+        if self.stage == FailureStage::NoSession {
+            // The words of the cause may be those of the server.
+            return "it has not agreed to a session".to_owned();
+        }
         self.innermost()
     }
 
@@ -187,6 +208,7 @@ impl fmt::Display for TransportError {
         match (self.stage, &self.server) {
             (FailureStage::TooLarge | FailureStage::NoMemory, _) => write!(f, "the response cannot be read: {cause}"),
             (FailureStage::NoToken, _) => write!(f, "there is no access token for the request: {cause}"),
+            (FailureStage::NoSession, server) => write!(f, "there is no session with {server}: {cause}"),
             (FailureStage::Busy, _) => write!(f, "no host takes the request: {cause}"),
             (FailureStage::Withheld, _) => write!(f, "a layer has stopped the request: {cause}"),
             (FailureStage::Broken, server) if server.is_empty() => write!(f, "the response broke off: {cause}"),
@@ -218,6 +240,24 @@ pub(super) struct TokenError {
 impl TokenError {
     pub(super) fn new(reason: &str) -> TokenError {
         TokenError { reason: reason.to_owned(), detail: reason.to_owned() }
+    }
+}
+
+/// Why a program has no response.
+#[cfg(feature = "server")]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{detail}")]
+pub(super) struct ProgramError {
+    /// For callers: it names no program, and repeats nothing that it wrote.
+    pub(super) reason: &'static str,
+    /// For the log.
+    pub(super) detail: String,
+}
+
+#[cfg(feature = "server")]
+impl ProgramError {
+    pub(super) fn new(reason: &'static str, detail: impl Into<String>) -> ProgramError {
+        ProgramError { reason, detail: detail.into() }
     }
 }
 

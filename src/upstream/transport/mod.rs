@@ -10,10 +10,12 @@
 //!   host_set.rs   chooses one of several (`balancing`), and notes what a response tells of it
 //!   attempts.rs   sends again (`retry_budget.rs`, `backoff.rs`), to another server if there is one
 //!   server.rs     sends to one server, and counts
+//!   mcp.rs        begins the session of a message that needs one (mcp_sessions.rs); event_stream.rs finds its response among events
 //!   redirects.rs  follows redirects of safe requests within that server, if the request says so
 //!   pool.rs       hands out an idle connection of this thread, or
 //!   connect.rs    opens one: TCP, TLS or a unix socket
 //!   resolve/      the addresses of names, by DNS
+//!   child/        in place of these for a program: sends over its standard input, and waits for a line of its output
 //!   http1.rs | http2.rs | scgi.rs   sends the request and reads the head of the response
 //!   outgoing.rs   the body of the request: bytes, or what arrives from a client (UnreadBody, an extension of the request)
 //!   body.rs       Incoming: the body of the response, and the way of the connection back into the pool
@@ -46,21 +48,29 @@ mod balancer;
 pub(crate) mod balancing;
 mod body;
 mod changing_servers;
+#[cfg(feature = "server")]
+mod child;
 mod connect;
 mod connection_limit;
 mod error;
+mod event_body;
+mod event_stream;
 mod host_options;
 mod host_set;
 mod http1;
 mod http2;
 mod latency_quantile;
 mod layer;
+mod mcp;
+mod mcp_sessions;
 mod noted_request;
 mod oauth2;
 mod outgoing;
 pub(crate) mod pem;
 mod pending_outcome;
 mod pool;
+#[cfg(feature = "server")]
+mod program;
 pub(crate) mod redirects;
 mod resolve;
 mod retry_budget;
@@ -109,6 +119,8 @@ use outgoing::OutgoingRequest;
 pub(crate) use outgoing::arriving;
 #[cfg(feature = "server")]
 pub(crate) use pending_outcome::{MayBeAnswer, PendingOutcome, is_failure};
+#[cfg(feature = "server")]
+pub use program::Program;
 pub use resolve::DnsOptions;
 pub use secret_params::SecretParams;
 #[cfg(feature = "server")]

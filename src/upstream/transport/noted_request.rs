@@ -89,6 +89,8 @@ impl<'s> NotedRequest<'s> {
             }
             Endpoint::Service { name } => attributes.push(("server.address", name.clone().into())),
             Endpoint::Unix(path) => attributes.push(("server.address", path.display().to_string().into())),
+            #[cfg(feature = "server")]
+            Endpoint::Program(program) => attributes.push(("server.address", program.name().to_owned().into())),
         }
         if resent > 0 {
             attributes.push(("http.request.resend_count", resent.into()));

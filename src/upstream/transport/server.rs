@@ -9,12 +9,17 @@ use tokio::time::Instant;
 
 use super::address;
 use super::address::Address;
+#[cfg(feature = "server")]
+use super::address::Endpoint;
 use super::body::Incoming;
+#[cfg(feature = "server")]
+use super::child::ChildServer;
 use super::connect::{ByteStream, Connector};
 use super::connection_limit::{ConnectionLimit, ConnectionPlace};
 use super::error::{Failed, LateError, SendFailure, TransportError};
 use super::http1::Http1Connection;
 use super::http2::Http2Connection;
+use super::mcp_sessions::McpSessions;
 use super::noted_request::{NotedRequest, count_retry};
 use super::outgoing::{OutgoingRequest, arriving};
 use super::pool::{Pool, PooledConnection, ThreadPool};
@@ -26,6 +31,7 @@ use super::time_limit::TimeLimit;
 use super::tls::TlsConfig;
 use super::{Repeat, TransportOptions, redirects, scgi};
 use crate::model::fault::BoxError;
+use crate::protocol::mcp::client::message::MessageId;
 
 /// One server, and the connections to it.
 pub(super) struct Server {
@@ -34,6 +40,10 @@ pub(super) struct Server {
     pool: Pool,
     limit: ConnectionLimit,
     stats: ArcSwap<ServerStats>,
+    sessions: McpSessions,
+    /// The program, if the server is one.
+    #[cfg(feature = "server")]
+    child: Option<ChildServer>,
 }
 
 /// A new connection.
@@ -50,12 +60,23 @@ impl Server {
             pool: Pool::new(options.idle, options.max_idle),
             limit: ConnectionLimit::new(options.limits.connections),
             stats: ArcSwap::default(),
+            sessions: McpSessions::default(),
+            #[cfg(feature = "server")]
+            child: match address.endpoint() {
+                Endpoint::Program(program) => Some(ChildServer::new(program.clone(), options.group.clone())),
+                _ => None,
+            },
             address,
         }
     }
 
     pub(super) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// The sessions of MCP with the server.
+    pub(super) fn sessions(&self) -> &McpSessions {
+        &self.sessions
     }
 
     /// What is known of the server from the requests to it.
@@ -66,6 +87,14 @@ impl Server {
     /// Goes on with the counts of another connection to the same server.
     pub(super) fn adopt_stats(&self, known: &Server) {
         self.stats.store(known.stats());
+    }
+
+    /// Whether the server is a program, with which each start begins a session.
+    pub(super) fn is_program(&self) -> bool {
+        #[cfg(feature = "server")]
+        return self.child.is_some();
+        #[cfg(not(feature = "server"))]
+        false
     }
 
     /// Opens a connection, and closes it.
@@ -83,6 +112,10 @@ impl Server {
         policy: &SendPolicy,
         resent: u32,
     ) -> Result<Response<Incoming>, Failed> {
+        if let Some(id) = request.extensions().get::<MessageId>().copied() {
+            // Boxed, because most upstreams have another protocol.
+            return Box::pin(self.send_message(id, request, (repeat, deadline), policy, resent)).await;
+        }
         if request.extensions().get::<FollowRedirects>().is_none() {
             return self.send_counted(request, repeat, deadline, policy, resent).await;
         }
@@ -101,7 +134,7 @@ impl Server {
     }
 
     /// Sends a request, and counts it. `resent` is how often it was sent before, to other servers.
-    async fn send_counted(
+    pub(super) async fn send_counted(
         &self,
         mut request: OutgoingRequest,
         repeat: Repeat,
@@ -136,6 +169,11 @@ impl Server {
     ) -> Result<Response<Incoming>, Failed> {
         let options = &policy.options;
         let limit = TimeLimit { timeout: options.response, deadline };
+        #[cfg(feature = "server")]
+        if let Some(child) = &self.child {
+            // Boxed, because most servers are not programs.
+            return Box::pin(child.exchange(request, limit)).await;
+        }
         self.prepare(&mut request, options, deadline);
         if !self.connector.is_scgi() {
             while let Some(connection) = self.pool.take(repeat).await {

@@ -79,7 +79,7 @@ fn each_commented_key_shows_its_default() {
     }
     assert_eq!((all.quotas_file.is_some(), built_in.quotas_file), (true, None));
     assert_eq!(all.settings, ServerSettings { per_client: halves, ..built_in.settings });
-    assert_eq!(all.groups.len(), built_in.groups.len() + 7);
+    assert_eq!(all.groups.len(), built_in.groups.len() + 8);
     for (all, built_in) in all.groups.iter().zip(&built_in.groups) {
         // By default there is no rate, and no quota.
         let rate = all.limits().rate.clone();
@@ -100,8 +100,8 @@ fn no_key_is_left_out() {
     let house = table["group"]["/wheel/house"].as_table().unwrap();
     let both = table["group"]["/both"]["aggregate"].as_table().unwrap();
     let group: Table = house.clone().into_iter().chain([("aggregate".to_owned(), both.clone().into())]).collect();
-    let upstreams =
-        ["/supervisor", "/partner", "/bank", "/users"].map(|path| table["group"][path]["upstream"].as_table().unwrap());
+    let upstreams = ["/supervisor", "/partner", "/bank", "/users", "/files"]
+        .map(|path| table["group"][path]["upstream"].as_table().unwrap());
     let upstream: Table = upstreams.into_iter().flat_map(|upstream| upstream.clone()).collect();
     let group: Table = group.into_iter().chain([("upstream".to_owned(), upstream.clone().into())]).collect();
     let definitions = table["auth"].as_table().unwrap();

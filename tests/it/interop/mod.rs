@@ -8,6 +8,8 @@ mod rest;
 mod soap;
 mod soap_made_up;
 mod upstream;
+#[cfg(unix)]
+mod upstream_mcp;
 mod upstream_rest;
 mod upstream_security;
 mod upstream_soap;

@@ -6,26 +6,28 @@ use croupier::http::routes::RouteTable;
 use croupier::model::name_patterns::NamePatterns;
 use croupier::model::shape::Shapes;
 use croupier::protocol::Protocol;
-use croupier::protocol::frontend::Frontend;
+use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::jsonrpc::openrpc::write as openrpc;
 use croupier::protocol::rest::openapi;
 use croupier::protocol::set::{ProtocolSet, ServerInfo};
 use croupier::protocol::soap::server::namespace_of;
 use croupier::protocol::soap::wsdl::write as wsdl;
 use croupier::protocol::soap::wsdl::write::{Versions, WsdlForm};
-use croupier::service::RpcService;
 use croupier::service::local::Local;
+use croupier::service::{Context, RpcService};
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
 use croupier::upstream::{DescriptionSource, Upstream, UpstreamOptions};
 use croupier::{Kind, Value};
+use http::Request;
+use http_body_util::BodyExt;
 
-use super::calls::{PATH, dialect, post_to};
+use super::calls::{PATH, block, dialect, post_to};
 use super::over::{Behind, Code, Over};
-use super::upstream::ScriptedUpstream;
+use super::upstream::{ID, ScriptedUpstream};
 
 /// The protocols in which upstream servers are called.
-pub(crate) const CLIENT_PROTOCOLS: [Protocol; 4] = Protocol::OF_UPSTREAMS;
+pub(crate) const CLIENT_PROTOCOLS: [Protocol; 5] = Protocol::OF_UPSTREAMS;
 /// How many bytes an answer may have.
 pub(crate) const LARGEST: usize = 1 << 20;
 
@@ -57,6 +59,7 @@ pub(crate) fn description_of(service: &Arc<dyn RpcService>, protocol: Protocol) 
             // A path that is also the name of a method is served by the verbs of the document only.
             text.replace("\"/hello\"", "\"/say/hello\"")
         }
+        Protocol::Mcp => tools_of(service),
         _ => openrpc::document(&service.interface(), "http://localhost/test").to_string(),
     };
     DescriptionSource::Text { name: "description".to_owned(), text }
@@ -78,9 +81,41 @@ pub(crate) async fn document(protocol: Protocol) -> (&'static str, String) {
             let (_, body) = post_to(&sound(), &frontends(), "hello", "application/json", b"").await;
             return ("application/json", body);
         }
-        Protocol::Mcp | Protocol::Page => unreachable!("upstreams are not called in {protocol}"),
+        Protocol::Mcp => {
+            let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+            let call = format!(
+                r#"{{"jsonrpc":"2.0","id":10000007,"method":"tools/call","params":{{"name":"hello","arguments":{{}},{meta}}}}}"#
+            );
+            let body = ask_mcp(&sound(), &[("mcp-method", "tools/call"), ("mcp-name", "hello")], &call).await;
+            return ("application/json", body.replace("10000007", ID));
+        }
+        Protocol::Page => unreachable!("upstreams are not called in {protocol}"),
     };
     (media, post_to(&sound(), &frontends(), "", media, call.as_bytes()).await.1)
+}
+
+/// The response of the frontend of MCP to a request without a handshake.
+async fn ask_mcp(service: &Arc<dyn RpcService>, headers: &[(&str, &str)], body: &str) -> String {
+    let mut request = Request::post("/test/mcp").header("content-type", "application/json");
+    for (name, value) in [("mcp-protocol-version", "2026-07-28")].iter().chain(headers) {
+        request = request.header(*name, *value);
+    }
+    let (head, ()) = request.body(()).unwrap().into_parts();
+    let frontends = frontends();
+    let frontend = frontends.iter().find(|frontend| frontend.protocol() == Protocol::Mcp).unwrap();
+    let request = GroupRequest { head: &head, tail: "mcp", body: body.as_bytes(), context: &Context::default() };
+    let body = frontend.serve(service, request).await.response.into_body();
+    String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+/// The list of tools of a server without a handshake.
+fn tools_of(service: &Arc<dyn RpcService>) -> String {
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+    let list = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{{{meta}}}}}"#);
+    // The caller may be in a runtime of its own.
+    let ask = || block(ask_mcp(service, &[("mcp-method", "tools/list")], &list));
+    let response = std::thread::scope(|scope| scope.spawn(ask).join().unwrap());
+    serde_json::from_str::<serde_json::Value>(&response).unwrap()["result"].to_string()
 }
 
 /// The response of a sound server.

@@ -12,6 +12,9 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Barrier, Semaphore};
 use tokio::task::JoinSet;
 
+/// What stands in a response for the `id` of the request, which is then written with blanks before it.
+pub(crate) const ID: &str = "@@@@@@@@";
+
 /// What is done about a request.
 #[derive(Clone)]
 pub(crate) enum Act {
@@ -33,6 +36,31 @@ pub(crate) enum Act {
     Silence,
 }
 
+/// A response with the `id` of a request in place of [`ID`].
+pub(crate) fn with_id(response: Vec<u8>, request: &[u8]) -> Vec<u8> {
+    let Some(at) = memchr::memmem::find(&response, ID.as_bytes()) else { return response };
+    let text = String::from_utf8_lossy(request);
+    let id = text.split_once("\"id\":").map_or("0", |(_, rest)| rest.split([',', '}']).next().unwrap());
+    let (before, after) = (&response[..at], &response[at + ID.len()..]);
+    [before, format!("{id:>8}").as_bytes(), after].concat()
+}
+
+impl Act {
+    /// The same with the `id` of a request in place of [`ID`].
+    fn answering(self, request: &[u8]) -> Act {
+        let filled = |bytes: Vec<u8>| with_id(bytes, request);
+        match self {
+            Act::Output(bytes) => Act::Output(filled(bytes)),
+            Act::BatchFuture(all, bytes) => Act::BatchFuture(all, filled(bytes)),
+            Act::Held(gate, bytes) => Act::Held(gate, filled(bytes)),
+            Act::Cut(bytes) => Act::Cut(filled(bytes)),
+            Act::Drip(first, others) => Act::Drip(filled(first), others),
+            Act::Flood(first, others) => Act::Flood(filled(first), others),
+            Act::Deaf(_) | Act::Silence => self,
+        }
+    }
+}
+
 /// How a request is written, and where it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speech {
@@ -47,10 +75,14 @@ pub(crate) struct ScriptedUpstream {
     _serving: JoinSet<()>,
 }
 
+type Decide = Box<dyn Fn(&str) -> Act + Send>;
+
 struct Script {
     speech: Speech,
     /// What is done about the requests to come; the last of it about all further ones.
     acts: Mutex<Vec<Act>>,
+    /// What decides by the request instead, if something does.
+    decide: Mutex<Option<Decide>>,
     /// Of how many requests something was read.
     requests: AtomicUsize,
     /// How many connections there were.
@@ -99,6 +131,12 @@ impl ScriptedUpstream {
         self.script.flooded.store(0, SeqCst);
     }
 
+    /// Does what this says about each request from now on.
+    pub(crate) fn will_answer(&self, decide: impl Fn(&str) -> Act + Send + 'static) {
+        self.will([Act::Silence]);
+        *self.script.decide.lock().unwrap() = Some(Box::new(decide));
+    }
+
     /// How many requests there were since it was told what to do.
     pub(crate) fn requests(&self) -> usize {
         self.script.requests.load(SeqCst)
@@ -142,6 +180,7 @@ impl Script {
         Arc::new(Script {
             speech,
             acts: Mutex::new(vec![Act::Silence]),
+            decide: Mutex::new(None),
             requests: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             last: Mutex::new(Vec::new()),
@@ -170,16 +209,18 @@ impl Script {
             let Some(request) = self.speech.read(&mut stream).await else { return };
             self.requests.fetch_add(1, SeqCst);
             self.all.lock().unwrap().push(request.clone());
+            let decided = self.decide.lock().unwrap().as_ref().map(|decide| decide(&String::from_utf8_lossy(&request)));
+            let act = decided.unwrap_or_else(|| self.next()).answering(&request);
             *self.last.lock().unwrap() = request;
-            if !self.act(&mut stream).await {
+            if !self.act(act, &mut stream).await {
                 return;
             }
         }
     }
 
     /// Answers whether the connection is kept.
-    async fn act(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> bool {
-        match self.next() {
+    async fn act(&self, act: Act, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> bool {
+        match act {
             Act::Output(bytes) => stream.write_all(&bytes).await.is_ok(),
             Act::BatchFuture(all, bytes) => {
                 all.wait().await;

@@ -13,6 +13,7 @@ use crate::support::calls::post_to;
 use crate::support::hello::{CLIENT_PROTOCOLS, description_of, response, unreachable, world};
 use crate::support::over::{Behind, Over};
 use crate::support::scripted::{Scripted, http};
+use crate::support::upstream::with_id;
 
 /// A server with one method that fails, `broken`, and one that does not, `hello`.
 async fn half_broken(protocol: Protocol) -> Scripted {
@@ -20,7 +21,7 @@ async fn half_broken(protocol: Protocol) -> Scripted {
     let sound = sound.replacen("\r\n", "\r\nConnection: close\r\n", 1);
     Scripted::start(move |request| match request.contains("broken") {
         true => http("500 X", "Content-Type: text/html\r\n", "<h1>error</h1>"),
-        false => sound.clone(),
+        false => String::from_utf8(with_id(sound.clone().into_bytes(), request.as_bytes())).unwrap(),
     })
 }
 

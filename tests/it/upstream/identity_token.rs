@@ -69,8 +69,9 @@ fn token() -> IdentityToken {
 }
 
 fn upstream(address: &str, protocol: Protocol, forwarding: Forwarding, batching: Batching) -> Upstream {
-    let transport =
-        Transport::new(vec![format!("http://{address}/hello").parse().unwrap()], TransportOptions::default());
+    let tail = if protocol == Protocol::Mcp { "/mcp" } else { "" };
+    let url = format!("http://{address}/hello{tail}");
+    let transport = Transport::new(vec![url.parse().unwrap()], TransportOptions::default());
     let options = UpstreamOptions {
         safe: NamePatterns(vec!["hello".to_owned()]),
         group: "/hello".to_owned(),

@@ -16,6 +16,9 @@ mod jsonrpc_servers;
 mod large;
 mod layers;
 mod matrix;
+mod mcp;
+#[cfg(unix)]
+mod mcp_programs;
 mod oauth2;
 mod outages;
 mod passthrough;

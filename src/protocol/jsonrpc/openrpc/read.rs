@@ -3,17 +3,17 @@
 //! Source: the OpenRPC specification 1.3.2 (spec.open-rpc.org). Its schemas follow draft 7 of JSON Schema; those of
 //! an interface follow draft 2020-12.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::BTreeSet;
 
-use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use crate::codec::DocumentLimits;
 use crate::codec::json::{check, not_well_formed};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method, Param};
 use crate::model::text::abridge;
-use crate::protocol::discovered::{UniqueNames, is_valid_method_name, schema};
+use crate::protocol::discovered::{is_valid_method_name, schema};
+use crate::protocol::discovered_schemas::{SchemaReader, pointed};
 
 /// The largest number of references in a chain that leads to a parameter or a result.
 const HOPS: usize = 8;
@@ -60,14 +60,7 @@ pub fn document(document: &Json) -> Result<OpenRpcDescription, Fault> {
     }
     let methods = document.get("methods").and_then(Json::as_array);
     let methods = methods.ok_or_else(|| wrong("", "it has no array `methods`"))?;
-    let mut reader = Reader {
-        document,
-        defs: Map::new(),
-        taken: UniqueNames::default(),
-        names: HashMap::new(),
-        waiting: VecDeque::new(),
-        left: VALUES,
-    };
+    let mut reader = Reader { document, schemas: SchemaReader::new(VALUES, "the OpenRPC document") };
     let (mut all, mut by_name, mut seen) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     for (at, method) in methods.iter().enumerate() {
         let place = format!("methods[{at}]");
@@ -84,13 +77,10 @@ pub fn document(document: &Json) -> Result<OpenRpcDescription, Fault> {
         }
         all.push(reader.method(method, name, &place)?);
     }
-    reader.finish()?;
+    let defs = reader.schemas.into_definitions()?;
     let info = document.get("info").unwrap_or(&Json::Null);
     let (title, doc) = (text(info, "title"), text(info, "description"));
-    Ok(OpenRpcDescription {
-        interface: Interface { title, doc, methods: all, defs: reader.defs, ..Interface::default() },
-        by_name,
-    })
+    Ok(OpenRpcDescription { interface: Interface { title, doc, methods: all, defs, ..Interface::default() }, by_name })
 }
 
 fn wrong(place: &str, what: &str) -> Fault {
@@ -113,14 +103,7 @@ fn doc_of(of: &Json) -> String {
 
 struct Reader<'d> {
     document: &'d Json,
-    defs: Map<String, Json>,
-    taken: UniqueNames,
-    /// The names of the definitions, by the references to them.
-    names: HashMap<String, String>,
-    /// The definitions that are not converted yet. The queue replaces recursion, so that schemas can refer to each other.
-    waiting: VecDeque<(String, &'d Json)>,
-    /// The number of values that may still be converted.
-    left: usize,
+    schemas: SchemaReader<'d>,
 }
 
 impl<'d> Reader<'d> {
@@ -129,15 +112,10 @@ impl<'d> Reader<'d> {
         let mut it = it;
         for _ in 0..HOPS {
             let Some(target) = it.get("$ref").and_then(Json::as_str) else { return Ok(it) };
-            let found = self.pointed(target);
+            let found = pointed(self.document, target);
             it = found.ok_or_else(|| wrong(place, &format!("the reference `{}` leads nowhere", abridge(target))))?;
         }
         Err(wrong(place, "there are too many references in a chain"))
-    }
-
-    fn pointed(&self, target: &str) -> Option<&'d Json> {
-        let pointer = target.strip_prefix('#')?;
-        self.document.pointer(&percent_decode_str(pointer).decode_utf8().ok()?)
     }
 
     fn method(&mut self, method: &'d Json, name: String, place: &str) -> Result<Method, Fault> {
@@ -159,7 +137,7 @@ impl<'d> Reader<'d> {
             None => json!({ "type": "null" }),
             Some(result) => {
                 let result = self.follow(result, &format!("{place}.result"))?;
-                result.get("schema").map_or(Ok(Json::Bool(true)), |schema| self.schema(schema))?
+                result.get("schema").map_or(Ok(Json::Bool(true)), |schema| self.schemas.read(schema, self.document))?
             }
         };
         Ok(Method { name, doc: doc_of(method), params: read, result: schema(result), safe: false })
@@ -171,110 +149,11 @@ impl<'d> Reader<'d> {
         if name.is_empty() {
             return Err(wrong(place, "it has no `name`"));
         }
-        let own = param.get("schema").map_or(Ok(Json::Bool(true)), |schema| self.schema(schema))?;
+        let own =
+            param.get("schema").map_or(Ok(Json::Bool(true)), |schema| self.schemas.read(schema, self.document))?;
         let required = param.get("required") == Some(&Json::Bool(true));
         Ok(Param { name, doc: doc_of(param), schema: schema(own), required })
     }
-
-    /// Converts all definitions that have references to them.
-    fn finish(&mut self) -> Result<(), Fault> {
-        while let Some((name, schema)) = self.waiting.pop_front() {
-            let converted = self.schema(schema)?;
-            self.defs.insert(name, converted);
-        }
-        Ok(())
-    }
-
-    /// The same schema in draft 2020-12, with references to the definitions of the interface. Reading the text has bounded its
-    /// depth.
-    fn schema(&mut self, schema: &'d Json) -> Result<Json, Fault> {
-        self.left = self.left.checked_sub(1).ok_or_else(|| {
-            Fault::new(Kind::Limit, format!("the schemas of the OpenRPC document have more than {VALUES} values"))
-        })?;
-        let Json::Object(members) = schema else { return Ok(schema.clone()) };
-        let mut converted = Map::new();
-        for (key, value) in members {
-            let value = match (key.as_str(), value) {
-                ("$ref", Json::String(target)) => {
-                    match self.definition(target) {
-                        Some(reference) => reference.into(),
-                        // A reference to another document is not followed.
-                        None => continue,
-                    }
-                }
-                ("properties" | "patternProperties" | "dependentSchemas", Json::Object(inner)) => {
-                    let each = inner.iter().map(|(name, inner)| Ok((name.clone(), self.schema(inner)?)));
-                    Json::Object(each.collect::<Result<_, Fault>>()?)
-                }
-                ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Json::Array(inner)) => {
-                    Json::Array(inner.iter().map(|inner| self.schema(inner)).collect::<Result<_, _>>()?)
-                }
-                (
-                    "items"
-                    | "additionalItems"
-                    | "additionalProperties"
-                    | "unevaluatedProperties"
-                    | "not"
-                    | "if"
-                    | "then"
-                    | "else"
-                    | "contains"
-                    | "propertyNames",
-                    inner,
-                ) => self.schema(inner)?,
-                // Definitions are converted when a reference to them is found.
-                ("definitions" | "$defs", _) => continue,
-                (_, data) => data.clone(),
-            };
-            converted.insert(key.clone(), value);
-        }
-        tuples(&mut converted);
-        Ok(Json::Object(beside_references(converted)))
-    }
-
-    /// The reference to the definition of a target; `None` if the target is not in the document.
-    fn definition(&mut self, target: &str) -> Option<String> {
-        if let Some(name) = self.names.get(target) {
-            return Some(refer(name));
-        }
-        let schema = self.pointed(target)?;
-        let last = target.rsplit('/').next().unwrap_or_default();
-        let plain = percent_decode_str(last).decode_utf8_lossy().replace("~1", "/").replace("~0", "~");
-        let name = self.taken.unique(&plain, |name| self.defs.contains_key(name));
-        self.defs.insert(name.clone(), Json::Bool(true));
-        self.names.insert(target.to_owned(), name.clone());
-        self.waiting.push_back((name.clone(), schema));
-        Some(refer(&name))
-    }
-}
-
-fn refer(name: &str) -> String {
-    format!("#/$defs/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
-/// Replaces an array of `items` by `prefixItems`, and `additionalItems` by `items`, as draft 2020-12 names them.
-fn tuples(members: &mut Map<String, Json>) {
-    let rest = members.shift_remove("additionalItems");
-    if members.get("items").is_some_and(Json::is_array)
-        && let Some(items) = members.shift_remove("items")
-    {
-        members.insert("prefixItems".to_owned(), items);
-        members.extend(rest.map(|rest| ("items".to_owned(), rest)));
-    }
-}
-
-/// Puts a reference that is alone in `allOf` directly into the schema. Draft 7 ignores keywords next to a reference, so
-/// documents use `allOf` for it; draft 2020-12 does not ignore them.
-fn beside_references(mut members: Map<String, Json>) -> Map<String, Json> {
-    let only = members.get("allOf").and_then(Json::as_array).and_then(|all| match all.as_slice() {
-        [Json::Object(only)] if only.len() == 1 => only.get("$ref").cloned(),
-        _ => None,
-    });
-    if let Some(target) = only {
-        members.shift_remove("allOf");
-        members.insert("$ref".to_owned(), target);
-    }
-    members
 }
 
 #[cfg(test)]

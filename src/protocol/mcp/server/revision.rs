@@ -10,64 +10,13 @@ use serde_json::json;
 
 use super::answer::RpcError;
 use super::message::{Message, Params};
-
-/// The header with the revision of a request.
-pub(super) const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-/// The header with the method of a request.
-pub(super) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-/// The header with the name of what a request is about, such as a tool.
-pub(super) const NAME: HeaderName = HeaderName::from_static("mcp-name");
+pub(super) use crate::protocol::mcp::headers::{METHOD, NAME, VERSION};
+pub(super) use crate::protocol::mcp::revision::Revision;
 
 /// The error of a request whose headers are not those of its body.
 const HEADER_MISMATCH: i32 = -32020;
 /// The error of a request of a revision that is not served.
 const UNSUPPORTED_VERSION: i32 = -32022;
-
-/// A revision of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Revision {
-    November2024,
-    March2025,
-    June2025,
-    November2025,
-    July2026,
-}
-
-impl Revision {
-    /// From the oldest to the newest.
-    pub(super) const ALL: [Revision; 5] =
-        [Revision::November2024, Revision::March2025, Revision::June2025, Revision::November2025, Revision::July2026];
-
-    /// The name of the revision on the wire.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Revision::November2024 => "2024-11-05",
-            Revision::March2025 => "2025-03-26",
-            Revision::June2025 => "2025-06-18",
-            Revision::November2025 => "2025-11-25",
-            Revision::July2026 => "2026-07-28",
-        }
-    }
-
-    pub(super) fn of_name(name: &str) -> Option<Revision> {
-        Revision::ALL.into_iter().find(|revision| revision.name() == name)
-    }
-
-    /// Whether requests say their revision themselves, and there is no handshake.
-    pub(super) fn is_stateless(self) -> bool {
-        self >= Revision::July2026
-    }
-
-    /// The revisions without a handshake.
-    pub(super) fn stateless() -> impl Iterator<Item = Revision> {
-        Revision::ALL.into_iter().filter(|revision| revision.is_stateless())
-    }
-
-    /// The revision for the handshake of a client that asks for this one.
-    pub(super) fn for_handshake(asked: &str) -> Revision {
-        Revision::of_name(asked).filter(|revision| !revision.is_stateless()).unwrap_or(Revision::November2025)
-    }
-}
 
 /// Which revision a request is of, by its header alone.
 pub(super) fn of_head(headers: &HeaderMap) -> Option<Revision> {

@@ -5,14 +5,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use tokio::sync::Notify;
 
 use super::message::key_of;
+pub(super) use crate::protocol::mcp::headers::SESSION;
 use crate::service::lock::lock;
-
-/// The header with the session of a request.
-pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// The longest session that is looked up; those that [`new_session`] makes have half of that.
 const LONGEST_SESSION: usize = 64;

@@ -3,8 +3,6 @@
 //! What a request needs of headers is made from its body and from what the handshake has agreed on. A refusal that does not repeat the
 //! `id` of its request gets it, since a client knows a response by nothing else.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -12,9 +10,9 @@ use serde_json::value::RawValue;
 use super::answer::RpcError;
 pub(crate) use super::message::key_of;
 use super::message::{Message, MessageMembers, in_one_line, is_id};
-use super::revision::{METHOD, NAME, VERSION};
 use super::{CONTENT_TYPE, TAIL};
 use crate::model::text::printable;
+use crate::protocol::mcp::headers::{METHOD, NAME, VERSION, header_value};
 
 /// How many bytes of an `id` are kept of a message that is not.
 const LONGEST_ID: usize = 256;
@@ -140,19 +138,6 @@ pub(crate) fn agreed_revision(body: &[u8]) -> Option<HeaderValue> {
 pub(crate) fn refuse_long(id: Option<&str>, limit: usize) -> Vec<u8> {
     let message = format!("the message is longer than {limit} bytes, the limit of this group");
     RpcError::invalid_request(message).text(id)
-}
-
-/// A text as the value of a header: in Base64 if it has other characters than visible ones of ASCII.
-fn header_value(text: &str) -> HeaderValue {
-    let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-        && text.trim_matches(' ') == text
-        && !text.starts_with("=?base64?");
-    let value = match is_plain {
-        true => HeaderValue::from_str(text),
-        false => HeaderValue::from_str(&format!("=?base64?{}?=", STANDARD.encode(text))),
-    };
-    // It cannot fail: visible characters and Base64 can be in a header.
-    value.unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// Finds the `id` of a message that is too long to be kept, while its bytes pass by.

@@ -1,0 +1,112 @@
+//! The request with a message for a server.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, header};
+
+use crate::model::fault::Fault;
+use crate::protocol::client_codec::post_request;
+use crate::protocol::mcp::headers::{METHOD, NAME, VERSION, header_value};
+use crate::protocol::mcp::revision::Revision;
+
+/// The media types of responses: servers refuse a request that does not accept both (specification, "Sending Messages to the Server").
+const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+
+/// What a request without a handshake says of the client.
+const META: &str = concat!(
+    r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"croupier","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""},"io.modelcontextprotocol/clientCapabilities":{}}"#
+);
+
+/// The `id` of the next message.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// How client and server agree on a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Era {
+    /// By a handshake, with which a session begins.
+    #[default]
+    Handshake,
+    /// Each request says its revision.
+    Stateless,
+}
+
+/// The `id` of a message, as an extension of its request and of the response. No two messages of this process have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MessageId(pub(crate) u64);
+
+/// Says that a request belongs to a session, as an extension of the request: the transport begins the session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InSession;
+
+/// Writes a request.
+pub(crate) struct MessageWriter {
+    id: MessageId,
+    era: Era,
+    method: &'static str,
+    /// The members of `params`.
+    params: Vec<u8>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl MessageWriter {
+    pub(crate) fn new(era: Era, method: &'static str) -> MessageWriter {
+        let id = MessageId(NEXT_ID.fetch_add(1, Relaxed));
+        MessageWriter { id, era, method, params: Vec::with_capacity(256), headers: Vec::new() }
+    }
+
+    /// Adds a member to the parameters.
+    pub(crate) fn member(
+        &mut self,
+        name: &'static str,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        if !self.params.is_empty() {
+            self.params.push(b',');
+        }
+        self.params.extend_from_slice(format!("\"{name}\":").as_bytes());
+        write(&mut self.params)
+    }
+
+    /// Names what the request is about, in the header that repeats it.
+    pub(crate) fn name(&mut self, name: &str) {
+        if self.era == Era::Stateless {
+            self.header(NAME, header_value(name));
+        }
+    }
+
+    pub(crate) fn header(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.push((name, value));
+    }
+
+    pub(crate) fn into_request(mut self) -> Request<Bytes> {
+        let MessageId(id) = self.id;
+        let method = self.method;
+        let mut body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"#).into_bytes();
+        body.append(&mut self.params);
+        if self.era == Era::Stateless {
+            body.extend_from_slice(if body.ends_with(b"{") { b"" } else { b"," });
+            body.extend_from_slice(META.as_bytes());
+        }
+        body.extend_from_slice(b"}}");
+        let mut request = post(body);
+        if self.era == Era::Stateless {
+            request.headers_mut().insert(VERSION, HeaderValue::from_static(Revision::July2026.name()));
+            request.headers_mut().insert(METHOD, HeaderValue::from_static(method));
+        } else {
+            request.extensions_mut().insert(InSession);
+        }
+        request.headers_mut().extend(self.headers);
+        request.extensions_mut().insert(self.id);
+        request
+    }
+}
+
+/// A request with a message.
+pub(super) fn post(body: Vec<u8>) -> Request<Bytes> {
+    let mut request = post_request(body, "application/json");
+    request.headers_mut().insert(header::ACCEPT, ACCEPT);
+    request
+}

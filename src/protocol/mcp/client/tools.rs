@@ -1,0 +1,319 @@
+//! Reads the list of tools of a server into an interface.
+//!
+//! The annotations of a tool, such as `readOnlyHint`, are not believed: the server may not be trusted (specification, "Tool"). Which
+//! methods are safe is for the configuration to say.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use http::HeaderName;
+use schemars::Schema;
+use serde_json::{Map, Value as Json};
+
+use super::handshake::ServerDescription;
+use super::message::Era;
+use super::{McpParam, McpTool, McpTools, ResultForm};
+use crate::codec::DocumentLimits;
+use crate::codec::json::{check, not_well_formed};
+use crate::model::fault::{Fault, Kind};
+use crate::model::interface::{Interface, Method, Param};
+use crate::protocol::discovered::{LeftOutOperation, is_valid_method_name, schema};
+use crate::protocol::discovered_schemas::{SchemaReader, pointed};
+
+/// How many tools a server may have.
+pub(crate) const MAX_TOOLS: usize = 10_000;
+/// The largest number of references in a chain that leads to the schema of a tool.
+const HOPS: usize = 8;
+/// The largest number of JSON values in all schemas together.
+const VALUES: usize = 500_000;
+/// The longest name of a tool that is repeated in a request, in bytes.
+const LONGEST_NAME: usize = 1024;
+/// The keyword that names the header which repeats an argument, and the beginning of that header.
+const HEADER: (&str, &str) = ("x-mcp-header", "mcp-param-");
+/// The beginnings of the names of methods that belong to other protocols.
+const RESERVED: [&str; 2] = ["rpc.", "system."];
+
+/// What a server offers.
+#[derive(Debug)]
+pub(crate) struct McpDescription {
+    pub(crate) interface: Interface,
+    pub(crate) tools: McpTools,
+    /// The tools that cannot be called.
+    pub(crate) left_out: Vec<LeftOutOperation>,
+}
+
+/// Reads the tools of a server.
+///
+/// # Errors
+/// `Limit` if their schemas become too large with their references.
+pub(crate) fn read(listed: &[Json], server: ServerDescription, era: Era) -> Result<McpDescription, Fault> {
+    let mut left_out = Vec::new();
+    let mut leave_out = |name: &str, reason: &str| {
+        left_out.push(LeftOutOperation { name: name.to_owned(), reason: reason.to_owned() });
+    };
+    let mut usable: BTreeMap<&str, &Json> = BTreeMap::new();
+    let mut order = Vec::new();
+    for tool in listed {
+        let name = text(tool, "name");
+        match () {
+            () if name.is_empty() => leave_out("", "it has no name"),
+            () if name.len() > LONGEST_NAME => leave_out(name, "its name is too long"),
+            () if usable.contains_key(name) => leave_out(name, "there is another one with this name"),
+            () if !tool.get("inputSchema").is_some_and(Json::is_object) => {
+                leave_out(name, "it has no `inputSchema` that is an object");
+            }
+            () => {
+                usable.insert(name, tool);
+                order.push(name);
+            }
+        }
+    }
+    let names = method_names(usable.keys().copied());
+    let mut schemas = SchemaReader::new(VALUES, "the tools");
+    let (mut methods, mut by_method) = (Vec::with_capacity(order.len()), HashMap::new());
+    for (name, tool) in order.into_iter().filter_map(|name| Some((name, *usable.get(name)?))) {
+        let Some(method_name) = names.get(name) else { continue };
+        let (params, own) = params(tool, &mut schemas)?;
+        let (result, form) = result(tool, &mut schemas)?;
+        methods.push(Method { name: method_name.clone(), doc: doc(tool), params, result, safe: false });
+        by_method.insert(method_name.clone(), McpTool { name: name.to_owned(), params: own, form });
+    }
+    let ServerDescription { title, doc } = server;
+    let interface = Interface { title, doc, methods, defs: schemas.into_definitions()?, ..Interface::default() };
+    Ok(McpDescription { interface, tools: McpTools { era, by_method }, left_out })
+}
+
+/// Reads the result of `tools/list` that was written to a file. If it has a `resultType`, it is that of a server without a handshake.
+///
+/// # Errors
+/// Those of [`read`]; `NotWellFormed` if the text is not JSON; `Structure` if it has no array of tools.
+pub(crate) fn read_text(text: &[u8]) -> Result<McpDescription, Fault> {
+    let checked = check(text, DocumentLimits { elements: VALUES, depth: 100 })?;
+    let list: Json = serde_json::from_str(checked.text()).map_err(not_well_formed)?;
+    let tools = list.get("tools").and_then(Json::as_array);
+    let tools = tools.ok_or_else(|| Fault::new(Kind::Structure, "the list of tools has no array `tools`"))?;
+    let era = if list.get("resultType").is_some() { Era::Stateless } else { Era::Handshake };
+    read(tools, ServerDescription::default(), era)
+}
+
+fn text<'j>(of: &'j Json, name: &str) -> &'j str {
+    of.get(name).and_then(Json::as_str).unwrap_or_default()
+}
+
+/// The documentation of a tool: its description, or else its title.
+fn doc(tool: &Json) -> String {
+    let of_annotations = tool.get("annotations").map_or("", |annotations| text(annotations, "title"));
+    let texts = [text(tool, "description"), text(tool, "title"), of_annotations];
+    texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default().to_owned()
+}
+
+/// The names of the methods of tools, which come in their order: the name of the tool, in which each other character becomes `_`. So a
+/// name depends on the order of a list only among tools whose names differ in nothing but such characters.
+fn method_names<'t>(tools: impl Iterator<Item = &'t str> + Clone) -> HashMap<&'t str, String> {
+    let is_own = |name: &str| is_valid_method_name(name) && !is_reserved(name) && !has_odd_segment(name);
+    let mut taken: HashSet<String> = tools.clone().filter(|name| is_own(name)).map(str::to_owned).collect();
+    let mut names = HashMap::new();
+    for tool in tools {
+        if is_own(tool) {
+            names.insert(tool, tool.to_owned());
+            continue;
+        }
+        let plain = plain_name(tool);
+        let numbered = (2_usize..).map(|number| format!("{plain}_{number}"));
+        let free = std::iter::once(plain.clone()).chain(numbered).find(|name| !taken.contains(name));
+        let name = free.unwrap_or(plain);
+        taken.insert(name.clone());
+        names.insert(tool, name);
+    }
+    names
+}
+
+fn is_reserved(name: &str) -> bool {
+    RESERVED.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether a path of REST could not have this name.
+fn has_odd_segment(name: &str) -> bool {
+    name.split('/').any(|segment| matches!(segment, "" | "." | ".."))
+}
+
+fn plain_name(tool: &str) -> String {
+    let keeps_more = !is_reserved(tool) && !has_odd_segment(tool);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || keeps_more && ".:/".contains(c);
+    let name: String = tool.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
+    // A name with `_` before it would be private.
+    let name = name.trim_start_matches('_');
+    let name = if has_odd_segment(name) { name.replace('/', "_") } else { name.to_owned() };
+    let name = name.trim_start_matches('_');
+    if name.is_empty() { "tool".to_owned() } else { name.to_owned() }
+}
+
+/// Follows the references from a schema to their end.
+fn root<'j>(document: &'j Json) -> &'j Json {
+    let mut root = document;
+    for _ in 0..HOPS {
+        let target = root.get("$ref").and_then(Json::as_str);
+        match target.and_then(|target| pointed(document, target)) {
+            Some(next) => root = next,
+            None => break,
+        }
+    }
+    root
+}
+
+fn properties(schema: &Json) -> Option<&Map<String, Json>> {
+    schema.get("properties").and_then(Json::as_object)
+}
+
+fn requires(schema: &Json, name: &str) -> bool {
+    schema.get("required").and_then(Json::as_array).is_some_and(|required| required.iter().any(|own| own == name))
+}
+
+/// The parameters of a tool, and how they are sent.
+fn params<'j>(tool: &'j Json, schemas: &mut SchemaReader<'j>) -> Result<(Vec<Param>, Vec<McpParam>), Fault> {
+    let Some(document) = tool.get("inputSchema") else { return Ok(Default::default()) };
+    let root = root(document);
+    let (mut params, mut own) = (Vec::new(), Vec::new());
+    for (name, property) in properties(root).into_iter().flatten() {
+        let mut converted = schemas.read(property, document)?;
+        if let Json::Object(members) = &mut converted {
+            members.shift_remove(HEADER.0);
+        }
+        params.push(Param {
+            name: name.clone(),
+            doc: text(property, "description").to_owned(),
+            schema: schema(converted),
+            required: requires(root, name),
+        });
+        let header = property.get(HEADER.0).and_then(Json::as_str).filter(|name| !name.is_empty());
+        let header = header.and_then(|header| format!("{}{header}", HEADER.1).parse::<HeaderName>().ok());
+        own.push(McpParam { name: name.clone(), header });
+    }
+    Ok((params, own))
+}
+
+/// The type of the result of a tool, and whether the structured result is an object around it.
+fn result<'j>(tool: &'j Json, schemas: &mut SchemaReader<'j>) -> Result<(Schema, ResultForm), Fault> {
+    let Some(document) = tool.get("outputSchema").filter(|schema| schema.is_object()) else {
+        return Ok((Schema::default(), ResultForm::Undescribed));
+    };
+    let root = root(document);
+    let wrapped = properties(root).filter(|properties| properties.len() == 1).and_then(|properties| {
+        let inner = properties.get("result")?;
+        requires(root, "result").then_some(inner)
+    });
+    let form = if wrapped.is_some() { ResultForm::Wrapped } else { ResultForm::Plain };
+    Ok((schema(schemas.read(wrapped.unwrap_or(document), document)?), form))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read_list(tools: &Json) -> McpDescription {
+        read(tools.as_array().unwrap(), ServerDescription::default(), Era::Handshake).unwrap()
+    }
+
+    #[test]
+    fn a_tool_is_a_method() {
+        let input = json!({
+            "type": "object",
+            "properties": {
+                "city": { "type": "string", "description": "Where.", "x-mcp-header": "Region" },
+                "days": { "$ref": "#/$defs/Days" },
+            },
+            "required": ["city"],
+            "$defs": { "Days": { "type": "integer", "maximum": 7 } },
+        });
+        let tools = json!([
+            {
+                "name": "get-weather", "title": "Weather", "description": "Tells the weather.", "inputSchema": input,
+                "outputSchema": { "type": "object", "properties": { "result": { "type": "number" } }, "required": ["result"] },
+                "annotations": { "readOnlyHint": true, "idempotentHint": true },
+            },
+            { "name": "now", "title": "Now", "inputSchema": { "type": "object" } },
+        ]);
+        let McpDescription { interface, tools, left_out } = read_list(&tools);
+        assert!(left_out.is_empty());
+        let [weather, now] = interface.methods.as_slice() else { panic!("{interface:?}") };
+        assert_eq!(
+            (weather.name.as_str(), weather.doc.as_str(), weather.safe),
+            ("get_weather", "Tells the weather.", false)
+        );
+        assert_eq!(weather.result.as_value(), &json!({ "type": "number" }));
+        let params: Vec<_> = weather.params.iter().map(|param| (param.name.as_str(), param.required)).collect();
+        assert_eq!(params, [("city", true), ("days", false)]);
+        assert_eq!(weather.params[0].schema.as_value(), &json!({ "type": "string", "description": "Where." }));
+        assert_eq!(interface.defs["Days"], json!({ "type": "integer", "maximum": 7 }));
+        assert_eq!((now.name.as_str(), now.doc.as_str(), now.params.len()), ("now", "Now", 0));
+        let tool = &tools.by_method["get_weather"];
+        assert_eq!((tool.name.as_str(), tool.form), ("get-weather", ResultForm::Wrapped));
+        assert_eq!(tool.params[0].header, Some(HeaderName::from_static("mcp-param-region")));
+        assert_eq!(tools.by_method["now"].form, ResultForm::Undescribed);
+    }
+
+    #[test]
+    fn each_tool_has_definitions_of_its_own() {
+        let tool = |name: &str, kind: &str| {
+            let defs = json!({ "A": { "type": kind } });
+            let input = json!({ "type": "object", "properties": { "a": { "$ref": "#/$defs/A" } }, "$defs": defs });
+            let output =
+                json!({ "$ref": "#/$defs/Out", "$defs": { "Out": { "type": "object", "properties": { "b": {} } } } });
+            json!({ "name": name, "inputSchema": input, "outputSchema": output })
+        };
+        let description = read_list(&json!([tool("one", "string"), tool("two", "number")]));
+        let interface = description.interface;
+        let kind = |method: &Method| interface.resolve(method.params[0].schema.as_value())["type"].clone();
+        let kinds: Vec<_> = interface.methods.iter().map(kind).collect();
+        assert_eq!(kinds, ["string", "number"]);
+        assert_eq!(interface.resolve(interface.methods[1].result.as_value())["type"], "object");
+        assert_eq!(description.tools.by_method["one"].form, ResultForm::Plain);
+    }
+
+    #[test]
+    fn names_become_those_of_methods() {
+        let tools = ["a b", "a-b", "a_b", "_private", "system.list", "größe", "x//y", "-", "a.b/c:d"];
+        let mut sorted = tools.to_vec();
+        sorted.sort_unstable();
+        let names = method_names(sorted.iter().copied());
+        let found: Vec<&str> = tools.iter().map(|tool| names[tool].as_str()).collect();
+        assert_eq!(found, ["a_b_2", "a_b_3", "a_b", "private", "system_list", "gr__e", "x__y", "tool", "a.b/c:d"]);
+        assert!(found.iter().all(|name| is_valid_method_name(name)));
+    }
+
+    #[test]
+    fn what_is_no_tool_is_left_out() {
+        let tools = json!([
+            7, {}, { "name": "a" }, { "name": "b", "inputSchema": true }, { "name": "c", "inputSchema": {} },
+            { "name": "c", "inputSchema": {} }, { "name": "x".repeat(2000), "inputSchema": {} },
+        ]);
+        let McpDescription { interface, left_out, .. } = read_list(&tools);
+        assert_eq!(interface.methods.len(), 1);
+        assert_eq!(left_out.len(), 6, "{left_out:?}");
+    }
+
+    #[test]
+    fn a_list_in_a_file_tells_whether_there_is_a_handshake() {
+        let tools = r#""tools":[{"name":"a","inputSchema":{}}]"#;
+        for (text, era) in [
+            (format!("{{{tools}}}"), Era::Handshake),
+            (format!(r#"{{{tools},"resultType":"complete"}}"#), Era::Stateless),
+        ] {
+            let description = read_text(text.as_bytes()).unwrap();
+            assert_eq!((description.tools.era, description.interface.methods.len()), (era, 1));
+        }
+        assert_eq!(read_text(b"{}").unwrap_err().kind, Kind::Structure);
+        assert_eq!(read_text(b"tools").unwrap_err().kind, Kind::NotWellFormed);
+    }
+
+    #[test]
+    fn schemas_are_limited_and_circles_kept() {
+        let circle = json!({ "type": "object", "properties": { "a": { "$ref": "#" } } });
+        let tools = json!([{ "name": "a", "inputSchema": circle }, { "name": "b", "inputSchema": { "$ref": "#" } }]);
+        assert_eq!(read_list(&tools).interface.methods.len(), 2);
+        let long = json!({ "type": "object", "properties": { "a": { "anyOf": vec![json!({}); VALUES] } } });
+        let tools = [json!({ "name": "a", "inputSchema": long })];
+        assert_eq!(read(&tools, ServerDescription::default(), Era::Handshake).unwrap_err().kind, Kind::Limit);
+    }
+}

@@ -1,0 +1,27 @@
+//! The headers of messages over HTTP.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderName, HeaderValue};
+
+/// The header with the revision of a request.
+pub(crate) const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The header with the method of a request.
+pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// The header with the name of what a request is about, such as a tool.
+pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
+/// The header with the session of a request, in revisions with a handshake.
+pub(crate) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// A text as the value of a header: in Base64 if it has other characters than visible ones of ASCII.
+pub(crate) fn header_value(text: &str) -> HeaderValue {
+    let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        && text.trim_matches(' ') == text
+        && !text.starts_with("=?base64?");
+    let value = match is_plain {
+        true => HeaderValue::from_str(text),
+        false => HeaderValue::from_str(&format!("=?base64?{}?=", STANDARD.encode(text))),
+    };
+    // It cannot fail: visible characters and Base64 can be in a header.
+    value.unwrap_or_else(|_| HeaderValue::from_static(""))
+}
