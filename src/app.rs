@@ -8,7 +8,7 @@ use crate::http::routes::RestRoute;
 use crate::protocol::rest::server::{RouteError, RoutePart, RouteReport};
 use crate::server::gateway::Gateway;
 use crate::server::group_router::{GroupRouter, MountError};
-use crate::server::mount::{GroupMount, Mounts};
+use crate::server::mount::{GroupMount, McpMount, Mounts};
 use crate::server::request_body::BodyReader;
 use crate::server::runtime::Runtime;
 use crate::server::settings::{ListenAddress, ServerSettings};
@@ -93,6 +93,17 @@ impl App {
             self.taken.mount(path, ())?;
         }
         self.mounts.groups.push(group);
+        Ok(self)
+    }
+
+    /// Mounts one address with the tools of several groups, for clients of MCP, in place of the one that the app has. The groups may be
+    /// mounted later.
+    ///
+    /// # Errors
+    /// If its path is malformed or taken.
+    pub fn mount_mcp(mut self, mcp: McpMount) -> Result<App, MountError> {
+        self.taken.mount(&mcp.path, ())?;
+        self.mounts.mcp = Some(mcp);
         Ok(self)
     }
 

@@ -235,7 +235,7 @@ pub(super) struct McpArgs {
     /// The configuration file; the built-in one if none is given
     #[command(flatten)]
     pub(super) config: OptionalConfigFile,
-    /// The path of the group; needed if more than one group has MCP
+    /// The path of the group; without it, `[mcp]` or the only group with MCP
     #[arg(short, long, value_name = "PATH", value_parser = group_path)]
     pub(super) group: Option<String>,
     #[command(flatten)]

@@ -5,7 +5,8 @@
 //! stdout ◀──thread──────────── responses ◀────────────
 //! ```
 //!
-//! Each line is a request to the gateway of this process, so the rules and limits of the group hold. No listener is opened.
+//! Each line is a request to the gateway of this process, so the rules and limits of the group hold. Without a group, that is the
+//! address with the tools of several groups (`[mcp]`), or the only group that has MCP. No listener is opened.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -73,7 +74,7 @@ struct Running {
     requests: HashMap<Box<str>, AbortHandle>,
 }
 
-/// Serves a group until standard input ends, or a signal to stop is received.
+/// Serves a group, or several, until standard input ends, or a signal to stop is received.
 pub(super) fn mcp(args: &McpArgs, registry: &Registry) -> ExitCode {
     Console::run(|console| run(args, registry, console))
 }
@@ -84,13 +85,16 @@ fn run(args: &McpArgs, registry: &Registry, console: &mut Console) -> Result<(),
     logging::start(&config.log, &console.stderr);
     logging::log_remarks(&config.remarks);
     memory_limit::check(&config);
-    let group = find_group(&config.groups, args.group.as_deref())?;
-    let endpoint = Endpoint {
-        uri: stdio::endpoint(&group.path).parse()?,
-        headers: credential_headers(&args.credentials)?,
-        longest: group.limits().body,
+    let joined = config.mcp.as_ref().filter(|_| args.group.is_none());
+    let (path, longest) = match joined {
+        Some(mcp) => (mcp.path.clone(), mcp.body_limit(&config.groups)),
+        None => {
+            let group = find_group(&config.groups, args.group.as_deref())?;
+            (stdio::endpoint(&group.path), group.limits().body)
+        }
     };
-    tracing::info!("the methods of {} are served over standard input and output", group.path);
+    let endpoint = Endpoint { uri: path.parse()?, headers: credential_headers(&args.credentials)?, longest };
+    tracing::info!("the tools of {path} are served over standard input and output");
     let tokio_runtime = Builder::new_current_thread().enable_all().build()?;
     let served = tokio_runtime.block_on(serve(&config, endpoint));
     // Does not wait for blocking threads: one may still run a method.

@@ -42,6 +42,11 @@ pub(super) fn check(
         say("");
         config.pages.iter().for_each(page);
     }
+    if let Some(mcp) = &config.mcp {
+        let groups: Vec<&str> = mcp.groups.iter().map(|member| member.group.as_str()).collect();
+        say("");
+        say(format_args!("{} has the tools of {} for clients of MCP", mcp.path, groups.join(", ")));
+    }
     remarks(config);
     if let Some(warning) = config.admin.warning() {
         eprintln!("croupier: warning: {warning}");

@@ -17,6 +17,7 @@ use super::Log;
 use super::aggregate::file::AggregateFile;
 use super::auth::AuthFile;
 use super::fallback::FallbackFile;
+use super::mcp::McpFile;
 use super::otlp::OtlpFile;
 use super::page::PageFile;
 use super::quotas::QuotasFile;
@@ -90,6 +91,9 @@ pub(super) struct File {
     /// template. `GET` requests it, and the query holds the method's parameters, as over REST.
     #[schemars(with = "BTreeMap<String, PageFile>")]
     pub(super) page: BTreeMap<Spanned<String>, PageFile>,
+    /// One address with the tools of several groups, for clients of MCP, beside the addresses of the groups. Each call obeys the
+    /// limits and rules of its group.
+    pub(super) mcp: McpFile,
     /// Where the spans of requests are sent, for a tracing system: to a collector of OpenTelemetry over OTLP (protobuf over
     /// HTTP).
     pub(super) otlp: OtlpFile,
@@ -221,6 +225,7 @@ impl Default for File {
             auth: BTreeMap::new(),
             group: BTreeMap::new(),
             page: BTreeMap::new(),
+            mcp: McpFile::default(),
             otlp: OtlpFile::default(),
             quotas: QuotasFile::default(),
         }

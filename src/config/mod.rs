@@ -35,6 +35,7 @@ mod include;
 mod json_schema;
 mod kept;
 mod listener_tls;
+mod mcp;
 mod memory;
 mod otlp;
 mod page;
@@ -75,7 +76,7 @@ use crate::server::AccessLogOptions;
 use crate::server::auth::GroupAuth;
 use crate::server::gateway::Group;
 use crate::server::group_router::GroupRouter;
-use crate::server::mount::{GroupMount, Mounts, PageMount};
+use crate::server::mount::{GroupMount, McpMount, Mounts, PageMount};
 #[cfg(feature = "otlp")]
 use crate::server::otlp::OtlpSettings;
 use crate::server::settings::{AdminSettings, ListenerConfig, ServerSettings};
@@ -131,6 +132,8 @@ pub struct Config {
     pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the file.
     pub groups: Vec<GroupMount>,
+    /// The address with the tools of several groups, if there is one.
+    pub mcp: Option<McpMount>,
     /// The pages made from templates, in the order of the file.
     pub pages: Vec<PageMount>,
     /// A hash of the text of the file and of those that it includes (FNV-1a), by which two servers can be compared. Other
@@ -361,6 +364,7 @@ impl Config {
     pub fn mounts(&self) -> Mounts {
         Mounts {
             groups: self.groups.clone(),
+            mcp: self.mcp.clone(),
             pages: self.pages.clone(),
             public_url: self.public_url.clone(),
             admin_auth: self.admin_auth.clone(),

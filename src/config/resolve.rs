@@ -21,6 +21,8 @@ use super::include;
 use super::kept::fingerprint_of_service;
 use super::listener_tls;
 use super::listener_tls::TlsPlaces;
+use super::mcp;
+use super::mcp::McpFile;
 use super::memory::DefaultMemory;
 use super::otlp;
 use super::page;
@@ -44,8 +46,9 @@ use crate::model::option_error::Key;
 use crate::model::text::{abridge, nearest};
 use crate::model::units::Size;
 use crate::protocol::mcp::server::{McpOptions, WrongToolName};
+use crate::server::auth::GroupAuth;
 use crate::server::group_router::{GroupRouter, MountError};
-use crate::server::mount::{CallerRules, Fingerprint, LimitedService, PageMount};
+use crate::server::mount::{CallerRules, Fingerprint, LimitedService, McpMount, PageMount};
 use crate::server::request_body::reserved_bytes;
 use crate::server::settings::{GroupLimits, ListenAddress, ListenerConfig, ServerSettings};
 use crate::service::access::AccessRule;
@@ -92,6 +95,7 @@ pub(super) fn read_config(
     let default_memory = DefaultMemory { requests: !sets("memory"), responses: !sets("response-memory") };
     let admin_span = |key| root.get("admin").and_then(|admin| span_of(admin.get_ref(), &[key]));
     let (admin_span, admin_auth_span) = (admin_span("listen"), admin_span("auth").unwrap_or_default());
+    let mcp_span = root.get_key_value("mcp").map(|(key, _)| key.span());
     let tls_places = TlsPlaces::of_listeners(&root);
     let admin_tls = TlsPlaces::of_admin(&root);
     let file = File::deserialize(Deserializer::from(Spanned::new(0..0, root)));
@@ -112,9 +116,7 @@ pub(super) fn read_config(
     let settings = file.server;
     let auth = std::mem::take(&mut file.auth);
     let mut definitions = Definitions::resolve(declared, auth, (sources, &environment), problems);
-    let admin_auth: Vec<_> =
-        file.admin.auth.iter().map(|name| Spanned::new(admin_auth_span.clone(), name.clone())).collect();
-    let admin_auth = definitions.group_auth(&admin_auth, true, problems);
+    let admin_auth = admin_auth(&file, &admin_auth_span, &mut definitions, problems);
     let mut mounted = GroupRouter::default();
     let mut routes = Vec::new();
     let mut prefixes = Vec::new();
@@ -129,11 +131,13 @@ pub(super) fn read_config(
         let group = group.resolve((reading, &environment), sources, &mut mounted, &settings, problems);
         resolved.push(ResolvedGroup { auth, ..group });
     }
+    let mcp_auth = definitions.group_auth(&file.mcp.auth, true, problems);
     definitions.report_unused(problems);
     let calls = aggregate::resolve(&mut resolved, reading.kept, problems);
     target::connect(&resolved, &calls, problems);
     finish_groups(&mut resolved, routes, problems);
     let quotas_file = quotas::resolve(&file.quotas, &resolved, sources, problems);
+    let mcp = mcp_span.and_then(|table| joined_tools(file.mcp, table, mcp_auth, (&resolved, &mut mounted), problems));
     let pages = pages(file.page, &resolved, sources, &mut mounted, problems);
     let groups = resolved.into_iter().filter_map(ResolvedGroup::into_mount).collect();
     problems.extend(prefixes.into_iter().filter_map(|prefix| prefix.shadowed(&mounted)));
@@ -154,6 +158,7 @@ pub(super) fn read_config(
         quotas_file,
         public_url,
         groups,
+        mcp,
         pages,
         hash,
         files,
@@ -176,6 +181,7 @@ fn finish_groups(
         if let Some(interface) = &interface {
             problems.extend(fallback::check_fixed(&group.fixed, interface));
         }
+        problems.extend(interface.as_deref().and_then(|interface| mcp::advise_search(group, interface)));
         group.protocols.routes = routes.finish(&group.protocols, interface.as_deref(), problems);
     }
 }
@@ -272,6 +278,17 @@ fn without_proxies(listener: &ListenerConfig, public: &PublicUrl, span: Range<us
     refuses_all.then(|| Problem::at(span, message).hint(format!("set `{key}` in `[public]`")))
 }
 
+/// Who may use the admin listener; `None` if everyone may who reaches it.
+fn admin_auth(
+    file: &File,
+    span: &Range<usize>,
+    definitions: &mut Definitions,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<GroupAuth>> {
+    let names: Vec<_> = file.admin.auth.iter().map(|name| Spanned::new(span.clone(), name.clone())).collect();
+    definitions.group_auth(&names, true, problems)
+}
+
 /// The problem that the admin listener has the address of another.
 fn check_admin(file: &File, span: Option<Range<usize>>) -> Option<Problem> {
     let address = file.admin.listen.as_ref().filter(|address| !any_port(address))?;
@@ -291,6 +308,19 @@ fn hash_of(sources: &ConfigSources) -> u64 {
 
 fn any_port(listen: &ListenAddress) -> bool {
     matches!(listen, ListenAddress::Tcp(address) if address.port() == 0)
+}
+
+/// The address with the tools of several groups, of which the file has a table.
+fn joined_tools(
+    file: McpFile,
+    table: Range<usize>,
+    auth: Option<Arc<GroupAuth>>,
+    (groups, mounted): (&[ResolvedGroup], &mut GroupRouter<Range<usize>>),
+    problems: &mut Vec<Problem>,
+) -> Option<McpMount> {
+    let path = file.path(&table);
+    problems.extend(mount_path(mounted, &path, "group"));
+    mcp::resolve(file, (path, table), auth, groups, problems)
 }
 
 /// The pages, in the order of the file.
@@ -589,6 +619,11 @@ fn check_tools(path: &Spanned<String>, options: &McpOptions) -> Option<Problem> 
             let (method, name) = (abridge(method), abridge(name));
             let message = format!("in `mcp.tools` of `{path_text}`, `{name}` for `{method}` is not a name of a tool");
             Some(Problem::at(path.span(), message).hint("use letters, digits, `_` and `-`, at most 64"))
+        }
+        WrongToolName::Reserved { method, name } => {
+            let (method, name) = (abridge(method), abridge(name));
+            let message = format!("in `mcp.tools` of `{path_text}`, `{name}` for `{method}` is a tool of `find-tools`");
+            Some(Problem::at(path.span(), message).hint("give it another `name`"))
         }
         WrongToolName::Taken { method, other, name } => {
             let (method, other, name) = (abridge(method), abridge(other), abridge(name));

@@ -68,6 +68,8 @@ pub struct ServerInfo {
     pub listed: Arc<[GroupSummary]>,
     /// The pages made from the operator's templates.
     pub own: Arc<[PageSummary]>,
+    /// The path with the tools of several groups, for clients of MCP.
+    pub mcp: Option<Arc<str>>,
 }
 
 impl ProtocolSet {
@@ -191,6 +193,7 @@ pub(crate) fn of_root(info: &ServerInfo, described: Vec<RestGroup>) -> Vec<Arc<d
             public_url: info.public_url.clone(),
             groups: info.listed.clone(),
             pages: info.own.clone(),
+            mcp: info.mcp.clone(),
         }));
     }
     if !described.is_empty() {

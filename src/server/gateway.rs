@@ -408,8 +408,7 @@ impl Gateway {
         let mut checked = check_before_body(head, &body, refusal, within_share)
             .and_then(|()| note_stated_time(context, head, &dispatch.public_url));
         if let (Some(auth), Ok(())) = (&group.auth, &checked) {
-            let authenticated = authenticate(auth, head, group, context).await;
-            checked = authenticated.map_err(|refusal| {
+            checked = authenticate(auth, head, group, context).await.map_err(|refusal| {
                 let metadata = metadata_url(group, claim.frontend, (head, tail), context, &dispatch.public_url);
                 auth.rejection(refusal, metadata.as_deref())
             });
@@ -486,6 +485,17 @@ impl Gateway {
         hold_memory(served.response.body_mut(), held, client);
         conclude(&mut served, &request, (group, frontend), &dispatch.public_url);
         metered.end(ending(&served));
+        Ok(self.with_outcome(served, context, group, metered))
+    }
+
+    /// A response with what the access log says of it.
+    fn with_outcome(
+        &self,
+        served: FrontendResponse,
+        context: &Context,
+        group: &Group,
+        metered: MeteredRequest,
+    ) -> GatewayResponse {
         let FrontendResponse { response, method, fault } = served;
         if let Some(record) = &context.record {
             note_response(record, group, &response, (&method, fault));
@@ -493,7 +503,7 @@ impl Gateway {
         let observed = self.observed && !group.is_directory;
         let called_group = context.record.as_ref().and_then(|record| record.called_group());
         let outcome = observed.then(|| Outcome { group: called_group.unwrap_or(&group.path).into(), method, fault });
-        Ok(GatewayResponse { response, outcome, metered })
+        GatewayResponse { response, outcome, metered }
     }
 
     /// Reads the body of a request, or begins to pass it on if its frontend says so.

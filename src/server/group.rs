@@ -51,6 +51,8 @@ pub struct Group {
     pub(super) sets_response_headers: bool,
     /// The upstream for whose first discovery calls wait, if the group has one.
     pub(super) upstream: Option<Upstream>,
+    /// The upstreams of the groups that are joined at its path, and how long its calls wait for the first discovery of each.
+    pub(super) joined_upstreams: Vec<(Upstream, Duration)>,
     /// The permits of its calls, and where requests and calls are counted; `None` if it is no group of its own, such as the
     /// directory.
     pub(super) limiter: Option<LimiterState>,
@@ -84,6 +86,7 @@ impl Group {
             varies_by_caller: false,
             deadline: None,
             upstream: None,
+            joined_upstreams: Vec::new(),
             limiter: None,
             request_headers,
             reads_request_target,
@@ -136,7 +139,20 @@ impl Group {
                 Box::pin(upstream.wait_for_first_discovery(self.deadline.unwrap_or(Duration::MAX))).await;
                 begun.elapsed()
             }
+            None if self.joined_upstreams.iter().any(|(upstream, _)| upstream.is_in_first_discovery()) => {
+                Box::pin(self.wait_for_joined()).await;
+                // The time of a call does not count before it is known which group it is of.
+                Duration::ZERO
+            }
             _ => Duration::ZERO,
+        }
+    }
+
+    async fn wait_for_joined(&self) {
+        let begun = Instant::now();
+        // All of them are being discovered at the same time.
+        for (upstream, patience) in &self.joined_upstreams {
+            upstream.wait_for_first_discovery(patience.saturating_sub(begun.elapsed())).await;
         }
     }
 }

@@ -14,8 +14,10 @@ use crate::http::cors::{Cors, CorsOptions, GroupHeaders};
 use crate::http::public_url::PublicUrl;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
+use crate::model::name_patterns::NamePatterns;
 use crate::protocol::Protocol;
 use crate::protocol::frontend::Frontend;
+use crate::protocol::mcp::server::{JoinedGroup, JoinedGroups, Mcp};
 use crate::protocol::page::{GroupSummary, PageSummary, TemplatePage};
 use crate::protocol::rest::server::RestGroup;
 use crate::protocol::set::{ProtocolSet, ServerInfo, of_root};
@@ -278,11 +280,39 @@ pub struct PageMount {
     pub page: TemplatePage,
 }
 
+/// One address with the tools of several groups, for clients of MCP.
+///
+/// Each call goes through the limits, rules and layers of its group. A body may be as large as all of these groups allow.
+#[derive(Debug, Clone)]
+pub struct McpMount {
+    /// The path.
+    pub path: String,
+    /// The groups. Those that are not there or have no MCP are left out, and so are those that need to know who calls if `auth` does
+    /// not find that out.
+    pub groups: Vec<McpMember>,
+    /// Who may send requests; `None` if anyone may.
+    pub auth: Option<Arc<GroupAuth>>,
+    /// The tools that are listed, if the others are found by words (`find-tools`); `None` if all are listed.
+    pub search: Option<NamePatterns>,
+}
+
+/// A group whose tools are among those of an [`McpMount`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct McpMember {
+    /// The path of the group.
+    pub group: String,
+    /// What the names of its tools begin with, another for each group: letters, digits, `_` and `-`.
+    /// [`JoinedGroup::prefix_of`] makes one of a path.
+    pub prefix: String,
+}
+
 /// Everything that a gateway serves: groups and pages, and the address that documents about them give.
 #[derive(Clone, Default)]
 pub struct Mounts {
     /// The groups, in the order in which the directory lists them.
     pub groups: Vec<GroupMount>,
+    /// The address with the tools of several groups, if there is one.
+    pub mcp: Option<McpMount>,
     /// The pages.
     pub pages: Vec<PageMount>,
     /// The address under which clients know the server, and the proxies that are trusted to say so.
@@ -333,6 +363,7 @@ impl Mounts {
             public_url: self.public_url.clone(),
             listed: with_pages.map(GroupMount::summary).collect(),
             own: own.collect(),
+            mcp: self.mcp.as_ref().map(|mcp| mcp.path.as_str().into()),
         };
         let mut router = GroupRouter::default();
         let mut root = None;
@@ -352,6 +383,11 @@ impl Mounts {
             let group = Group { limiter, auth, ..mount.group(&self.public_url) };
             place(&mut router, &mut root, &mount.path, Arc::new(group))?;
         }
+        if let Some(mcp) = &self.mcp {
+            let group = Arc::new(mcp.group(&self.groups));
+            resources.extend(group.resource.clone().map(|resource| (vec![mcp.path.as_str()], resource)));
+            place(&mut router, &mut root, &mcp.path, group)?;
+        }
         if let Some(group) = with_all(root, &self.groups, &info) {
             router.mount(ROOT, group)?;
         }
@@ -367,6 +403,7 @@ impl Mounts {
     fn has_path(&self, path: &str) -> bool {
         let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
         let pages = self.pages.iter().map(|page| page.path.as_str());
+        let pages = pages.chain(self.mcp.as_ref().map(|mcp| mcp.path.as_str()));
         let mut mounted = self.groups.iter().flat_map(GroupMount::paths).chain(pages);
         mounted.any(|own| own == path || own == folder)
             || self.groups.iter().any(|group| group.is_at(ROOT) && group.has_route_below(path))
@@ -393,6 +430,56 @@ fn place(
         return router.mount(path, group);
     }
     if root.replace(group).is_some() { Err(MountError::Taken) } else { Ok(()) }
+}
+
+impl McpMount {
+    /// The groups whose tools it has, each with the prefix of their names.
+    fn joined<'g>(&'g self, groups: &'g [GroupMount]) -> impl Iterator<Item = (&'g GroupMount, &'g str)> {
+        let needs_identity = self.auth.as_ref().is_some_and(|auth| auth.is_required());
+        self.groups.iter().filter_map(move |member| {
+            let group = groups.iter().find(|group| group.is_at(&member.group))?;
+            // The rules of a group that is made by hand may rely on its authentication.
+            let is_known = needs_identity || !group.is_closed();
+            (is_known && group.protocols.has(Protocol::Mcp)).then_some((group, member.prefix.as_str()))
+        })
+    }
+
+    /// How many bytes a message may have: what all its groups allow.
+    pub(crate) fn body_limit(&self, groups: &[GroupMount]) -> usize {
+        self.joined(groups).map(|(group, _)| group.limits.body).min().unwrap_or_default()
+    }
+
+    fn group(&self, groups: &[GroupMount]) -> Group {
+        let joined: Vec<JoinedGroup> = self
+            .joined(groups)
+            .map(|(group, prefix)| JoinedGroup {
+                path: group.path.clone(),
+                prefix: prefix.to_owned(),
+                service: group.layered_service(),
+                dialect: group.protocols.json,
+                options: group.protocols.mcp.clone(),
+            })
+            .collect();
+        let limits = self.joined(groups).map(|(group, _)| group.protocols.limits);
+        let limits =
+            limits.reduce(|a, b| DocumentLimits { depth: a.depth.min(b.depth), elements: a.elements.min(b.elements) });
+        let frontend = Mcp::joining(joined.clone(), limits.unwrap_or_default(), self.search.clone());
+        let frontends: Vec<Arc<dyn Frontend>> = vec![Arc::new(frontend)];
+        let service: Arc<dyn RpcService> = Arc::new(JoinedGroups::new(joined));
+        let resource = self
+            .auth
+            .as_ref()
+            .and_then(|auth| ProtectedResource::new(&frontends, auth, None, service.clone()).map(Arc::new));
+        let upstream = |group: &GroupMount| Some((group.upstream.clone()?, group.limits.deadline));
+        let group = Group::new(self.path.clone(), service, frontends, self.body_limit(groups));
+        Group {
+            resource,
+            auth: self.auth.clone(),
+            varies_by_caller: self.joined(groups).any(|(group, _)| group.rules.hide_methods()),
+            joined_upstreams: self.joined(groups).filter_map(|(group, _)| upstream(group)).collect(),
+            ..group
+        }
+    }
 }
 
 impl PageMount {
@@ -712,6 +799,7 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
             let (limiter, upstream) = (group.limiter.clone(), group.upstream.clone());
             let (auth, cors) = (group.auth.clone(), group.cors.clone());
             let (resource, access) = (group.resource.clone(), group.access.clone());
+            let joined_upstreams = group.joined_upstreams.clone();
             Some(Arc::new(Group {
                 auth,
                 resource,
@@ -721,6 +809,7 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
                 deadline: group.deadline,
                 limiter,
                 upstream,
+                joined_upstreams,
                 ..joined
             }))
         }

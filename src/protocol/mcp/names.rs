@@ -40,24 +40,24 @@ pub(crate) struct ToolNames {
 }
 
 impl ToolNames {
-    /// The tools of these groups: all their methods, except those that are private or parts of a protocol.
-    pub(crate) fn new(groups: &[NamedGroup<'_>]) -> ToolNames {
+    /// The tools of these groups: all their methods, except those that are private or parts of a protocol. None has a `reserved` name.
+    pub(crate) fn new(groups: &[NamedGroup<'_>], reserved: &[&str]) -> ToolNames {
         let (mut methods, mut given) = (BTreeSet::new(), HashMap::new());
         for group in groups {
             let names = group.interface.methods.iter().map(|method| method.name.as_str());
             methods.extend(names.filter(|name| is_tool(name)).map(|name| key(group.prefix, name)));
             for (method, name) in &group.given {
                 let name = prefixed(group.prefix, name);
-                if name.len() <= MAX_GIVEN_NAME {
+                if name.len() <= MAX_GIVEN_NAME && !reserved.contains(&name.as_ref()) {
                     given.insert(key(group.prefix, method), name);
                 }
             }
         }
         let given = given.iter().map(|(key, name)| (key.as_ref(), name.as_ref())).collect();
-        ToolNames::of_methods(methods.iter().map(AsRef::as_ref).collect(), &given)
+        ToolNames::of_methods(methods.iter().map(AsRef::as_ref).collect(), &given, reserved)
     }
 
-    fn of_methods(mut methods: BTreeSet<&str>, given: &HashMap<&str, &str>) -> ToolNames {
+    fn of_methods(mut methods: BTreeSet<&str>, given: &HashMap<&str, &str>, reserved: &[&str]) -> ToolNames {
         let given: Vec<(&str, &str)> = given
             .iter()
             .filter(|(method, _)| methods.remove(**method))
@@ -69,7 +69,7 @@ impl ToolNames {
             *counts.entry(name).or_default() += 1;
         }
         let has_plain_name = |method: &str, plain: &str| {
-            let is_free = given.iter().all(|(_, name)| *name != plain);
+            let is_free = given.iter().all(|(_, name)| *name != plain) && !reserved.contains(&plain);
             is_free && plain.len() <= MAX_NAME && (method == plain || counts.get(plain).is_none_or(|count| *count == 1))
         };
         let pairs = methods.into_iter().zip(&plain);
@@ -113,7 +113,7 @@ pub(crate) fn prefix_of(path: &str) -> String {
 }
 
 /// Whether a method is offered as a tool.
-fn is_tool(method: &str) -> bool {
+pub(crate) fn is_tool(method: &str) -> bool {
     !method.starts_with('_') && !BUILT_IN.iter().any(|built_in| method.starts_with(built_in))
 }
 
@@ -154,7 +154,7 @@ mod tests {
     /// The names of the tools of one group.
     fn named(methods: Vec<Method>, given: HashMap<&str, &str>) -> ToolNames {
         let interface = Interface { methods, ..Interface::default() };
-        ToolNames::new(&[NamedGroup { prefix: "", interface: &interface, given }])
+        ToolNames::new(&[NamedGroup { prefix: "", interface: &interface, given }], &[])
     }
 
     fn tool(methods: &[&str], method: &str) -> String {
@@ -198,8 +198,9 @@ mod tests {
             NamedGroup { prefix: "wheel", interface: &wheel, given: HashMap::from([("a.b", "both")]) },
             NamedGroup { prefix: "wheel_b", interface: &nested, given: HashMap::from([("spin", long.as_str())]) },
         ];
-        let names = ToolNames::new(&groups);
-        assert_eq!(names.of_method("wheel", "spin"), Some("wheel_spin"));
+        let names = ToolNames::new(&groups, &["wheel_spin"]);
+        let reserved = names.of_method("wheel", "spin").unwrap();
+        assert!(reserved.starts_with("wheel_spin_") && reserved.len() == "wheel_spin_".len() + 8, "{reserved}");
         assert_eq!(names.of_method("wheel", "a.b"), Some("wheel_both"));
         assert_eq!(names.of_method("wheel", "_odds"), None);
         // A name of the configuration that is too long with the prefix is not used.
@@ -207,7 +208,7 @@ mod tests {
         let shared = [names.of_method("wheel", "b_c").unwrap(), names.of_method("wheel_b", "c").unwrap()];
         assert!(shared[0] != shared[1] && shared.iter().all(|name| name.starts_with("wheel_b_c_")), "{shared:?}");
         let [first, second] = groups;
-        assert_eq!(ToolNames::new(&[second, first]), names);
+        assert_eq!(ToolNames::new(&[second, first], &["wheel_spin"]), names);
         assert_eq!(
             [prefix_of("/wheel/european"), prefix_of("/a.b"), prefix_of("/")],
             ["wheel_european", "a_b", "root"]

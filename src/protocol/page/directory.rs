@@ -24,6 +24,8 @@ pub struct Directory {
     pub groups: Arc<[GroupSummary]>,
     /// The pages made from the operator's templates.
     pub pages: Arc<[PageSummary]>,
+    /// The path with the tools of several groups, for clients of MCP.
+    pub mcp: Option<Arc<str>>,
 }
 
 impl Frontend for Directory {
@@ -56,6 +58,8 @@ impl Frontend for Directory {
                 version: env!("CARGO_PKG_VERSION"),
                 groups: self.groups.iter().map(|group| GroupLine::new(group.shown_to(&anyone))).collect(),
                 pages: &self.pages,
+                mcp_name: self.mcp.as_ref().map(|_| "croupier"),
+                mcp_url: self.mcp.as_ref().map(|path| format!("{base}{path}")),
             };
             templates::render("directory.html", &view)
         })
@@ -75,6 +79,10 @@ struct DirectoryView<'a> {
     version: &'a str,
     groups: Vec<GroupLine<'a>>,
     pages: &'a [PageSummary],
+    /// What clients of MCP call the server; `None` if there is no address with the tools of several groups.
+    mcp_name: Option<&'a str>,
+    /// That address.
+    mcp_url: Option<String>,
 }
 
 /// A group with its state.

@@ -16,6 +16,7 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(
     templates.add_template("method.html", include_str!("templates/method.html"))?;
     templates.add_template("method_page.html", include_str!("templates/method_page.html"))?;
     templates.add_template("list.html", include_str!("templates/list.html"))?;
+    templates.add_template("mcp.html", include_str!("templates/mcp.html"))?;
     templates.add_template("outage.html", include_str!("templates/outage.html"))?;
     templates.add_template("tools.html", include_str!("templates/tools.html"))?;
     templates.add_template("directory.html", include_str!("templates/directory.html"))?;

@@ -168,6 +168,11 @@ impl GroupAuth {
         GroupAuth { authenticators, required, failures: LogThrottle::default() }
     }
 
+    /// The names of the definitions.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.authenticators.iter().map(|authenticator| authenticator.name())
+    }
+
     /// Whether each request needs an identity.
     pub fn is_required(&self) -> bool {
         self.required

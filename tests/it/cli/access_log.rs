@@ -100,6 +100,26 @@ impl Drop for Program {
     }
 }
 
+#[test]
+fn a_call_at_the_address_of_several_groups_is_logged_with_its_group() {
+    let more = "[group.'/wheel/mini']\nservice = 'wheel'\noptions = { family = 'mini' }\n[mcp]\ngroups = ['/wheel/mini', '/wheel/american']\n";
+    let mut program = Program::start("access-mcp", &format!("{CONFIG}{more}"));
+    let mut send = |method: &str, params: &str| {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":6,"method":"{method}","params":{params}}}"#);
+        let length = body.len();
+        program.ask(&format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        ));
+        let line = program.access();
+        assert_eq!(line["path"], "/mcp", "{line}");
+        ["group", "method"].map(|name| line[name].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(send("tools/call", r#"{"name":"wheel_american_spin"}"#), ["/wheel/american", "spin"]);
+    assert_eq!(send("tools/call", r#"{"name":"wheel_mini_pockets"}"#), ["/wheel/mini", "pockets"]);
+    assert_eq!(send("tools/list", "{}"), ["/mcp", ""]);
+}
+
 pub(super) fn post(path: &str, method: &str, more: &str) -> String {
     let body = format!("<methodCall><methodName>{method}</methodName></methodCall>");
     let length = body.len();

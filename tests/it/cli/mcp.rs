@@ -123,6 +123,24 @@ fn a_refusal_has_the_id_of_the_request_and_credentials_are_taken() {
     assert_eq!(known.end().0, Some(0));
 }
 
+#[test]
+fn without_a_group_the_tools_of_several_groups_are_served() {
+    let folder = Folder::new();
+    let second = "[group.'/second']\nservice = 'wheel'\noptions = { family = 'mini' }\n";
+    let text = format!("{WHEEL}{second}[mcp]\npath = '/all'\ngroups = ['/wheel', '/second']\n");
+    let file = folder.file("several.toml", &text);
+    let mut client = Client::start(&[&file]);
+    let called = client.ask(4, "tools/call", &json!({ "name": "second_spin" }));
+    assert_eq!(called["result"]["isError"], false, "{called}");
+    // The shortest of the limits of the groups holds.
+    client.send(&format!(r#"{{"jsonrpc":"2.0","params":"{}","id":"long"}}"#, "x".repeat(2000)));
+    assert_eq!(client.response()["error"]["code"], -32600);
+    assert_eq!(client.end().0, Some(0));
+    let mut one = Client::start(&[&file, "--group", "/second"]);
+    assert_eq!(one.ask(5, "tools/call", &json!({ "name": "spin" }))["result"]["isError"], false);
+    assert_eq!(one.end().0, Some(0));
+}
+
 /// A server for XML-RPC whose method `slow` returns when `quick` has been called, and whose method `stuck` returns never. The
 /// receiver learns when `stuck` has been called, and when its connection has been closed.
 fn slow_upstream() -> (SocketAddr, Receiver<&'static str>) {

@@ -134,6 +134,7 @@ fn no_key_is_left_out() {
                 // The files would have to be there.
                 "`[listen.tls]`" | "Each of the `certificates` in `[listen.tls]`" => None,
                 "`[group.\"/path\".soap]`" => house["soap"].as_table(),
+                "`[mcp]`" => table["mcp"].as_table(),
                 "`[group.\"/path\".mcp]`" => house["mcp"].as_table(),
                 "`[group.\"/path\".mcp.tools.NAME]`" => house["mcp"]["tools"]["spinList"].as_table(),
                 "`[group.\"/path\".cache]`" => house["cache"].as_table(),

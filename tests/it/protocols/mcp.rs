@@ -280,7 +280,9 @@ async fn strangers_on_other_machines_call_no_tools_that_change_something() {
     for (anonymous_effects, peer, may) in
         [(false, "127.0.0.1:7", true), (false, "10.1.2.3:7", false), (true, "10.1.2.3:7", true)]
     {
-        let gateway = gateway(McpOptions { anonymous_effects, ..McpOptions::default() }).await;
+        let listed = NamePatterns(vec!["*".to_owned()]);
+        let options = McpOptions { anonymous_effects, find_tools: true, listed, ..McpOptions::default() };
+        let gateway = gateway(options).await;
         let ask = async |method: &str, params: Value| {
             let body = json!({ "jsonrpc": "2.0", "id": 2, "method": method, "params": params }).to_string();
             let request =
@@ -292,6 +294,11 @@ async fn strangers_on_other_machines_call_no_tools_that_change_something() {
         assert_eq!(booked.contains(r#""structuredContent":{"result":2}"#), may, "{booked}");
         assert_eq!(booked.contains(r#""croupier/kind":"forbidden""#), !may, "{booked}");
         assert_eq!(ask("tools/list", json!({})).await.contains(r#""name":"book""#), may);
+        let query = json!({ "name": "find_tools", "arguments": { "query": "book seats" } });
+        let found = ask("tools/call", query).await;
+        assert_eq!((found.contains(r#""name":"book""#), found.contains(r#""name":"seats""#)), (may, true), "{found}");
+        let arguments = json!({ "name": "book", "arguments": { "seats": 2 } });
+        assert_eq!(ask("tools/call", json!({ "name": "call_tool", "arguments": arguments })).await, booked);
         assert!(ask("tools/call", json!({ "name": "seats" })).await.contains(r#"{"free":3}"#));
     }
 }

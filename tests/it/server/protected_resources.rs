@@ -339,3 +339,20 @@ fn an_issuer_that_is_no_url_is_found_at_its_place() {
         assert!(problems.contains("`id.example` is not the URL of an issuer"), "{problems}");
     }
 }
+
+#[tokio::test]
+async fn the_address_of_several_groups_is_a_resource_of_its_own() {
+    let text = format!("[mcp]\npath = '/tools'\ngroups = ['/wheel']\nauth = ['tokens']\n{WHEEL}");
+    let gateway = gateway(&mounts("resource-tools", &text));
+    let list = r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#;
+    let sent = send(&gateway, "POST", "/tools", &[("content-type", "application/json")], list).await;
+    let expected = format!("resource_metadata=\"http://casino.example{WELL_KNOWN}/tools\"");
+    assert_eq!(sent.0, StatusCode::UNAUTHORIZED, "{}", sent.2);
+    assert!(challenges(&sent.1).iter().any(|challenge| challenge.contains(&expected)), "{:?}", sent.1);
+    let found = metadata(&gateway, &format!("{WELL_KNOWN}/tools")).await;
+    assert_eq!(
+        (&found["resource"], &found["authorization_servers"]),
+        (&json!("http://casino.example/tools"), &json!([ISSUER]))
+    );
+    assert_eq!(get(&gateway, &format!("{WELL_KNOWN}/tools/mcp")).await.0, StatusCode::NOT_FOUND);
+}

@@ -107,6 +107,7 @@ fn ways() -> Vec<(&'static str, Asked, String)> {
          <member><name>methodName</name><value>system.listMethods</value></member><member><name>params</name><value><array>\
          <data/></array></value></member></struct></value></data></array></value></param></params></methodCall>";
     let discover = r#"{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}"#;
+    let search = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"find_tools","arguments":{"query":"opened, ajar or closed, gold","limit":20}}}"#;
     let json_list = json_call("system.multicall", r#"[{"methodName":"system.listMethods"}]"#);
     vec![
         ("system.listMethods", ("POST", "/g", XML, ""), call("system.listMethods", "")),
@@ -116,6 +117,8 @@ fn ways() -> Vec<(&'static str, Asked, String)> {
         ("system.listMethods, JSON-RPC", ("POST", "/g", JSON, ""), json_call("system.listMethods", "")),
         ("system.multicall, JSON-RPC", ("POST", "/g", JSON, ""), json_list.clone()),
         ("batch of system.multicall", ("POST", "/g", JSON, ""), format!("[{json_list}]")),
+        ("MCP list", ("POST", "/g/mcp", JSON, ""), discover.replace("rpc.discover", "tools/list")),
+        ("MCP search", ("POST", "/g/mcp", JSON, ""), search.to_owned()),
         ("OpenRPC", ("GET", "/g/openrpc.json", "", ""), String::new()),
         ("OpenAPI", ("GET", "/g/openapi.json", "", ""), String::new()),
         ("WSDL", ("GET", "/g?wsdl", "", ""), String::new()),
@@ -142,8 +145,9 @@ fn key(value: &str) -> Vec<(&str, &str)> {
 
 #[tokio::test]
 async fn each_caller_sees_what_this_caller_may_call_on_every_way() {
-    let hiding = gateway("/g", "visible-methods = 'callable'\naliases = ['/also']");
-    let showing = gateway("/g", "aliases = ['/also']");
+    let tools = "aliases = ['/also']\nmcp.find-tools = true\nmcp.listed = ['*']";
+    let hiding = gateway("/g", &format!("visible-methods = 'callable'\n{tools}"));
+    let showing = gateway("/g", tools);
     for (name, request, body) in ways() {
         for (caller, value, may) in CALLERS {
             let (_, headers, text) = send(&hiding, request, &body, &key(value)).await;

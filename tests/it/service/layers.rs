@@ -6,12 +6,13 @@ use bytes::Bytes;
 use croupier::codec::DocumentLimits;
 use croupier::http::public_url::PublicUrl;
 use croupier::http::routes::RestRoute;
+use croupier::model::name_patterns::NamePatterns;
 use croupier::protocol::Protocol;
 use croupier::protocol::page::{PageTemplate, TemplatePage};
 use croupier::protocol::soap::server::namespace_of;
 use croupier::server::gateway::Gateway;
 use croupier::server::metrics::MetricsFormat;
-use croupier::server::mount::{GroupMount, Mounts, PageMount};
+use croupier::server::mount::{GroupMount, McpMember, McpMount, Mounts, PageMount};
 use croupier::server::request_body::BodyReader;
 use croupier::server::settings::ServerSettings;
 use croupier::service::aggregate::{Aggregate, Composed, OnError, Part};
@@ -62,7 +63,8 @@ fn gateway(hello: GroupMount) -> Gateway {
     Gateway::serving(&mounts(hello), BodyReader::new(&ServerSettings::default())).unwrap()
 }
 
-/// The group `/hello` with a route, an aggregate of it at `/all`, and a page about it at `/page`.
+/// The group `/hello` with a route, an aggregate of it at `/all`, a page about it at `/page`, and its tools at `/tools` with the prefix
+/// `joined`, where they are found by words as at its own address.
 pub(crate) fn mounts(mut hello: GroupMount) -> Mounts {
     hello.protocols.routes.push(RestRoute::new("GET /greeting", "hello").unwrap());
     let part = Part {
@@ -93,7 +95,14 @@ pub(crate) fn mounts(mut hello: GroupMount) -> Mounts {
     let page =
         PageMount { path: "/page".to_owned(), group: "/hello".to_owned(), service: hello.layered_service(), page };
     let aggregate = GroupMount::new("/all", Aggregate::new("All", "", vec![greet]));
-    Mounts { groups: vec![hello, aggregate], pages: vec![page], ..Mounts::default() }
+    hello.protocols.mcp.find_tools = true;
+    let mcp = McpMount {
+        path: "/tools".to_owned(),
+        groups: vec![McpMember { group: "/hello".to_owned(), prefix: "joined".to_owned() }],
+        auth: None,
+        search: Some(NamePatterns::default()),
+    };
+    Mounts { groups: vec![hello, aggregate], pages: vec![page], mcp: Some(mcp), ..Mounts::default() }
 }
 
 fn gateway_of(group: GroupMount) -> Gateway {

@@ -66,6 +66,9 @@ pub(super) fn ways() -> Vec<Way> {
         ),
         way("SOAP", "POST /hello", xml, &soap(), 1, 1),
         way("MCP", "POST /hello/mcp", json, &tool_call("hello"), 1, 1),
+        way("MCP by call_tool", "POST /hello/mcp", json, &call_tool("hello"), 1, 1),
+        way("MCP of several groups", "POST /tools", json, &tool_call("joined_hello"), 1, 1),
+        way("MCP of several groups by call_tool", "POST /tools", json, &call_tool("joined_hello"), 1, 1),
         way("aggregate, MCP", "POST /all/mcp", json, &tool_call("greet"), 1, 1),
         way("REST POST", "POST /hello/hello", json, "{}", 1, 1),
         get("REST GET", "/hello/hello"),
@@ -80,6 +83,12 @@ pub(super) fn ways() -> Vec<Way> {
 /// A call of a tool without arguments.
 fn tool_call(name: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":31,"method":"tools/call","params":{{"name":"{name}"}}}}"#)
+}
+
+/// A call of the tool that calls a tool.
+fn call_tool(name: &str) -> String {
+    let params = format!(r#"{{"name":"call_tool","arguments":{{"name":"{name}"}}}}"#);
+    format!(r#"{{"jsonrpc":"2.0","id":32,"method":"tools/call","params":{params}}}"#)
 }
 
 /// The ways to a REST upstream: those to every group, and the paths of its own document.

@@ -137,32 +137,8 @@ impl ToolResult {
         match fault.kind {
             Kind::NoSuchMethod => ToolFault::Error(RpcError::invalid_params(format!("Unknown tool: {tool}"))),
             Kind::Internal => ToolFault::Error(RpcError::new(-32603, fault.message.clone())),
-            _ => ToolFault::Failed(self.failed(fault)),
+            _ => ToolFault::Failed(failed(&self.frame, fault)),
         }
-    }
-
-    fn failed(&self, fault: &Fault) -> Vec<u8> {
-        let mut text = fault.message.clone().into_owned();
-        if let Some(advice) = advice(fault) {
-            text.push('\n');
-            text.push_str(&advice);
-        }
-        if let Some(data) = &fault.data {
-            text.push_str("\ndetails: ");
-            text.push_str(&data.text());
-        }
-        let mut meta = Members::from_iter([("croupier/kind".to_owned(), Value::from(fault.kind.word()))]);
-        if let Kind::Service(Some(code)) = fault.kind {
-            text.push_str(&format!("\ncode: {code}"));
-            meta.insert("croupier/code".to_owned(), code.into());
-        }
-        let mut to = Vec::with_capacity(256);
-        self.frame.write_head(&mut to);
-        to.extend_from_slice(b"\"content\":[");
-        write_json(&json!({ "type": "text", "text": text }), &mut to);
-        to.extend_from_slice(b"],\"isError\":true");
-        self.frame.write_tail(Some(meta), &mut to);
-        to
     }
 
     fn too_long(&self, length: usize) -> Fault {
@@ -173,6 +149,31 @@ impl ToolResult {
         let most = self.max_result;
         Fault::new(Kind::Limit, format!("the result has {length} bytes, and a tool may return {most}{what}"))
     }
+}
+
+/// The response with a fault as the text of a failed tool.
+pub(super) fn failed(frame: &ResultFrame, fault: &Fault) -> Vec<u8> {
+    let mut text = fault.message.clone().into_owned();
+    if let Some(advice) = advice(fault) {
+        text.push('\n');
+        text.push_str(&advice);
+    }
+    if let Some(data) = &fault.data {
+        text.push_str("\ndetails: ");
+        text.push_str(&data.text());
+    }
+    let mut meta = Members::from_iter([("croupier/kind".to_owned(), Value::from(fault.kind.word()))]);
+    if let Kind::Service(Some(code)) = fault.kind {
+        text.push_str(&format!("\ncode: {code}"));
+        meta.insert("croupier/code".to_owned(), code.into());
+    }
+    let mut to = Vec::with_capacity(256);
+    frame.write_head(&mut to);
+    to.extend_from_slice(b"\"content\":[");
+    write_json(&json!({ "type": "text", "text": text }), &mut to);
+    to.extend_from_slice(b"],\"isError\":true");
+    frame.write_tail(Some(meta), &mut to);
+    to
 }
 
 /// The arguments of a call with those that are fixed; `None` if there are none.

@@ -9,6 +9,7 @@
 //! call.rs       the result of a tool, as content and as a value
 //! answer.rs     the text of a response
 //! options.rs    which methods are tools
+//! search.rs     tools that find and call other tools
 //! progress.rs   a response as a stream of events, with reports on a call that takes long
 //! running.rs    the calls that a notification can cancel
 //! stdio.rs      messages as lines, for clients that start a program
@@ -22,9 +23,11 @@ mod options;
 mod progress;
 mod revision;
 mod running;
+mod search;
 pub(crate) mod stdio;
 mod tools;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -42,6 +45,7 @@ use crate::http::rejection::HttpRejection;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface;
 use crate::model::interface::{Interface, member};
+use crate::model::name_patterns::NamePatterns;
 use crate::model::text::{abridge, excerpt};
 use crate::protocol::Protocol;
 use crate::protocol::frontend;
@@ -49,15 +53,17 @@ use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendRespons
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::{Call, Context, Output, RpcService};
-use answer::{Members, ResultFrame, RpcError, server_info};
+use answer::{Members, ResultFrame, RpcError, server_info, write_json};
 use call::{ToolFault, ToolResult};
 use members::Member;
 pub use members::{JoinedGroup, JoinedGroups};
 use message::{Message, MessageMembers};
+pub(crate) use options::is_name;
 pub use options::{McpOptions, ToolOptions, WrongToolName};
 use progress::Progress;
 use revision::Revision;
 use running::{RunningCalls, SESSION, new_session};
+use search::{CallArguments, FindArguments};
 use tools::{FoundTool, Tools};
 
 /// The path of the endpoint below that of the group.
@@ -77,6 +83,8 @@ pub struct Mcp {
     limits: DocumentLimits,
     /// The groups whose methods are tools.
     members: Arc<[Member]>,
+    /// The tools that are listed, if the others are found by words; `None` if all are listed.
+    search: Option<NamePatterns>,
     /// The tools of the last descriptions of these groups.
     tools: ArcSwapOption<Tools>,
     /// The calls that a notification can cancel.
@@ -97,16 +105,18 @@ struct Answer {
 impl Mcp {
     /// The frontend of a group with these settings.
     pub fn new(dialect: JsonDialect, limits: DocumentLimits, options: McpOptions) -> Mcp {
-        Mcp::of_members(TAIL, limits, [Member::own(dialect, options)].into())
+        let search = options.search();
+        Mcp { search, ..Mcp::of_members(TAIL, limits, [Member::own(dialect, options)].into()) }
     }
 
-    /// The frontend of several groups, at the path at which it is mounted, with the service [`JoinedGroups`] of the same groups.
-    pub fn joining(groups: Vec<JoinedGroup>, limits: DocumentLimits) -> Mcp {
-        Mcp::of_members("", limits, groups.into_iter().map(Member::joined).collect())
+    /// The frontend of several groups, at the path at which it is mounted, with the service [`JoinedGroups`] of the same groups. With
+    /// `search`, only these tools are listed, and the others are found by words.
+    pub fn joining(groups: Vec<JoinedGroup>, limits: DocumentLimits, search: Option<NamePatterns>) -> Mcp {
+        Mcp { search, ..Mcp::of_members("", limits, groups.into_iter().map(Member::joined).collect()) }
     }
 
     fn of_members(tail: &'static str, limits: DocumentLimits, members: Arc<[Member]>) -> Mcp {
-        Mcp { tail, limits, members, tools: ArcSwapOption::empty(), running: Arc::default() }
+        Mcp { tail, limits, members, search: None, tools: ArcSwapOption::empty(), running: Arc::default() }
     }
 }
 
@@ -120,7 +130,7 @@ impl Frontend for Mcp {
     }
 
     fn resource(&self) -> &'static str {
-        TAIL
+        self.tail
     }
 
     fn example_command(&self, _: Option<&interface::Method>, url: &str) -> Option<String> {
@@ -319,7 +329,9 @@ impl Mcp {
         if let Some(known) = self.tools.load().as_ref().filter(is_current) {
             return known.clone();
         }
-        let tools = Arc::new(Tools::new(self.members.clone(), self.members.iter().map(interface).collect()));
+        let reserved: &[&str] = if self.search.is_some() { &search::RESERVED } else { &[] };
+        let interfaces = self.members.iter().map(interface).collect();
+        let tools = Arc::new(Tools::new(self.members.clone(), interfaces, reserved));
         self.tools.store(Some(tools.clone()));
         tools
     }
@@ -327,15 +339,22 @@ impl Mcp {
     fn list(&self, service: &dyn RpcService, caller: &Context, message: &Message<'_>, frame: &ResultFrame) -> Answer {
         let tools = self.tools(service);
         let visible = VisibleTools::new(&self.members, service, caller, &tools);
-        let is_shown = |member: usize, method: &interface::Method| visible.has(member, method);
+        let is_listed = |name: &str| self.search.as_ref().is_none_or(|listed| listed.has(name));
         let cursor = message.params.as_ref().and_then(|params| params.cursor.as_deref());
-        let page = match tools.page(cursor, is_shown) {
+        let page = match tools.page(cursor, |tool| is_listed(tool.name) && visible.has(tool)) {
             Ok(page) => page,
             Err(error) => return Answer::error(message.id, &error),
         };
         let mut text = Vec::with_capacity(page.items.len() + 256);
         frame.write_head(&mut text);
         text.extend_from_slice(b"\"tools\":[");
+        if self.search.is_some() && cursor.is_none() {
+            for (index, tool) in search::own_tools().iter().enumerate() {
+                text.extend_from_slice(if index > 0 { b"," } else { b"" });
+                write_json(tool, &mut text);
+            }
+            text.extend_from_slice(if page.items.is_empty() { b"" } else { b"," });
+        }
         text.extend_from_slice(&page.items);
         text.push(b']');
         if let Some(next) = page.next {
@@ -362,8 +381,16 @@ impl Mcp {
             return refuse(&RpcError::invalid_params("`params.name` is not the name of a tool"));
         };
         let arguments = params.and_then(|params| params.arguments);
+        let (tool, arguments) = match (&self.search, tool) {
+            (Some(_), search::FIND) => return MaybeReady::now(self.find_tools(service, request, arguments, &frame)),
+            (Some(_), search::CALL) => match search::read_arguments::<CallArguments<'_>>(arguments) {
+                Ok(CallArguments { name, arguments }) => (name, arguments),
+                Err(fault) => return MaybeReady::now(Answer::failed(&frame, &fault)),
+            },
+            _ => (Cow::Borrowed(tool), arguments),
+        };
         let tools = self.tools(service);
-        let FoundTool { index, member, interface, method } = match tools.find(tool) {
+        let FoundTool { index, member, interface, method, .. } = match tools.find(&tool) {
             Ok(found) => found,
             Err(error) => return refuse(&error),
         };
@@ -386,7 +413,7 @@ impl Mcp {
             written: progress.as_ref().map(|progress| progress.written.clone()),
             method: method.name.as_str().into(),
         };
-        let tool: Box<str> = abridge(tool).into();
+        let tool: Box<str> = abridge(&tool).into();
         if !member.may_have_effects(method, request.context) {
             let reason =
                 "this tool may change something, and callers without credentials on other machines may not do that";
@@ -421,6 +448,26 @@ impl Mcp {
             Some(progress) => progress.report(answer, &method.name),
             None => answer,
         }
+    }
+
+    /// The tools that match the query of a caller best, of those that the caller is shown.
+    fn find_tools(
+        &self,
+        service: &dyn RpcService,
+        request: GroupRequest<'_>,
+        arguments: Option<&RawValue>,
+        frame: &ResultFrame,
+    ) -> Answer {
+        let read = search::read_arguments::<FindArguments<'_>>(arguments);
+        let (query, limit) = match read.as_ref().map_err(Fault::clone).and_then(FindArguments::checked) {
+            Ok(checked) => checked,
+            Err(fault) => return Answer::failed(frame, &fault),
+        };
+        let tools = self.tools(service);
+        let visible = VisibleTools::new(&self.members, service, request.context, &tools);
+        let found = tools.search(query, |tool| visible.has(tool));
+        let written = found.into_iter().take(limit).filter_map(|index| tools.written(index));
+        Answer::of(search::found_response(frame, written.map(|tool| &*tool.json)), "")
     }
 
     /// The answer to a call that a notification may cancel; it then has no response.
@@ -462,27 +509,26 @@ fn wanted_progress(request: GroupRequest<'_>, message: &Message<'_>) -> Option<P
 
 /// The tools of an endpoint that a caller is shown.
 struct VisibleTools<'v> {
-    members: &'v [Member],
     caller: &'v Context,
     /// What the caller may read of each group, and whether that is all of it.
     shown: Vec<(Arc<Interface>, bool)>,
 }
 
 impl<'v> VisibleTools<'v> {
-    fn new(members: &'v [Member], service: &dyn RpcService, caller: &'v Context, tools: &Tools) -> VisibleTools<'v> {
+    fn new(members: &[Member], service: &dyn RpcService, caller: &'v Context, tools: &Tools) -> VisibleTools<'v> {
         let shown = members.iter().zip(&tools.interfaces).map(|(member, whole)| {
             let shown = member.described(service).interface_for(caller);
             let is_whole = Arc::ptr_eq(&shown, whole);
             (shown, is_whole)
         });
-        VisibleTools { members, caller, shown: shown.collect() }
+        VisibleTools { caller, shown: shown.collect() }
     }
 
-    /// Whether the caller is shown a method of the member at an index.
-    fn has(&self, member: usize, method: &interface::Method) -> bool {
-        let is_visible =
-            self.shown.get(member).is_some_and(|(shown, is_whole)| *is_whole || shown.method(&method.name).is_some());
-        is_visible && self.members.get(member).is_some_and(|member| member.may_have_effects(method, self.caller))
+    /// Whether the caller is shown a tool.
+    fn has(&self, tool: &FoundTool<'_>) -> bool {
+        let shown = self.shown.get(tool.member_index);
+        let is_visible = shown.is_some_and(|(shown, is_whole)| *is_whole || shown.method(&tool.method.name).is_some());
+        is_visible && tool.member.may_have_effects(tool.method, self.caller)
     }
 
     /// Whether a group has not described itself yet.
@@ -521,6 +567,11 @@ impl Answer {
         let text = error.text(id.map(RawValue::get));
         let answer = Answer::of(text, "");
         Answer { status: error.status.unwrap_or(StatusCode::OK), fault: Some(error.kind()), ..answer }
+    }
+
+    /// A tool of the endpoint itself that fails.
+    fn failed(frame: &ResultFrame, fault: &Fault) -> Answer {
+        Answer { fault: Some(fault.kind), ..Answer::of(call::failed(frame, fault), "") }
     }
 
     fn of_fault(result: &ToolResult, fault: &Fault, tool: &str) -> Answer {

@@ -6,8 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::search::RESERVED;
+use crate::model::interface::Interface;
 use crate::model::name_patterns::NamePatterns;
 use crate::model::units::{Size, bytes};
+use crate::protocol::mcp::names::{MAX_GIVEN_NAME, is_tool};
 
 /// Which methods are tools of MCP, and how they are shown.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -25,6 +28,11 @@ pub struct McpOptions {
     pub max_result: usize,
     /// Whether callers without an identity may call tools that change something from other machines.
     pub anonymous_effects: bool,
+    /// Whether the list of tools has only `find_tools`, which finds the others by words, and `call_tool`, which calls them.
+    pub find_tools: bool,
+    /// The tools that are listed beside these two: names of tools, or patterns. Only with `find-tools`.
+    #[schemars(with = "Vec<String>")]
+    pub listed: NamePatterns,
     /// How single tools are shown, by the names of their methods.
     pub tools: BTreeMap<String, ToolOptions>,
 }
@@ -51,6 +59,8 @@ impl Default for McpOptions {
             exclude: NamePatterns::default(),
             max_result: 256 << 10,
             anonymous_effects: false,
+            find_tools: false,
+            listed: NamePatterns::default(),
             tools: BTreeMap::new(),
         }
     }
@@ -59,6 +69,13 @@ impl Default for McpOptions {
 /// What is wrong with the name that the configuration gives a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WrongToolName<'o> {
+    /// It is that of a tool that finds or calls others.
+    Reserved {
+        /// The method of the tool.
+        method: &'o str,
+        /// The name.
+        name: &'o str,
+    },
     /// Clients would refuse it.
     Invalid {
         /// The method of the tool.
@@ -77,17 +94,16 @@ pub enum WrongToolName<'o> {
     },
 }
 
-/// How many characters the name of a tool may have: what the models of all known clients take.
-const LONGEST_NAME: usize = 64;
-
 impl McpOptions {
     /// The first name that no tool can have.
     pub fn wrong_tool_name(&self) -> Option<WrongToolName<'_>> {
         let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
         let named = self.tools.iter().filter_map(|(method, tool)| Some((method.as_str(), tool.name.as_deref()?)));
         for (method, name) in named {
-            let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-            if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(is_allowed) {
+            if self.find_tools && RESERVED.contains(&name) {
+                return Some(WrongToolName::Reserved { method, name });
+            }
+            if !is_name(name) {
                 return Some(WrongToolName::Invalid { method, name });
             }
             if let Some(other) = taken.insert(name, method) {
@@ -97,8 +113,24 @@ impl McpOptions {
         None
     }
 
+    /// The tools that are listed, if the others are found by words; `None` if all are listed.
+    pub(super) fn search(&self) -> Option<NamePatterns> {
+        self.find_tools.then(|| self.listed.clone())
+    }
+
+    /// How many methods of an interface are tools.
+    pub(crate) fn count_tools(&self, interface: &Interface) -> usize {
+        interface.methods.iter().filter(|method| is_tool(&method.name) && self.has(&method.name)).count()
+    }
+
     /// Whether a method is a tool.
     pub(super) fn has(&self, method: &str) -> bool {
         self.include.has(method) && !self.exclude.has(method)
     }
+}
+
+/// Whether a text can be the name of a tool, or the prefix of such names.
+pub(crate) fn is_name(name: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    !name.is_empty() && name.len() <= MAX_GIVEN_NAME && name.chars().all(is_allowed)
 }

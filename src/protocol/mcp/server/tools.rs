@@ -1,5 +1,6 @@
 //! The tools of an endpoint: the methods of its groups, as `tools/list` shows them.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
@@ -9,6 +10,8 @@ use serde_json::{Value, json};
 
 use super::answer::{Members, RpcError, write_json};
 use super::members::Member;
+use super::options::ToolOptions;
+use super::search::{ToolIndex, ToolText};
 use crate::codec::json::JsonNonFinite;
 use crate::model::fault::Fault;
 use crate::model::interface::{Interface, Method};
@@ -29,6 +32,8 @@ pub(super) struct Tools {
     /// The description of each member.
     pub(super) interfaces: Box<[Arc<Interface>]>,
     tools: Box<[Tool]>,
+    /// Made by the first search.
+    index: OnceLock<ToolIndex>,
 }
 
 struct Tool {
@@ -46,6 +51,9 @@ struct Tool {
 pub(super) struct FoundTool<'t> {
     /// Its place among the tools.
     pub(super) index: usize,
+    pub(super) name: &'t str,
+    /// The place of its group among the members.
+    pub(super) member_index: usize,
     pub(super) member: &'t Member,
     /// The description of its group.
     pub(super) interface: &'t Interface,
@@ -54,7 +62,7 @@ pub(super) struct FoundTool<'t> {
 
 /// A tool, as it is written.
 pub(super) struct WrittenTool {
-    json: Box<str>,
+    pub(super) json: Box<str>,
     /// Whether a result is the member `result` of an object: its type is none.
     pub(super) is_wrapped: bool,
 }
@@ -68,14 +76,14 @@ pub(super) struct ToolPage {
 }
 
 impl Tools {
-    /// The tools of these groups, of which each has one of the descriptions.
-    pub(super) fn new(members: Arc<[Member]>, interfaces: Vec<Arc<Interface>>) -> Tools {
+    /// The tools of these groups, of which each has one of the descriptions. No method has one of the `reserved` names.
+    pub(super) fn new(members: Arc<[Member]>, interfaces: Vec<Arc<Interface>>, reserved: &[&str]) -> Tools {
         let groups = members.iter().zip(&interfaces).map(|(member, interface)| {
             let tools = member.options.tools.iter();
             let given = tools.filter_map(|(method, tool)| Some((method.as_str(), tool.name.as_deref()?))).collect();
             NamedGroup { prefix: &member.prefix, interface, given }
         });
-        let names = ToolNames::new(&groups.collect::<Vec<_>>());
+        let names = ToolNames::new(&groups.collect::<Vec<_>>(), reserved);
         let mut tools = Vec::new();
         for (index, (member, interface)) in members.iter().zip(&interfaces).enumerate() {
             tools.extend(interface.methods.iter().enumerate().filter_map(|(at, method)| {
@@ -85,7 +93,7 @@ impl Tools {
             }));
         }
         tools.sort_by(|a, b| a.name.cmp(&b.name));
-        Tools { members, interfaces: interfaces.into(), tools: tools.into() }
+        Tools { members, interfaces: interfaces.into(), tools: tools.into(), index: OnceLock::new() }
     }
 
     /// A tool by its name.
@@ -101,13 +109,22 @@ impl Tools {
     fn found(&self, index: usize) -> Option<FoundTool<'_>> {
         let tool = self.tools.get(index)?;
         let (member, interface) = (self.members.get(tool.member)?, self.interfaces.get(tool.member)?);
-        Some(FoundTool { index, member, interface, method: interface.methods.get(tool.method)? })
+        let method = interface.methods.get(tool.method)?;
+        Some(FoundTool { index, name: &tool.name, member_index: tool.member, member, interface, method })
+    }
+
+    /// The tools that match a query, the best first, of those that are `shown`.
+    pub(super) fn search(&self, query: &str, shown: impl Fn(&FoundTool<'_>) -> bool) -> Vec<usize> {
+        let all = || (0..self.tools.len()).map(|index| self.found(index));
+        let index = self.index.get_or_init(|| ToolIndex::new(all().flatten().map(|found| found.text())));
+        let shown: Vec<bool> = all().map(|found| found.is_some_and(|found| shown(&found))).collect();
+        index.find(query, &shown)
     }
 
     /// A tool as it is written.
     pub(super) fn written(&self, index: usize) -> Option<&WrittenTool> {
         let (tool, found) = (self.tools.get(index)?, self.found(index)?);
-        Some(tool.written.get_or_init(|| write(&tool.name, found)))
+        Some(tool.written.get_or_init(|| write(found)))
     }
 
     /// Adds to a fault where the arguments do not match the schema of the tool.
@@ -123,14 +140,14 @@ impl Tools {
         }
     }
 
-    /// A page of the list, of those tools that are `shown`, by the index of the member and the method. The cursor is the name of the last tool before it.
+    /// A page of the list, of those tools that are `shown`. The cursor is the name of the last tool before it.
     ///
     /// # Errors
     /// If the cursor is none of such a list.
     pub(super) fn page(
         &self,
         cursor: Option<&str>,
-        shown: impl Fn(usize, &Method) -> bool,
+        shown: impl Fn(&FoundTool<'_>) -> bool,
     ) -> Result<ToolPage, RpcError> {
         let first = match cursor.map(name_in_cursor) {
             None => 0,
@@ -141,7 +158,7 @@ impl Tools {
         let mut count = 0;
         let mut last = "";
         for (index, tool) in self.tools.iter().enumerate().skip(first) {
-            if !self.found(index).is_some_and(|found| shown(tool.member, found.method)) {
+            if !self.found(index).is_some_and(|found| shown(&found)) {
                 continue;
             }
             if count == PAGE.0 || page.items.len() > PAGE.1 {
@@ -159,12 +176,35 @@ impl Tools {
     }
 }
 
-fn write(name: &str, tool: FoundTool<'_>) -> WrittenTool {
-    let FoundTool { member, interface, method, .. } = tool;
-    let options = member.options.tools.get(&method.name);
+impl<'t> FoundTool<'t> {
+    fn options(&self) -> Option<&'t ToolOptions> {
+        self.member.options.tools.get(&self.method.name)
+    }
+
+    fn title(&self) -> Cow<'t, str> {
+        let given = self.options().and_then(|options| options.title.as_deref());
+        given.map_or_else(|| title(&self.method.name).into(), Cow::Borrowed)
+    }
+
+    fn description(&self) -> Cow<'t, str> {
+        let given = self.options().and_then(|options| options.description.as_deref());
+        given.map_or_else(|| description(self.method).into(), Cow::Borrowed)
+    }
+
+    /// The texts by which it can be found.
+    fn text(&self) -> ToolText<'t> {
+        let is_fixed = |name: &str| self.options().is_some_and(|options| options.args.contains_key(name));
+        let params = self.method.params.iter().map(|param| param.name.as_str()).filter(|name| !is_fixed(name));
+        let (title, description) = (self.title(), self.description());
+        ToolText { name: self.name, title, description, params: params.collect() }
+    }
+}
+
+fn write(tool: FoundTool<'_>) -> WrittenTool {
+    let FoundTool { name, member, interface, method, .. } = tool;
+    let options = tool.options();
     let output = output_schema(method, &interface.defs);
-    let shown_title = options.and_then(|options| options.title.clone()).unwrap_or_else(|| title(&method.name));
-    let shown_doc = options.and_then(|options| options.description.clone()).unwrap_or_else(|| description(method));
+    let (shown_title, shown_doc) = (tool.title(), tool.description());
     let input = match options.filter(|options| !options.args.is_empty()) {
         Some(options) => {
             let params = method.params.iter().filter(|param| !options.args.contains_key(&param.name));
@@ -176,8 +216,8 @@ fn write(name: &str, tool: FoundTool<'_>) -> WrittenTool {
     let mut tool = Members::new();
     let mut set = |member: &str, value: Value| drop(tool.insert(member.to_owned(), value));
     set("name", name.into());
-    set("title", shown_title.as_str().into());
-    set("description", shown_doc.into());
+    set("title", shown_title.as_ref().into());
+    set("description", shown_doc.as_ref().into());
     set("inputSchema", input);
     // What an upstream says of its results is no promise, and clients refuse results that do not match. With another dialect, a number
     // may be written as a text or as nothing.
