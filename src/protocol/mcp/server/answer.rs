@@ -1,12 +1,15 @@
 //! What a request is answered with: a result or an error, as the text of a JSON-RPC response.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::fault::Kind;
+use crate::model::interface::Interface;
+use crate::model::text::abridge;
 
 /// An error of the protocol: the request is none, or there is no such tool. A tool that fails has a result that says so.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +38,10 @@ impl RpcError {
     pub(super) fn no_such_method(method: &str, is_stateless: bool) -> RpcError {
         let status = is_stateless.then_some(StatusCode::NOT_FOUND);
         RpcError { status, ..RpcError::new(-32601, format!("there is no method `{method}`")) }
+    }
+
+    pub(super) fn no_such_tool(name: &str) -> RpcError {
+        RpcError::invalid_params(format!("Unknown tool: {}", abridge(name)))
     }
 
     /// The same error with status 400.
@@ -70,8 +77,8 @@ pub(super) struct ResultFrame {
     pub(super) id: Box<str>,
     /// Whether requests say their revision themselves, and there is no handshake.
     pub(super) is_stateless: bool,
-    /// The title of the group, by which a server without a handshake names itself in each response.
-    pub(super) title: Box<str>,
+    /// The description with the title by which a server without a handshake names itself in each response.
+    pub(super) interface: Arc<Interface>,
 }
 
 impl ResultFrame {
@@ -87,15 +94,29 @@ impl ResultFrame {
 
     /// Writes what follows the members of a result, of which there is at least one. `meta` becomes a part of `_meta`.
     pub(super) fn write_tail(&self, meta: Option<Members>, to: &mut Vec<u8>) {
-        let mut meta = meta.unwrap_or_default();
-        if self.is_stateless {
-            meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), server_info(&self.title));
-        }
-        if !meta.is_empty() {
-            to.extend_from_slice(b",\"_meta\":");
-            write_json(&meta, to);
+        let meta = meta.unwrap_or_default();
+        if !meta.is_empty() || self.is_stateless {
+            to.extend_from_slice(b",\"_meta\":{");
+            for (name, value) in &meta {
+                write_json(name, to);
+                to.push(b':');
+                write_json(value, to);
+                to.push(b',');
+            }
+            match self.is_stateless {
+                true => self.write_server_info(to),
+                false => drop(to.pop()),
+            }
+            to.push(b'}');
         }
         to.extend_from_slice(b"}}");
+    }
+
+    /// Writes the member by which a server without a handshake names itself.
+    fn write_server_info(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(b"\"io.modelcontextprotocol/serverInfo\":{\"name\":\"croupier\",\"title\":");
+        write_json(&self.interface.title, to);
+        to.extend_from_slice(concat!(",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}").as_bytes());
     }
 
     /// A whole response, with these members of its result.
@@ -128,7 +149,7 @@ pub(super) fn server_info(title: &str) -> Value {
 }
 
 /// Appends a value. Numbers and texts can always be written.
-pub(super) fn write_json(value: &impl Serialize, to: &mut Vec<u8>) {
+pub(super) fn write_json(value: &(impl Serialize + ?Sized), to: &mut Vec<u8>) {
     if serde_json::to_writer(&mut *to, value).is_err() {
         to.extend_from_slice(b"null");
     }

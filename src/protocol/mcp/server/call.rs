@@ -9,7 +9,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::answer::{Members, ResultFrame, RpcError, write_json};
-use crate::codec::json::JsonDialect;
+use super::tools::WrittenTool;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 use crate::protocol::frontend;
@@ -22,17 +22,7 @@ const PORTION: usize = 4 << 10;
 #[derive(Debug, Clone)]
 pub(super) struct ToolResult {
     pub(super) frame: ResultFrame,
-    pub(super) dialect: JsonDialect,
-    /// Whether the result is the member `result` of an object.
-    pub(super) is_wrapped: bool,
-    /// How many bytes of JSON a result may have.
-    pub(super) max_result: usize,
-    /// The parameters of the method, for a caller who is to ask for less.
-    pub(super) parameters: String,
-    /// The media type of a result that is bytes alone.
-    pub(super) bytes_type: Option<Box<str>>,
-    /// The method, for the address of such a result.
-    pub(super) method: Box<str>,
+    pub(super) tool: Arc<WrittenTool>,
     /// Where the bytes of a result are counted that is written while it is made; `None` if nobody asks.
     pub(super) written: Option<Arc<AtomicUsize>>,
 }
@@ -50,8 +40,8 @@ impl ToolResult {
     /// If it cannot be written, or is too long.
     pub(super) fn write(&self, value: &dyn Encode) -> Result<Vec<u8>, Fault> {
         let mut json = Vec::with_capacity(256);
-        frontend::encode(value, Format::Json(self.dialect), &mut json)?;
-        if json.len() > self.max_result {
+        frontend::encode(value, Format::Json(self.tool.dialect), &mut json)?;
+        if json.len() > self.tool.max_result {
             return Err(self.too_long(json.len()));
         }
         self.write_json_result(&json, None)
@@ -64,16 +54,17 @@ impl ToolResult {
     pub(super) async fn write_rows(&self, mut rows: Rows) -> Result<Vec<u8>, Fault> {
         let mut json = vec![b'['];
         let mut has_more = true;
-        while has_more && json.len() <= self.max_result {
+        while has_more && json.len() <= self.tool.max_result {
             rows.ready().await?;
             let until = json.len() + PORTION;
-            has_more = frontend::fill(&mut rows, Format::Json(self.dialect), &mut json, until)?;
+            has_more = frontend::fill(&mut rows, Format::Json(self.tool.dialect), &mut json, until)?;
             if let Some(written) = &self.written {
                 written.store(json.len(), Relaxed);
             }
         }
         let left_out = has_more.then(|| {
-            let how = if self.parameters.is_empty() { String::new() } else { format!(" Its parameters: {}.", self.parameters) };
+            let parameters = &self.tool.parameters;
+            let how = if parameters.is_empty() { String::new() } else { format!(" Its parameters: {parameters}.") };
             format!(
                 "The result goes on: these are the first {} bytes of it. Call the tool in a way that asks for less.{how}",
                 json.len()
@@ -98,7 +89,7 @@ impl ToolResult {
             write_json(&json!({ "type": "text", "text": note }), &mut to);
         }
         to.extend_from_slice(b"],\"structuredContent\":");
-        if self.is_wrapped {
+        if self.tool.is_wrapped {
             to.extend_from_slice(b"{\"result\":");
             to.extend_from_slice(json);
             to.push(b'}');
@@ -113,41 +104,50 @@ impl ToolResult {
 
     /// Writes the content for the model: a text without quotes, bytes by their media type, anything else as JSON.
     fn write_content(&self, json: &str, to: &mut Vec<u8>) {
-        let text = json.starts_with('"').then(|| serde_json::from_str::<String>(json).ok()).flatten();
-        let content = match (&self.bytes_type, text) {
-            (Some(media), Some(data)) if media.starts_with("image/") => {
-                json!({ "type": "image", "data": data, "mimeType": media })
-            }
-            (Some(media), Some(data)) if media.starts_with("audio/") => {
-                json!({ "type": "audio", "data": data, "mimeType": media })
-            }
-            (Some(media), Some(data)) => {
-                let uri = format!("croupier:/{}", self.method);
-                json!({ "type": "resource", "resource": { "uri": uri, "mimeType": media, "blob": data } })
-            }
-            (None, Some(text)) => json!({ "type": "text", "text": text }),
-            (_, None) => json!({ "type": "text", "text": json }),
-        };
-        write_json(&content, to);
+        let is_text = json.starts_with('"');
+        if let Some(media) = self.tool.bytes_type.as_deref().filter(|_| is_text)
+            && let Ok(data) = serde_json::from_str::<String>(json)
+        {
+            return write_json(&bytes_content(media, data, &self.tool.method), to);
+        }
+        to.extend_from_slice(b"{\"type\":\"text\",\"text\":");
+        if is_text {
+            to.extend_from_slice(json.as_bytes());
+        } else {
+            write_json(json, to);
+        }
+        to.push(b'}');
     }
 
     /// What a fault is to the client. A model can do something about most of them, so they are results; the errors of the protocol are
     /// for the program around it.
-    pub(super) fn fault(&self, fault: &Fault, tool: &str) -> ToolFault {
+    pub(super) fn fault(&self, fault: &Fault) -> ToolFault {
         match fault.kind {
-            Kind::NoSuchMethod => ToolFault::Error(RpcError::invalid_params(format!("Unknown tool: {tool}"))),
+            Kind::NoSuchMethod => ToolFault::Error(RpcError::no_such_tool(&self.tool.name)),
             Kind::Internal => ToolFault::Error(RpcError::new(-32603, fault.message.clone())),
             _ => ToolFault::Failed(failed(&self.frame, fault)),
         }
     }
 
     fn too_long(&self, length: usize) -> Fault {
-        let what = match self.parameters.as_str() {
+        let what = match &*self.tool.parameters {
             "" => String::new(),
             parameters => format!("; ask for less by {parameters}"),
         };
-        let most = self.max_result;
+        let most = self.tool.max_result;
         Fault::new(Kind::Limit, format!("the result has {length} bytes, and a tool may return {most}{what}"))
+    }
+}
+
+/// Bytes in Base64, as the content of their media type.
+fn bytes_content(media: &str, data: String, method: &str) -> Value {
+    let kind = if media.starts_with("image/") { "image" } else { "audio" };
+    match media.starts_with("image/") || media.starts_with("audio/") {
+        true => json!({ "type": kind, "data": data, "mimeType": media }),
+        false => {
+            let uri = format!("croupier:/{method}");
+            json!({ "type": "resource", "resource": { "uri": uri, "mimeType": media, "blob": data } })
+        }
     }
 }
 

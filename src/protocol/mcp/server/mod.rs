@@ -44,7 +44,7 @@ use crate::http::media_type::{is_json, media_type};
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface;
-use crate::model::interface::{Interface, member};
+use crate::model::interface::Interface;
 use crate::model::name_patterns::NamePatterns;
 use crate::model::text::{abridge, excerpt};
 use crate::protocol::Protocol;
@@ -293,11 +293,8 @@ impl Mcp {
             return MaybeReady::now(Answer::accepted());
         };
         let interface = service.interface_for(request.context);
-        let frame = ResultFrame {
-            id: id.get().into(),
-            is_stateless: revision.is_stateless(),
-            title: interface.title.as_str().into(),
-        };
+        let frame =
+            ResultFrame { id: id.get().into(), is_stateless: revision.is_stateless(), interface: interface.clone() };
         let result = match &*message.method {
             "initialize" if !frame.is_stateless => {
                 let mut answer = Answer::of(frame.response(&handshake(&interface, &message)), "");
@@ -390,10 +387,11 @@ impl Mcp {
             _ => (Cow::Borrowed(tool), arguments),
         };
         let tools = self.tools(service);
-        let FoundTool { index, member, interface, method, .. } = match tools.find(&tool) {
+        let FoundTool { index, member, method, .. } = match tools.find(&tool) {
             Ok(found) => found,
             Err(error) => return refuse(&error),
         };
+        let Some(written) = tools.written(index) else { return refuse(&RpcError::no_such_tool(&tool)) };
         let fixed = member.options.tools.get(&method.name).map(|options| &options.args);
         let arguments = match call::arguments(arguments, fixed.filter(|fixed| !fixed.is_empty())) {
             Ok(arguments) => arguments,
@@ -405,19 +403,13 @@ impl Mcp {
         };
         let result = ToolResult {
             frame,
-            dialect: member.dialect,
-            is_wrapped: tools.written(index).is_none_or(|written| written.is_wrapped),
-            max_result: member.options.max_result,
-            parameters: tools::parameters(method),
-            bytes_type: bytes_type(method, interface),
+            tool: written.clone(),
             written: progress.as_ref().map(|progress| progress.written.clone()),
-            method: method.name.as_str().into(),
         };
-        let tool: Box<str> = abridge(&tool).into();
         if !member.may_have_effects(method, request.context) {
             let reason =
                 "this tool may change something, and callers without credentials on other machines may not do that";
-            return MaybeReady::now(Answer::of_fault(&result, &Fault::new(Kind::Forbidden, reason), &tool));
+            return MaybeReady::now(Answer::of_fault(&result, &Fault::new(Kind::Forbidden, reason)));
         }
         let call = Call::new(&method.name, args, request.context);
         let mut called = member.start_call(service, call);
@@ -429,19 +421,19 @@ impl Mcp {
         let answer = called.and_then(move |called| match called {
             Ok(Output::One(value)) => {
                 frontend::write_whole(value, result, ToolResult::write).map(move |(body, result)| match body {
-                    Ok(body) => Answer::whole(body, &result.method),
-                    Err(fault) => Answer::of_fault(&result, &fault, &tool),
+                    Ok(body) => Answer::whole(body, &result.tool.method),
+                    Err(fault) => Answer::of_fault(&result, &fault),
                 })
             }
             Ok(Output::Many(rows)) => MaybeReady::later(async move {
                 match result.write_rows(rows).await {
-                    Ok(text) => Answer::of(text, &result.method),
-                    Err(fault) => Answer::of_fault(&result, &fault, &tool),
+                    Ok(text) => Answer::of(text, &result.tool.method),
+                    Err(fault) => Answer::of_fault(&result, &fault),
                 }
             }),
             // Only a call in its original form has such a result.
-            Ok(Output::Raw(_)) => MaybeReady::now(Answer::of_fault(&result, &Fault::internal(), &tool)),
-            Err(fault) => MaybeReady::now(Answer::of_fault(&result, &fault, &tool)),
+            Ok(Output::Raw(_)) => MaybeReady::now(Answer::of_fault(&result, &Fault::internal())),
+            Err(fault) => MaybeReady::now(Answer::of_fault(&result, &fault)),
         });
         let answer = self.cancellable(answer, request, message);
         match progress {
@@ -574,8 +566,8 @@ impl Answer {
         Answer { fault: Some(fault.kind), ..Answer::of(call::failed(frame, fault), "") }
     }
 
-    fn of_fault(result: &ToolResult, fault: &Fault, tool: &str) -> Answer {
-        let (status, text) = match result.fault(fault, tool) {
+    fn of_fault(result: &ToolResult, fault: &Fault) -> Answer {
+        let (status, text) = match result.fault(fault) {
             ToolFault::Failed(text) => (StatusCode::OK, text),
             ToolFault::Error(error) => {
                 let is_own = fault.kind == Kind::Internal && result.frame.is_stateless;
@@ -583,7 +575,7 @@ impl Answer {
                 (status, error.text(Some(&result.frame.id)))
             }
         };
-        Answer { status, fault: Some(fault.kind), ..Answer::of(text, &result.method) }
+        Answer { status, fault: Some(fault.kind), ..Answer::of(text, &result.tool.method) }
     }
 }
 
@@ -623,12 +615,4 @@ fn discovery(interface: &Interface, caller: &Context) -> Members {
 /// Who may keep a result: with credentials, it may be another for each caller.
 fn scope(caller: &Context) -> &'static str {
     if caller.identity.is_some() { "private" } else { "public" }
-}
-
-/// The media type of the result of a method that returns bytes and nothing else.
-fn bytes_type(method: &interface::Method, interface: &Interface) -> Option<Box<str>> {
-    let schema = interface.resolve(method.result.as_value());
-    let is_base64 = member(schema, "contentEncoding").and_then(Value::as_str) == Some("base64");
-    let media = member(schema, "contentMediaType").and_then(Value::as_str);
-    is_base64.then(|| media.unwrap_or("application/octet-stream").into())
 }

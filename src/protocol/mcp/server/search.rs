@@ -418,7 +418,7 @@ mod tests {
         let tool = |length: usize| {
             json!({ "name": "a", "title": "A", "description": "x".repeat(length), "inputSchema": {} }).to_string()
         };
-        let frame = ResultFrame { id: "7".into(), is_stateless: false, title: "t".into() };
+        let frame = ResultFrame { id: "7".into(), is_stateless: false, interface: Arc::default() };
         for (tools, expected) in [
             (vec![tool(100_000), tool(10)], 1),
             (vec![tool(10), tool(100_000), tool(10)], 1),

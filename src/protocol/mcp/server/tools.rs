@@ -12,10 +12,10 @@ use super::answer::{Members, RpcError, write_json};
 use super::members::Member;
 use super::options::ToolOptions;
 use super::search::{ToolIndex, ToolText};
-use crate::codec::json::JsonNonFinite;
+use crate::codec::json::{JsonDialect, JsonNonFinite};
 use crate::model::fault::Fault;
-use crate::model::interface::{Interface, Method};
-use crate::model::text::{abridge, excerpt};
+use crate::model::interface::{Interface, Method, member};
+use crate::model::text::excerpt;
 use crate::protocol::mcp::names::{NamedGroup, ToolNames};
 use crate::protocol::mcp::schema::{input_schema, mismatches, output_schema};
 
@@ -43,7 +43,7 @@ struct Tool {
     /// The index of its method among those of its group.
     method: usize,
     /// Made when it is needed for the first time.
-    written: OnceLock<WrittenTool>,
+    written: OnceLock<Arc<WrittenTool>>,
 }
 
 /// A tool that has been found by its name.
@@ -60,9 +60,19 @@ pub(super) struct FoundTool<'t> {
     pub(super) method: &'t Method,
 }
 
-/// A tool, as it is written.
+/// A tool, as it is written, and what a result of it is written by.
+#[derive(Debug)]
 pub(super) struct WrittenTool {
     pub(super) json: Box<str>,
+    pub(super) name: Box<str>,
+    pub(super) method: Box<str>,
+    /// The parameters of the method, for a caller who is to ask for less.
+    pub(super) parameters: Box<str>,
+    /// The media type of a result that is bytes alone.
+    pub(super) bytes_type: Option<Box<str>>,
+    pub(super) dialect: JsonDialect,
+    /// How many bytes of JSON a result may have.
+    pub(super) max_result: usize,
     /// Whether a result is the member `result` of an object: its type is none.
     pub(super) is_wrapped: bool,
 }
@@ -103,7 +113,7 @@ impl Tools {
     pub(super) fn find(&self, name: &str) -> Result<FoundTool<'_>, RpcError> {
         let index = self.tools.binary_search_by(|tool| (*tool.name).cmp(name)).ok();
         let found = index.and_then(|index| self.found(index));
-        found.ok_or_else(|| RpcError::invalid_params(format!("Unknown tool: {}", abridge(name))))
+        found.ok_or_else(|| RpcError::no_such_tool(name))
     }
 
     fn found(&self, index: usize) -> Option<FoundTool<'_>> {
@@ -122,9 +132,9 @@ impl Tools {
     }
 
     /// A tool as it is written.
-    pub(super) fn written(&self, index: usize) -> Option<&WrittenTool> {
+    pub(super) fn written(&self, index: usize) -> Option<&Arc<WrittenTool>> {
         let (tool, found) = (self.tools.get(index)?, self.found(index)?);
-        Some(tool.written.get_or_init(|| write(found)))
+        Some(tool.written.get_or_init(|| Arc::new(write(found))))
     }
 
     /// Adds to a fault where the arguments do not match the schema of the tool.
@@ -236,7 +246,24 @@ fn write(tool: FoundTool<'_>) -> WrittenTool {
     let mut json = Vec::new();
     write_json(&tool, &mut json);
     let json = String::from_utf8(json).unwrap_or_default();
-    WrittenTool { json: json.into(), is_wrapped: output.is_wrapped }
+    WrittenTool {
+        json: json.into(),
+        name: name.into(),
+        method: method.name.as_str().into(),
+        parameters: parameters(method).into(),
+        bytes_type: bytes_type(method, interface),
+        dialect: member.dialect,
+        max_result: member.options.max_result,
+        is_wrapped: output.is_wrapped,
+    }
+}
+
+/// The media type of the result of a method that returns bytes and nothing else.
+fn bytes_type(method: &Method, interface: &Interface) -> Option<Box<str>> {
+    let schema = interface.resolve(method.result.as_value());
+    let is_base64 = member(schema, "contentEncoding").and_then(Value::as_str) == Some("base64");
+    let media = member(schema, "contentMediaType").and_then(Value::as_str);
+    is_base64.then(|| media.unwrap_or("application/octet-stream").into())
 }
 
 /// The name of a tool in a cursor; `None` if that is none.
@@ -276,7 +303,7 @@ fn description(method: &Method) -> String {
 }
 
 /// The parameters of a method by name, for a caller who is to ask for less.
-pub(super) fn parameters(method: &Method) -> String {
+fn parameters(method: &Method) -> String {
     let names: Vec<String> = method.params.iter().take(SHOWN).map(|param| format!("`{}`", param.name)).collect();
     names.join(", ")
 }
