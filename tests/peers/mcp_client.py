@@ -30,6 +30,12 @@ class Mcp:
     async def call(self, name, arguments=None):
         return await self.client.call_tool(name, arguments)
 
+    async def resources(self):
+        return (await self.client.list_resources()).resources
+
+    async def read(self, uri):
+        return (await self.client.read_resource(uri)).contents
+
 
 class FastMcp:
     """`fastmcp.Client`."""
@@ -42,6 +48,12 @@ class FastMcp:
 
     async def call(self, name, arguments=None):
         return await self.client.call_tool_mcp(name, arguments or {})
+
+    async def resources(self):
+        return await self.client.list_resources()
+
+    async def read(self, uri):
+        return await self.client.read_resource(uri)
 
 
 def is_pocket(pocket):
@@ -92,6 +104,17 @@ async def calls(peer):
         raise AssertionError(f"a tool that is not there returned {result}")
 
 
+async def documents(peer):
+    """The documents of a wheel, each of which can be read."""
+    texts = {}
+    for resource in await peer.resources():
+        [content] = await peer.read(resource.uri)
+        assert content.mime_type == resource.mime_type, (resource, content)
+        texts[resource.name] = content.text
+    assert set(texts) == {"doc", "openapi.json", "openrpc.json", "wsdl"}, texts
+    assert all("spinList" in text for text in texts.values()), texts
+
+
 async def hanging(peer):
     """How many calls hang."""
     return (await peer.call("hanging")).structured_content["result"]
@@ -125,6 +148,7 @@ async def main():
         async with peer.client:
             assert peer.client.protocol_version == revision, (kind, mode, peer.client.protocol_version)
             await calls(peer)
+            await documents(peer)
             if mode == "legacy":
                 assert await (peer.client.ping() if kind is FastMcp else peer.client.send_ping())
         await cancelled(kind, mode)

@@ -9,6 +9,7 @@
 //! call.rs       the result of a tool, as content and as a value
 //! answer.rs     the text of a response
 //! options.rs    which methods are tools
+//! resources.rs  what describes the groups, as resources
 //! progress.rs   a response as a stream of events, with reports on a call that takes long
 //! running.rs    the calls that a notification can cancel
 //! stdio.rs      messages as lines, for clients that start a program
@@ -20,6 +21,7 @@ mod members;
 mod message;
 mod options;
 mod progress;
+mod resources;
 mod revision;
 mod running;
 pub(crate) mod stdio;
@@ -56,6 +58,7 @@ pub use members::{JoinedGroup, JoinedGroups};
 use message::{Message, MessageMembers};
 pub use options::{McpOptions, ToolOptions, WrongToolName};
 use progress::Progress;
+use resources::Documents;
 use revision::Revision;
 use running::{RunningCalls, SESSION, new_session};
 use tools::{FoundTool, Tools};
@@ -77,6 +80,8 @@ pub struct Mcp {
     limits: DocumentLimits,
     /// The groups whose methods are tools.
     members: Arc<[Member]>,
+    /// What describes them, as resources.
+    documents: Documents,
     /// The tools of the last descriptions of these groups.
     tools: ArcSwapOption<Tools>,
     /// The calls that a notification can cancel.
@@ -106,7 +111,8 @@ impl Mcp {
     }
 
     fn of_members(tail: &'static str, limits: DocumentLimits, members: Arc<[Member]>) -> Mcp {
-        Mcp { tail, limits, members, tools: ArcSwapOption::empty(), running: Arc::default() }
+        let (documents, tools) = (Documents::default(), ArcSwapOption::empty());
+        Mcp { tail, limits, members, documents, tools, running: Arc::default() }
     }
 }
 
@@ -120,7 +126,7 @@ impl Frontend for Mcp {
     }
 
     fn resource(&self) -> &'static str {
-        TAIL
+        self.tail
     }
 
     fn example_command(&self, _: Option<&interface::Method>, url: &str) -> Option<String> {
@@ -302,6 +308,7 @@ impl Mcp {
                 let progress = if is_of_batch { None } else { wanted_progress(request, &message) };
                 return self.call(service, request, &message, (frame, progress));
             }
+            method if method.starts_with("resources/") => self.answer_resources(service, request, &message, &frame),
             method => Err(RpcError::no_such_method(abridge(method).as_ref(), frame.is_stateless)),
         };
         MaybeReady::now(match result {
@@ -536,9 +543,9 @@ impl Answer {
     }
 }
 
-/// What the server can do: it has tools, and says nothing of its own accord.
+/// What the server can do: it has tools and resources, and says nothing of its own accord.
 fn capabilities() -> Value {
-    json!({ "tools": {} })
+    json!({ "tools": {}, "resources": {} })
 }
 
 fn instructions(interface: &Interface) -> Option<Value> {
