@@ -39,6 +39,7 @@ mod memory;
 mod otlp;
 mod page;
 mod problem;
+mod prompts;
 mod quotas;
 mod reference;
 mod registry;

@@ -36,6 +36,9 @@ class Mcp:
     async def read(self, uri):
         return (await self.client.read_resource(uri)).contents
 
+    async def prompts(self):
+        return (await self.client.list_prompts()).prompts
+
 
 class FastMcp:
     """`fastmcp.Client`."""
@@ -54,6 +57,9 @@ class FastMcp:
 
     async def read(self, uri):
         return await self.client.read_resource(uri)
+
+    async def prompts(self):
+        return await self.client.list_prompts()
 
 
 def is_pocket(pocket):
@@ -115,6 +121,17 @@ async def documents(peer):
     assert all("spinList" in text for text in texts.values()), texts
 
 
+async def prompts(kind, mode):
+    """The prompts of a group."""
+    peer = kind("/fixtures", mode)
+    async with peer.client:
+        names = [prompt.name for prompt in await peer.prompts()]
+        assert names == ["test_prompt_with_arguments", "test_simple_prompt"], names
+        got = await peer.client.get_prompt(names[0], {"arg1": "x", "arg2": "{{arg1}}"})
+        [message] = got.messages
+        assert message.role == "user" and message.content.text.endswith("arg1='x', arg2='{{arg1}}'"), got
+
+
 async def hanging(peer):
     """How many calls hang."""
     return (await peer.call("hanging")).structured_content["result"]
@@ -151,6 +168,7 @@ async def main():
             await documents(peer)
             if mode == "legacy":
                 assert await (peer.client.ping() if kind is FastMcp else peer.client.send_ping())
+        await prompts(kind, mode)
         await cancelled(kind, mode)
         print(kind.__name__, mode, revision)
 

@@ -7,6 +7,7 @@ mod jsonrpc;
 mod jsonrpc_examples;
 mod mcp;
 mod mcp_long_calls;
+mod mcp_prompts;
 mod mcp_resources;
 mod pages;
 mod refusal_pages;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::prompts::PromptOptions;
 use crate::model::name_patterns::NamePatterns;
 use crate::model::units::{Size, bytes};
 
@@ -27,6 +28,8 @@ pub struct McpOptions {
     pub anonymous_effects: bool,
     /// How single tools are shown, by the names of their methods.
     pub tools: BTreeMap<String, ToolOptions>,
+    /// Texts that clients offer to their users, such as commands, by their names: letters, digits, `_` and `-`.
+    pub prompts: BTreeMap<String, PromptOptions>,
 }
 
 /// How a tool is shown.
@@ -52,6 +55,7 @@ impl Default for McpOptions {
             max_result: 256 << 10,
             anonymous_effects: false,
             tools: BTreeMap::new(),
+            prompts: BTreeMap::new(),
         }
     }
 }
