@@ -40,6 +40,7 @@ mod memory;
 mod otlp;
 mod page;
 mod problem;
+mod prompts;
 mod quotas;
 mod reference;
 mod registry;

@@ -28,6 +28,7 @@ use super::otlp;
 use super::page;
 use super::page::PageFile;
 use super::problem::Problem;
+use super::prompts::PromptPlaces;
 use super::quotas;
 use super::registry::OPTIONS;
 use super::resolved::{Backend, ResolvedGroup};
@@ -349,6 +350,7 @@ struct ParsedGroup<'t> {
     options: Option<Spanned<DeValue<'t>>>,
     /// The first of the [`BACKEND_KEYS`] that it has.
     backend_key: Option<&'static str>,
+    prompts: PromptPlaces,
 }
 
 /// Reads the tables of groups, with the defaults that they inherit from `root`.
@@ -412,13 +414,14 @@ impl<'t> GroupReader<'_, 't> {
         let memory = || self.root.get("server").and_then(|server| span_of(server.get_ref(), &["memory"]));
         let body_span = span_of(group.get_ref(), &["limits", "body"]).or_else(memory).unwrap_or(path.span());
         let place = |key| span_of(group.get_ref(), &[CORS, key]);
+        let prompts = PromptPlaces::of_group(group.get_ref());
         let cors = CorsPlaces { own: own_cors, origins: place("origins"), credentials: place("allow-credentials") };
         match GroupFile::deserialize(ValueDeserializer::from(group)) {
             Ok(file) => {
                 // Several groups may inherit the same mistake.
                 let wrong = cors.check(&file.cors);
                 self.problems.extend(wrong.filter(|wrong| !self.problems.iter().any(|other| other.span == wrong.span)));
-                Some(ParsedGroup { path, body_span, file, options, backend_key })
+                Some(ParsedGroup { path, body_span, file, options, backend_key, prompts })
             }
             Err(error) => {
                 self.problems.push(serde_problem(&error, path.span()));
@@ -484,7 +487,7 @@ fn find_backend_key(path: &Spanned<String>, table: &DeTable<'_>, problems: &mut 
 
 impl<'t> ParsedGroup<'t> {
     fn resolve(
-        self,
+        mut self,
         (reading, environment): (Reading<'_>, &'t Environment),
         sources: &ConfigSources,
         mounted: &mut GroupRouter<Range<usize>>,
@@ -494,6 +497,7 @@ impl<'t> ParsedGroup<'t> {
         let paths = [&self.path].into_iter().chain(&self.file.aliases);
         problems.extend(paths.filter_map(|path| mount_path(mounted, path, "group")));
         let (limits, kept) = (self.file.limits.clone(), reading.kept);
+        self.prompts.resolve(&mut self.file.mcp.prompts, sources, problems);
         let protocols = self.file.protocol_set(self.backend_key == Some(UPSTREAM));
         let ReadFallbacks { fallbacks, mut targets, fixed } = fallback::read(&self.file.fallback, problems);
         let (shadow, shadowed) = self.file.shadow.read().unzip();

@@ -29,6 +29,8 @@ pub(crate) mod discovered;
 #[cfg(feature = "server")]
 mod discovered_schemas;
 #[cfg(feature = "server")]
+pub mod document;
+#[cfg(feature = "server")]
 pub mod frontend;
 pub mod jsonrpc;
 pub mod mcp;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Protocol;
+use super::document::GroupDocument;
 use super::frontend::{Claim, Frontend, GroupHead};
 use super::jsonrpc::server::{FurtherMembers, JsonRpc, OpenRpc};
 use super::mcp::server::{Mcp, McpOptions};
@@ -92,7 +93,8 @@ impl ProtocolSet {
             frontends.push(Arc::new(XmlRpc { dialect: self.xml_rpc, limits: self.limits, batch: self.batch }));
         }
         if self.has(Protocol::Mcp) {
-            frontends.push(Arc::new(Mcp::new(self.json, self.limits, self.mcp.clone())));
+            let mcp = Mcp::new(self.json, self.limits, self.mcp.clone());
+            frontends.push(Arc::new(mcp.with_documents(public_url.clone(), [self.documents(path, public_url)])));
         }
         if self.has(Protocol::JsonRpc) {
             frontends.push(Arc::new(JsonRpc {
@@ -125,6 +127,23 @@ impl ProtocolSet {
             }));
         }
         frontends
+    }
+
+    /// What describes the group at a path to programs.
+    pub fn documents(&self, path: &str, public_url: &Arc<PublicUrl>) -> Vec<Arc<dyn GroupDocument>> {
+        let public_url = || public_url.clone();
+        let mut documents: Vec<Arc<dyn GroupDocument>> = Vec::new();
+        if self.has(Protocol::Rest) {
+            documents.push(Arc::new(OpenApi { public_url: public_url(), routes: Arc::new(self.route_table()) }));
+        }
+        if self.has(Protocol::JsonRpc) {
+            documents.push(Arc::new(OpenRpc { public_url: public_url() }));
+        }
+        if self.has(Protocol::Soap) {
+            let namespace = self.soap.namespace.clone().unwrap_or_else(|| namespace_of(path));
+            documents.push(Arc::new(Wsdl { public_url: public_url(), namespace }));
+        }
+        documents
     }
 
     /// The table of routes, which is empty without REST.

@@ -33,7 +33,7 @@ use crate::protocol::frontend::{
 use crate::server::access_log::REQUEST_ID;
 use crate::server::activity::Activity;
 use crate::server::admission::{Admission, refusing_service};
-use crate::server::auth::{AuthRefusal, AuthRequest, Authenticated, GroupAuth};
+use crate::server::auth::{AuthRequest, Authenticated, GroupAuth};
 use crate::server::clients::{ClientAccount, Clients, Resource};
 use crate::server::connection_count::ListenerCounts;
 use crate::server::group::{ClaimedRequest, not_found};
@@ -408,10 +408,8 @@ impl Gateway {
         let mut checked = check_before_body(head, &body, refusal, within_share)
             .and_then(|()| note_stated_time(context, head, &dispatch.public_url));
         if let (Some(auth), Ok(())) = (&group.auth, &checked) {
-            checked = authenticate(auth, head, group, context).await.map_err(|refusal| {
-                let metadata = metadata_url(group, claim.frontend, (head, tail), context, &dispatch.public_url);
-                auth.rejection(refusal, metadata.as_deref())
-            });
+            let of_group = (group, claim.frontend, &*dispatch.public_url);
+            checked = authenticate(auth, &group_head, of_group, context).await;
         }
         let read = match checked.and_then(|()| group.check_query(head, claim.frontend.protocol())) {
             Ok(()) => self.read_body(client, head, body, (group, &claim, &group_head)).await,
@@ -429,18 +427,11 @@ impl Gateway {
         let protocol = frontend.protocol().name();
         metered.claimed_by(protocol);
         metered.count_received(body.bytes.len());
-        context.protocol = Some(protocol);
-        if let Some(record) = &context.record {
-            record.note_protocol(protocol);
-            record.enter(Stage::Call);
-        }
+        note_protocol(context, protocol);
         begin_call(context, group, client, waited);
         // Held until the response is ready, not until it is sent.
         let admitted = self.admission.admit(&group.load);
-        let refusal = match &admitted {
-            None => Some(GATEWAY_BUSY),
-            Some(_) => client.has_used_up(Resource::UnsentBytes).then_some(CLIENT_BUSY),
-        };
+        let refusal = if admitted.is_none() { Some(GATEWAY_BUSY) } else { refusal_of_client(client) };
         let refusing = refusal.map(|reason| group.refusing_service(context, reason));
         let service = refusing.as_ref().unwrap_or(&group.service);
         // Disabled, it costs one comparison.
@@ -619,6 +610,20 @@ fn note_claim(context: &Context, group: &Group, frontend: &Arc<dyn Frontend>) {
         record.note_protocol(frontend.protocol().name());
         record.enter(Stage::Body);
     }
+}
+
+/// Notes the protocol of a request whose body has been read, and that its call begins.
+fn note_protocol(context: &mut Context, protocol: &'static str) {
+    context.protocol = Some(protocol);
+    if let Some(record) = &context.record {
+        record.note_protocol(protocol);
+        record.enter(Stage::Call);
+    }
+}
+
+/// Why no call of a client is made now, if there is a reason.
+fn refusal_of_client(client: &ClientAccount) -> Option<&'static str> {
+    client.has_used_up(Resource::UnsentBytes).then_some(CLIENT_BUSY)
 }
 
 /// The response to a request whose body is passed on. If the body was refused, and that has ended the call, it is the refusal.
@@ -819,13 +824,16 @@ fn note_response(record: &RequestRecord, group: &Group, response: &Response<Body
 /// Finds out who has sent a request, and notes it in the context of its calls.
 async fn authenticate(
     auth: &Arc<GroupAuth>,
-    head: &Parts,
-    group: &Group,
+    head: &GroupHead<'_>,
+    (group, frontend, public_url): (&Group, &Arc<dyn Frontend>, &PublicUrl),
     context: &mut Context,
-) -> Result<(), AuthRefusal> {
-    let request = AuthRequest { head, client: context.client };
+) -> Result<(), HttpRejection> {
+    let request = AuthRequest { head: head.parts, client: context.client };
     let authenticated: Authenticated = auth.authenticate(&request, &group.path).await;
-    context.identity = authenticated?;
+    context.identity = authenticated.map_err(|refusal| {
+        let metadata = metadata_url(group, frontend, (head.parts, head.tail), context, public_url);
+        auth.rejection(refusal, metadata.as_deref())
+    })?;
     if let (Some(record), Some(identity)) = (&context.record, &context.identity) {
         record.note_user(identity);
     }

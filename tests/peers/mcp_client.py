@@ -30,6 +30,15 @@ class Mcp:
     async def call(self, name, arguments=None):
         return await self.client.call_tool(name, arguments)
 
+    async def resources(self):
+        return (await self.client.list_resources()).resources
+
+    async def read(self, uri):
+        return (await self.client.read_resource(uri)).contents
+
+    async def prompts(self):
+        return (await self.client.list_prompts()).prompts
+
 
 class FastMcp:
     """`fastmcp.Client`."""
@@ -42,6 +51,15 @@ class FastMcp:
 
     async def call(self, name, arguments=None):
         return await self.client.call_tool_mcp(name, arguments or {})
+
+    async def resources(self):
+        return await self.client.list_resources()
+
+    async def read(self, uri):
+        return await self.client.read_resource(uri)
+
+    async def prompts(self):
+        return await self.client.list_prompts()
 
 
 def is_pocket(pocket):
@@ -92,6 +110,28 @@ async def calls(peer):
         raise AssertionError(f"a tool that is not there returned {result}")
 
 
+async def documents(peer):
+    """The documents of a wheel, each of which can be read."""
+    texts = {}
+    for resource in await peer.resources():
+        [content] = await peer.read(resource.uri)
+        assert content.mime_type == resource.mime_type, (resource, content)
+        texts[resource.name] = content.text
+    assert set(texts) == {"doc", "openapi.json", "openrpc.json", "wsdl"}, texts
+    assert all("spinList" in text for text in texts.values()), texts
+
+
+async def prompts(kind, mode):
+    """The prompts of a group."""
+    peer = kind("/fixtures", mode)
+    async with peer.client:
+        names = [prompt.name for prompt in await peer.prompts()]
+        assert names == ["test_prompt_with_arguments", "test_simple_prompt"], names
+        got = await peer.client.get_prompt(names[0], {"arg1": "x", "arg2": "{{arg1}}"})
+        [message] = got.messages
+        assert message.role == "user" and message.content.text.endswith("arg1='x', arg2='{{arg1}}'"), got
+
+
 async def hanging(peer):
     """How many calls hang."""
     return (await peer.call("hanging")).structured_content["result"]
@@ -125,8 +165,10 @@ async def main():
         async with peer.client:
             assert peer.client.protocol_version == revision, (kind, mode, peer.client.protocol_version)
             await calls(peer)
+            await documents(peer)
             if mode == "legacy":
                 assert await (peer.client.ping() if kind is FastMcp else peer.client.send_ping())
+        await prompts(kind, mode)
         await cancelled(kind, mode)
         print(kind.__name__, mode, revision)
 

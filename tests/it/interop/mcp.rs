@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use croupier::demo::wheel::{Chance, Family, WheelTable};
+use croupier::protocol::mcp::server::{PromptArgument, PromptOptions};
 use croupier::server::mount::{GroupMount, Mounts};
 use croupier::server::settings::ServerSettings;
 use croupier::service::local::{Local, named};
@@ -72,12 +73,34 @@ fn fixtures() -> Local {
     service.build().unwrap()
 }
 
+/// The prompts that the conformance suite asks for, as far as a prompt of croupier can be such a one: it is one text.
+fn with_prompts(mut group: GroupMount) -> GroupMount {
+    let argument =
+        |name: &str| (name.to_owned(), PromptArgument { description: Some("An argument.".to_owned()), required: true });
+    let prompt = |text: &str, args: &[&str]| PromptOptions {
+        description: Some("A prompt.".to_owned()),
+        text: Some(text.to_owned()),
+        args: args.iter().copied().map(argument).collect(),
+        ..PromptOptions::default()
+    };
+    group.protocols.mcp.prompts = [
+        ("test_simple_prompt", prompt("This is a simple prompt for testing.", &[])),
+        (
+            "test_prompt_with_arguments",
+            prompt("Prompt with arguments: arg1='{{arg1}}', arg2='{{arg2}}'", &["arg1", "arg2"]),
+        ),
+    ]
+    .map(|(name, prompt)| (name.to_owned(), prompt))
+    .into();
+    group
+}
+
 fn gateway() -> Running {
     let wheel = WheelTable::new(Family::European, Chance::seeded(7)).service().unwrap();
     let groups = vec![
         GroupMount::new("/wheel/european", wheel),
         GroupMount::new("/waiter", waiter()),
-        GroupMount::new("/fixtures", fixtures()),
+        with_prompts(GroupMount::new("/fixtures", fixtures())),
     ];
     Running::router(Mounts { groups, ..Mounts::default() }.router().unwrap(), ServerSettings::default())
 }

@@ -93,7 +93,7 @@ async fn a_client_with_a_handshake_gets_the_revision_that_it_asks_for() {
         let result = result(&gateway, "initialize", params).await;
         let info = json!({ "name": "croupier", "title": "House", "version": env!("CARGO_PKG_VERSION") });
         let expected = json!({
-            "protocolVersion": agreed, "capabilities": { "tools": {} }, "serverInfo": info,
+            "protocolVersion": agreed, "capabilities": { "tools": {}, "resources": {} }, "serverInfo": info,
             "instructions": "A house with a guest book.",
         });
         assert_eq!(result, expected);
@@ -144,7 +144,7 @@ async fn a_client_without_a_handshake_says_its_revision_each_time() {
     for (method, name, status, code) in [
         ("ping", None, StatusCode::NOT_FOUND, -32601),
         ("initialize", None, StatusCode::NOT_FOUND, -32601),
-        ("resources/list", None, StatusCode::NOT_FOUND, -32601),
+        ("prompts/list", None, StatusCode::NOT_FOUND, -32601),
         ("tools/call", Some("nothing"), StatusCode::OK, -32602),
         ("tools/call", Some("fail"), StatusCode::INTERNAL_SERVER_ERROR, -32603),
     ] {

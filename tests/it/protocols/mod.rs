@@ -8,6 +8,8 @@ mod jsonrpc_examples;
 mod mcp;
 mod mcp_groups;
 mod mcp_long_calls;
+mod mcp_prompts;
+mod mcp_resources;
 mod mcp_search;
 mod pages;
 mod refusal_pages;

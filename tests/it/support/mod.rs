@@ -29,6 +29,8 @@ pub(crate) mod dice;
 pub(crate) mod guests;
 // A service of 1,500 methods.
 pub(crate) mod large_service;
+// Requests of MCP to a gateway.
+pub(crate) mod mcp;
 // Groups with pages.
 pub(crate) mod pages;
 // Servers written by others, run as processes behind a gateway.

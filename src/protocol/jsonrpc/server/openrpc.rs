@@ -9,6 +9,7 @@ use crate::http::body::Body;
 use crate::http::public_url::PublicUrl;
 use crate::model::fault::Fault;
 use crate::model::interface::Interface;
+use crate::protocol::document::GroupDocument;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::protocol::jsonrpc::openrpc::write as openrpc;
 use crate::protocol::{Protocol, frontend};
@@ -64,12 +65,29 @@ impl Frontend for OpenRpc {
         let response = match frontend::refuse_undescribed(service.as_ref()) {
             Some(rejection) => rejection.into_response(),
             None => {
-                let document =
-                    openrpc::document(&service.interface_for(request.context), &address(&self.public_url, &request));
-                json(Body::whole(format!("{document:#}\n")))
+                let url = address(&self.public_url, &request);
+                json(Body::whole(self.text(&service.interface_for(request.context), &url)))
             }
         };
         MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: None })
+    }
+}
+
+impl GroupDocument for OpenRpc {
+    fn name(&self) -> &'static str {
+        TAIL
+    }
+
+    fn title(&self) -> &'static str {
+        "OpenRPC document"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "application/json"
+    }
+
+    fn text(&self, interface: &Interface, url: &str) -> String {
+        format!("{:#}\n", openrpc::document(interface, url))
     }
 }
 

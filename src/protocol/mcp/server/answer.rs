@@ -19,11 +19,13 @@ pub(super) struct RpcError {
     pub(super) data: Option<Value>,
     /// The status of the response if it is not 200.
     pub(super) status: Option<StatusCode>,
+    /// Whether the reason is that an upstream is not available, which is no defect of this server.
+    pub(super) is_outage: bool,
 }
 
 impl RpcError {
     pub(super) fn new(code: i32, message: impl Into<Cow<'static, str>>) -> RpcError {
-        RpcError { code, message: message.into(), data: None, status: None }
+        RpcError { code, message: message.into(), data: None, status: None, is_outage: false }
     }
 
     pub(super) fn invalid_request(message: impl Into<Cow<'static, str>>) -> RpcError {
@@ -49,9 +51,15 @@ impl RpcError {
         RpcError { status: Some(StatusCode::BAD_REQUEST), ..self }
     }
 
+    /// The same error, if the reason is that an upstream is not available.
+    pub(super) fn of_outage(self) -> RpcError {
+        RpcError { is_outage: true, ..self }
+    }
+
     /// The kind of fault for the access log and metrics.
     pub(super) fn kind(&self) -> Kind {
         match self.code {
+            _ if self.is_outage => Kind::Unreachable,
             -32700 => Kind::NotWellFormed,
             -32601 => Kind::NoSuchMethod,
             -32602 => Kind::BadParams,

@@ -58,6 +58,11 @@ impl Member {
         Member { joined: Some((path, service)), prefix, dialect, options }
     }
 
+    /// The path of a joined group; `None` if the endpoint is the group's own.
+    pub(super) fn path(&self) -> Option<&str> {
+        self.joined.as_ref().map(|(path, _)| path.as_str())
+    }
+
     /// The service that describes the group. `endpoint` is that of the endpoint.
     pub(super) fn described<'s>(&'s self, endpoint: &'s dyn RpcService) -> &'s dyn RpcService {
         self.joined.as_ref().map_or(endpoint, |(_, service)| service.as_ref())

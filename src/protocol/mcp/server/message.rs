@@ -128,6 +128,10 @@ impl Params<'_> {
     pub(super) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+
+    pub(super) fn uri(&self) -> Option<&str> {
+        self.uri.as_deref()
+    }
 }
 
 /// What is equal for two texts of the same `id`: a client may write a character in two ways.

@@ -10,6 +10,8 @@
 //! answer.rs     the text of a response
 //! options.rs    which methods are tools
 //! search.rs     tools that find and call other tools
+//! resources.rs  what describes the groups, as resources
+//! prompts.rs    texts of the operator for users of clients
 //! progress.rs   a response as a stream of events, with reports on a call that takes long
 //! running.rs    the calls that a notification can cancel
 //! stdio.rs      messages as lines, for clients that start a program
@@ -21,6 +23,8 @@ mod members;
 mod message;
 mod options;
 mod progress;
+mod prompts;
+mod resources;
 mod revision;
 mod running;
 mod search;
@@ -61,6 +65,9 @@ use message::{Message, MessageMembers};
 pub(crate) use options::is_name;
 pub use options::{McpOptions, ToolOptions, WrongToolName};
 use progress::Progress;
+pub(crate) use prompts::LONGEST_PROMPT;
+pub use prompts::{PromptArgument, PromptOptions, WrongPrompt};
+use resources::Documents;
 use revision::Revision;
 use running::{RunningCalls, SESSION, new_session};
 use search::{CallArguments, FindArguments};
@@ -85,6 +92,8 @@ pub struct Mcp {
     members: Arc<[Member]>,
     /// The tools that are listed, if the others are found by words; `None` if all are listed.
     search: Option<NamePatterns>,
+    /// What describes them, as resources.
+    documents: Documents,
     /// The tools of the last descriptions of these groups.
     tools: ArcSwapOption<Tools>,
     /// The calls that a notification can cancel.
@@ -116,7 +125,8 @@ impl Mcp {
     }
 
     fn of_members(tail: &'static str, limits: DocumentLimits, members: Arc<[Member]>) -> Mcp {
-        Mcp { tail, limits, members, search: None, tools: ArcSwapOption::empty(), running: Arc::default() }
+        let (documents, tools) = (Documents::default(), ArcSwapOption::empty());
+        Mcp { tail, limits, members, search: None, documents, tools, running: Arc::default() }
     }
 }
 
@@ -297,24 +307,34 @@ impl Mcp {
             ResultFrame { id: id.get().into(), is_stateless: revision.is_stateless(), interface: interface.clone() };
         let result = match &*message.method {
             "initialize" if !frame.is_stateless => {
-                let mut answer = Answer::of(frame.response(&handshake(&interface, &message)), "");
+                let mut answer = Answer::of(frame.response(&handshake(&interface, self.capabilities(), &message)), "");
                 answer.headers.insert(SESSION, new_session());
                 return MaybeReady::now(answer);
             }
             "ping" if !frame.is_stateless => Ok(Members::new()),
-            "server/discover" if frame.is_stateless => Ok(discovery(&interface, request.context)),
+            "server/discover" if frame.is_stateless => Ok(discovery(&interface, self.capabilities(), request.context)),
             "tools/list" => return MaybeReady::now(self.list(service, request.context, &message, &frame)),
             "tools/call" => {
                 // A batch is one response.
                 let progress = if is_of_batch { None } else { wanted_progress(request, &message) };
                 return self.call(service, request, &message, (frame, progress));
             }
+            method if method.starts_with("resources/") => self.answer_resources(service, request, &message, &frame),
+            method if method.starts_with("prompts/") => self.answer_prompts(request.context, &message, &frame),
             method => Err(RpcError::no_such_method(abridge(method).as_ref(), frame.is_stateless)),
         };
         MaybeReady::now(match result {
             Ok(members) => Answer::of(frame.response(&members), ""),
             Err(error) => Answer::error(Some(id), &error),
         })
+    }
+
+    /// What the server can do: it says nothing of its own accord.
+    fn capabilities(&self) -> Value {
+        match self.has_prompts() {
+            true => json!({ "tools": {}, "resources": {}, "prompts": {} }),
+            false => json!({ "tools": {}, "resources": {} }),
+        }
     }
 
     /// The tools of the groups as they describe themselves now.
@@ -579,33 +599,28 @@ impl Answer {
     }
 }
 
-/// What the server can do: it has tools, and says nothing of its own accord.
-fn capabilities() -> Value {
-    json!({ "tools": {} })
-}
-
 fn instructions(interface: &Interface) -> Option<Value> {
     let doc = interface.doc.trim();
     (!doc.is_empty()).then(|| excerpt(doc, LONGEST_INSTRUCTIONS).into())
 }
 
 /// The result of `initialize`.
-fn handshake(interface: &Interface, message: &Message<'_>) -> Members {
+fn handshake(interface: &Interface, capabilities: Value, message: &Message<'_>) -> Members {
     let asked = message.params.as_ref().and_then(|params| params.asked_version.as_deref()).unwrap_or_default();
     let mut members = Members::new();
     members.insert("protocolVersion".to_owned(), Revision::for_handshake(asked).name().into());
-    members.insert("capabilities".to_owned(), capabilities());
+    members.insert("capabilities".to_owned(), capabilities);
     members.insert("serverInfo".to_owned(), server_info(&interface.title));
     members.extend(instructions(interface).map(|text| ("instructions".to_owned(), text)));
     members
 }
 
 /// The result of `server/discover`: the revisions without a handshake, since a client that wants another begins with one.
-fn discovery(interface: &Interface, caller: &Context) -> Members {
+fn discovery(interface: &Interface, capabilities: Value, caller: &Context) -> Members {
     let mut members = Members::new();
     let versions: Vec<Value> = Revision::stateless().map(|revision| revision.name().into()).collect();
     members.insert("supportedVersions".to_owned(), versions.into());
-    members.insert("capabilities".to_owned(), capabilities());
+    members.insert("capabilities".to_owned(), capabilities);
     members.extend(instructions(interface).map(|text| ("instructions".to_owned(), text)));
     members.insert("ttlMs".to_owned(), KEPT.into());
     members.insert("cacheScope".to_owned(), scope(caller).into());

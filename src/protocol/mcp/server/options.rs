@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::prompts::PromptOptions;
 use super::search::RESERVED;
 use crate::model::interface::Interface;
 use crate::model::name_patterns::NamePatterns;
@@ -35,6 +36,8 @@ pub struct McpOptions {
     pub listed: NamePatterns,
     /// How single tools are shown, by the names of their methods.
     pub tools: BTreeMap<String, ToolOptions>,
+    /// Texts that clients offer to their users, such as commands, by their names: letters, digits, `_` and `-`.
+    pub prompts: BTreeMap<String, PromptOptions>,
 }
 
 /// How a tool is shown.
@@ -62,6 +65,7 @@ impl Default for McpOptions {
             find_tools: false,
             listed: NamePatterns::default(),
             tools: BTreeMap::new(),
+            prompts: BTreeMap::new(),
         }
     }
 }

@@ -346,6 +346,8 @@ pub(super) fn found_response<'t>(frame: &ResultFrame, tools: impl Iterator<Item 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;

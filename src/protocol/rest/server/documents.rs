@@ -13,6 +13,7 @@ use crate::http::rejection::HttpRejection;
 use crate::http::routes::RouteTable;
 use crate::model::interface::Interface;
 use crate::protocol::Protocol;
+use crate::protocol::document::GroupDocument;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::protocol::rest::openapi;
@@ -68,18 +69,36 @@ impl Frontend for OpenApi {
 
     fn serve(&self, service: &Arc<dyn RpcService>, request: GroupRequest<'_>) -> FrontendFuture {
         let base = self.public_url.base(request.head, request.context.peer);
-        let url = format!("{base}{}", request.path().trim_end_matches('/'));
+        let url = base + request.path();
         if request.head.method != Method::OPTIONS
             && let Some(rejection) = frontend::refuse_undescribed(service.as_ref())
         {
             let response = self.refuse(request.head, rejection);
             return MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: None });
         }
-        write_document(&request, || openapi::document(&service.interface_for(request.context), &self.routes, &url))
+        write_document(&request, || self.text(&service.interface_for(request.context), &url))
     }
 
     fn refuse(&self, _: &Parts, rejection: HttpRejection) -> Response<Body> {
         RestProblem::from(rejection).into_response()
+    }
+}
+
+impl GroupDocument for OpenApi {
+    fn name(&self) -> &'static str {
+        TAIL
+    }
+
+    fn title(&self) -> &'static str {
+        "OpenAPI document"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "application/json"
+    }
+
+    fn text(&self, interface: &Interface, url: &str) -> String {
+        document_text(&openapi::document(interface, &self.routes, url.trim_end_matches('/')))
     }
 }
 
@@ -105,7 +124,7 @@ impl Frontend for OpenApiOfAll {
             let groups = self.groups.iter().zip(&interfaces);
             let groups: Vec<_> =
                 groups.map(|(group, interface)| (group.path.as_str(), &**interface, group.routes.as_ref())).collect();
-            openapi::document_of_all(&groups, &base)
+            document_text(&openapi::document_of_all(&groups, &base))
         })
     }
 
@@ -132,12 +151,11 @@ fn document_text(document: &Value) -> String {
 }
 
 /// The response with a document, or to a request for something else than reading it.
-fn write_document(request: &GroupRequest<'_>, document: impl FnOnce() -> Value) -> FrontendFuture {
+fn write_document(request: &GroupRequest<'_>, document: impl FnOnce() -> String) -> FrontendFuture {
     let mut response = match request.head.method {
-        Method::GET | Method::HEAD => frontend::ok(
-            const { HeaderValue::from_static("application/json") },
-            Body::whole(document_text(&document())),
-        ),
+        Method::GET | Method::HEAD => {
+            frontend::ok(const { HeaderValue::from_static("application/json") }, Body::whole(document()))
+        }
         Method::OPTIONS => {
             let mut response = Response::new(Body::default());
             *response.status_mut() = StatusCode::NO_CONTENT;

@@ -13,6 +13,7 @@ use crate::model::interface::Interface;
 use crate::model::shape::Shapes;
 use crate::model::text::abridge;
 use crate::protocol::Protocol;
+use crate::protocol::document::GroupDocument;
 use crate::protocol::frontend;
 use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
 use crate::protocol::soap::wsdl::write as wsdl;
@@ -55,14 +56,36 @@ impl Frontend for Wsdl {
             (Ok(_), Some(rejection)) => rejection.into_response(),
             (Ok(form), None) => {
                 let address = self.public_url.base(request.head, request.context.peer) + request.path();
-                let interface = service.interface_for(request.context);
-                let shapes = Shapes::of(&interface);
-                let text = wsdl::document(&interface, &shapes, &self.namespace, &address, form);
-                document(request.head, text)
+                document(request.head, self.text_in(form, &service.interface_for(request.context), &address))
             }
             (Err(reason), _) => HttpRejection::new(StatusCode::BAD_REQUEST, reason).into_response(),
         };
         MaybeReady::now(FrontendResponse { response, method: "".into(), fault: None })
+    }
+}
+
+impl GroupDocument for Wsdl {
+    fn name(&self) -> &'static str {
+        "wsdl"
+    }
+
+    fn title(&self) -> &'static str {
+        "WSDL document"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "text/xml"
+    }
+
+    /// The text without a choice of the style and the versions in the query.
+    fn text(&self, interface: &Interface, url: &str) -> String {
+        self.text_in(WsdlForm { style: Style::Document, versions: Versions::One }, interface, url)
+    }
+}
+
+impl Wsdl {
+    fn text_in(&self, form: WsdlForm, interface: &Interface, url: &str) -> String {
+        wsdl::document(interface, &Shapes::of(interface), &self.namespace, url, form)
     }
 }
 

@@ -1,0 +1,242 @@
+//! The resources of an endpoint: the documentation of its groups, and the documents of their other protocols, with the same text as
+//! over HTTP. Their addresses are `croupier://`, the path of the group, and the name of the document.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::answer::{Members, ResultFrame, RpcError};
+use super::message::Message;
+use super::{KEPT, Mcp, scope};
+use crate::http::public_url::PublicUrl;
+use crate::model::interface::{Interface, Method};
+use crate::model::text::abridge;
+use crate::protocol::document::GroupDocument;
+use crate::protocol::frontend::{GroupRequest, is_private, refuse_undescribed};
+use crate::service::RpcService;
+
+/// The error of a request for a resource that is not there, in the revisions with a handshake.
+const NOT_FOUND: i32 = -32002;
+/// What is percent-encoded in the path of a group.
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+
+/// The documents of the groups of an endpoint.
+#[derive(Default)]
+pub(super) struct Documents {
+    public_url: Arc<PublicUrl>,
+    /// Those of each member, without its documentation, which is always there.
+    of_members: Box<[Vec<Arc<dyn GroupDocument>>]>,
+}
+
+/// What the resources of a group are made of.
+struct Described<'m> {
+    /// The path of the group, percent-encoded.
+    path: Cow<'m, str>,
+    service: &'m dyn RpcService,
+    documents: &'m [Arc<dyn GroupDocument>],
+}
+
+impl Mcp {
+    /// The same frontend with documents as resources: those of each of its groups, in the same order. `public_url` is for the
+    /// addresses in them.
+    #[must_use]
+    pub fn with_documents(
+        self,
+        public_url: Arc<PublicUrl>,
+        of_members: impl IntoIterator<Item = Vec<Arc<dyn GroupDocument>>>,
+    ) -> Mcp {
+        Mcp { documents: Documents { public_url, of_members: of_members.into_iter().collect() }, ..self }
+    }
+
+    /// The result of a method about resources.
+    pub(super) fn answer_resources(
+        &self,
+        service: &dyn RpcService,
+        request: GroupRequest<'_>,
+        message: &Message<'_>,
+        frame: &ResultFrame,
+    ) -> Result<Members, RpcError> {
+        let params = message.params.as_ref();
+        let described = self.described(service, request);
+        let mut members = Members::new();
+        match &*message.method {
+            "resources/read" => {
+                let uri = params.and_then(|params| params.uri());
+                let uri =
+                    uri.ok_or_else(|| RpcError::invalid_params("`params.uri` is not the address of a resource"))?;
+                members.insert("contents".to_owned(), json!([self.read(&described, uri, request, frame)?]));
+            }
+            "resources/list" | "resources/templates/list" => {
+                // Each list is a whole, so no cursor has been given to any client.
+                if params.is_some_and(|params| params.cursor.is_some()) {
+                    return Err(RpcError::invalid_params("the cursor is not valid"));
+                }
+                let (name, items) = match &*message.method {
+                    "resources/list" => ("resources", described.iter().flat_map(|group| group.list(request)).collect()),
+                    _ => ("resourceTemplates", Vec::new()),
+                };
+                members.insert(name.to_owned(), Value::Array(items));
+            }
+            method => return Err(RpcError::no_such_method(abridge(method).as_ref(), frame.is_stateless)),
+        }
+        if frame.is_stateless {
+            let is_incomplete = described.iter().any(|group| group.service.interface().incomplete);
+            members.insert("ttlMs".to_owned(), if is_incomplete { 0 } else { KEPT }.into());
+            members.insert("cacheScope".to_owned(), scope(request.context).into());
+        }
+        Ok(members)
+    }
+
+    /// The groups of the endpoint with their documents.
+    fn described<'m>(&'m self, service: &'m dyn RpcService, request: GroupRequest<'m>) -> Vec<Described<'m>> {
+        let documents = self.documents.of_members.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
+        let groups = self.members.iter().zip(documents).map(|(member, documents)| Described {
+            path: match member.path() {
+                Some(path) => utf8_percent_encode(path, ENCODED).into(),
+                None => Cow::Borrowed(request.path()),
+            },
+            service: member.described(service),
+            documents,
+        });
+        groups.collect()
+    }
+
+    /// The text of a resource.
+    fn read(
+        &self,
+        described: &[Described<'_>],
+        uri: &str,
+        request: GroupRequest<'_>,
+        frame: &ResultFrame,
+    ) -> Result<Value, RpcError> {
+        let found = described.iter().find_map(|group| {
+            let name = uri.strip_prefix(group.address().as_str())?;
+            let mut documents = group.documents();
+            Some((group, documents.find(|document| document.name() == name)?))
+        });
+        let Some((group, document)) = found else {
+            let code = if frame.is_stateless { -32602 } else { NOT_FOUND };
+            let uri = abridge(uri);
+            let error = RpcError::new(code, format!("there is no resource `{uri}`"));
+            return Err(RpcError { data: Some(json!({ "uri": uri })), ..error });
+        };
+        if let Some(rejection) = refuse_undescribed(group.service) {
+            return Err(RpcError::new(-32603, rejection.reason).of_outage());
+        }
+        let base = self.documents.public_url.base(request.head, request.context.peer);
+        let text = document.text(&group.service.interface_for(request.context), &(base + &group.path));
+        Ok(json!({ "uri": uri, "mimeType": document.media_type(), "text": text }))
+    }
+}
+
+impl Described<'_> {
+    /// What the addresses of its resources begin with.
+    fn address(&self) -> String {
+        format!("croupier://{}/", self.path.trim_end_matches('/'))
+    }
+
+    fn documents(&self) -> impl Iterator<Item = &dyn GroupDocument> {
+        let documentation: &dyn GroupDocument = &Documentation;
+        std::iter::once(documentation).chain(self.documents.iter().map(|document| document.as_ref()))
+    }
+
+    fn list(&self, request: GroupRequest<'_>) -> Vec<Value> {
+        let (address, interface) = (self.address(), self.service.interface_for(request.context));
+        let title = if interface.title.is_empty() { &*self.path } else { &interface.title };
+        let item = |document: &dyn GroupDocument| {
+            json!({
+                "uri": format!("{address}{}", document.name()),
+                "name": document.name(),
+                "title": format!("{title}: {}", document.title()),
+                "mimeType": document.media_type(),
+            })
+        };
+        self.documents().map(item).collect()
+    }
+}
+
+/// What a group and its methods are for, for people and models.
+struct Documentation;
+
+impl GroupDocument for Documentation {
+    fn name(&self) -> &'static str {
+        "doc"
+    }
+
+    fn title(&self) -> &'static str {
+        "documentation"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "text/markdown"
+    }
+
+    fn text(&self, interface: &Interface, _: &str) -> String {
+        let mut text = format!("# {}\n", in_line(&interface.title));
+        add_doc(&interface.doc, &mut text);
+        for method in interface.methods.iter().filter(|method| !is_private(&method.name)) {
+            add_method(method, &mut text);
+        }
+        text
+    }
+}
+
+fn add_method(method: &Method, to: &mut String) {
+    // Writing into a text cannot fail.
+    let _ = write!(to, "\n## `{}`\n", in_line(&method.name));
+    add_doc(&method.doc, to);
+    for (index, param) in method.params.iter().enumerate() {
+        let (before, optional) = (if index == 0 { "\n" } else { "" }, if param.required { "" } else { " (optional)" });
+        let _ = write!(to, "{before}- `{}`{optional}", in_line(&param.name));
+        let doc = in_line(&param.doc);
+        if !doc.is_empty() {
+            let _ = write!(to, ": {doc}");
+        }
+        to.push('\n');
+    }
+}
+
+fn add_doc(doc: &str, to: &mut String) {
+    let doc = doc.trim();
+    if !doc.is_empty() {
+        let _ = write!(to, "\n{doc}\n");
+    }
+}
+
+/// A text in one line.
+fn in_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::interface::Param;
+
+    #[test]
+    fn the_documentation_has_the_methods_and_their_parameters() {
+        let param = |name: &str, doc: &str, required: bool| Param {
+            name: name.to_owned(),
+            doc: doc.to_owned(),
+            schema: schemars::Schema::default(),
+            required,
+        };
+        let spin = Method {
+            doc: " Spins.\n\nTwice.\n".to_owned(),
+            params: vec![param("spins", "How\noften.", true), param("seed", "", false)],
+            ..Method::undescribed("wheel.spin")
+        };
+        let interface = Interface {
+            title: "A wheel".to_owned(),
+            doc: "It spins.".to_owned(),
+            methods: vec![spin, Method::undescribed("_private"), Method::undescribed("rest")],
+            ..Interface::default()
+        };
+        let expected = "# A wheel\n\nIt spins.\n\n## `wheel.spin`\n\nSpins.\n\nTwice.\n\n- `spins`: How often.\n- `seed` (optional)\n\n## `rest`\n";
+        assert_eq!(Documentation.text(&interface, ""), expected);
+    }
+}

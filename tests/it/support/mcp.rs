@@ -1,0 +1,76 @@
+//! Requests of MCP to a gateway, of a revision with a handshake and of one without.
+
+use bytes::Bytes;
+use croupier::server::gateway::Gateway;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// A revision of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Era {
+    /// 2025-11-25, the last one with a handshake.
+    Legacy,
+    /// 2026-07-28.
+    Modern,
+}
+
+impl Era {
+    pub(crate) const BOTH: [Era; 2] = [Era::Legacy, Era::Modern];
+}
+
+/// An endpoint, and the headers of each request to it.
+pub(crate) struct Endpoint<'g> {
+    pub(crate) gateway: &'g Gateway,
+    pub(crate) path: &'static str,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+impl<'g> Endpoint<'g> {
+    pub(crate) fn new(gateway: &'g Gateway, path: &'static str) -> Endpoint<'g> {
+        Endpoint { gateway, path, headers: Vec::new() }
+    }
+
+    /// The response to a request for a method.
+    pub(crate) async fn ask(&self, era: Era, method: &str, params: Value) -> (StatusCode, Value) {
+        let mut params = params;
+        let mut request =
+            Request::post(self.path).header("host", "localhost").header("content-type", "application/json");
+        match era {
+            Era::Legacy => request = request.header("mcp-protocol-version", "2025-11-25"),
+            Era::Modern => {
+                let name = params["name"].as_str().or_else(|| params["uri"].as_str()).map(str::to_owned);
+                params["_meta"] = json!({
+                    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                    "io.modelcontextprotocol/clientCapabilities": {},
+                });
+                request = request.header("mcp-protocol-version", "2026-07-28").header("mcp-method", method);
+                if let Some(name) = name {
+                    request = request.header("mcp-name", name);
+                }
+            }
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let body = json!({ "jsonrpc": "2.0", "id": 17, "method": method, "params": params }).to_string();
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        let (head, body) = self.gateway.clone().oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (head.status, serde_json::from_slice(&body).unwrap())
+    }
+
+    pub(crate) async fn result(&self, era: Era, method: &str, params: Value) -> Value {
+        let (status, answer) = self.ask(era, method, params).await;
+        assert!(status == StatusCode::OK && answer["result"].is_object(), "{method}: {status} {answer}");
+        answer["result"].clone()
+    }
+
+    /// The code and the message of the error.
+    pub(crate) async fn error(&self, era: Era, method: &str, params: Value) -> (i64, String) {
+        let (_, answer) = self.ask(era, method, params).await;
+        let error = &answer["error"];
+        (error["code"].as_i64().unwrap_or_else(|| panic!("{answer}")), error["message"].as_str().unwrap().to_owned())
+    }
+}
