@@ -391,7 +391,8 @@ mod tests {
         ]);
         assert_eq!(index.find("the colors", &[true; 4]), [2, 1, 0]);
         assert_eq!(index.find("the colors", &[true, true, false, true]), [1, 0]);
-        assert_eq!(index.find("number color", &[true; 4])[0], 2);
+        // Only one tool has a number, and three have a color.
+        assert_eq!(index.find("number color", &[true; 4]), [3, 2, 1, 0]);
         assert_eq!(index.find("num", &[true; 4]), [3]);
         assert!(index.find("the of", &[true; 4]).is_empty() && index.find("", &[true; 4]).is_empty());
         assert!(index.find("elephants", &[true; 4]).is_empty());
