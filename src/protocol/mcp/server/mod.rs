@@ -62,6 +62,7 @@ use call::{ToolFault, ToolResult};
 use members::Member;
 pub use members::{JoinedGroup, JoinedGroups};
 use message::{Message, MessageMembers};
+#[cfg(feature = "config")]
 pub(crate) use options::is_name;
 pub use options::{McpOptions, ToolOptions, WrongToolName};
 use progress::Progress;
