@@ -78,9 +78,7 @@ pub(in crate::config) fn resolve(
     let before = count_errors(problems);
     let table = serde_json::to_string(&file).unwrap_or_default();
     let mut reader = SettingReader::new("upstream", path.span(), (from.sources, from.environment), problems);
-    let addresses: Vec<Address> = file.urls().iter().filter_map(|url| reader.address(url)).collect();
-    let program = reader.program(&file);
-    reader.check_urls_or_command(&file, path);
+    let (addresses, program_env) = reader.addresses(&file, path);
     let (forwarding, set_secrets) = reader.forwarding(&file);
     let mut headers = reader.headers_of_upstream(&file);
     let (query, cookies) = reader.secret_params(&file);
@@ -118,7 +116,7 @@ pub(in crate::config) fn resolve(
         format!("{dialect:?}"),
         Contents::of(&headers, &token, &description, &tls),
         (set_secrets, soap_secrets, query.clone(), cookies.clone()),
-        program.as_ref().map(|program| program.env.clone()),
+        program_env,
         oauth2.as_ref().map(TokenContents::of),
     ));
     if let Some(served) = from.kept.backend(path.get_ref(), fingerprint, limits, rules) {
@@ -137,7 +135,6 @@ pub(in crate::config) fn resolve(
         group: path.get_ref().clone(),
         ..host_options
     };
-    let addresses = addresses.into_iter().chain(program.map(Address::program)).collect();
     let transport = Transport::new(addresses, transport_options);
     let transport = transport.and_then(|transport| match oauth2 {
         Some(oauth2) => transport.authorized(oauth2),
@@ -224,6 +221,15 @@ fn contents_of(tls: &Tls) -> Vec<Option<Vec<u8>>> {
 }
 
 impl SettingReader<'_> {
+    /// Where the upstream is: its URLs, or a program with the variables of its environment.
+    fn addresses(&mut self, file: &UpstreamFile, path: &Spanned<String>) -> (Vec<Address>, Vec<(String, String)>) {
+        let urls: Vec<Address> = file.urls().iter().filter_map(|url| self.address(url)).collect();
+        let program = self.program(file);
+        self.check_urls_or_command(file, path);
+        let env = program.as_ref().map(|program| program.env.clone()).unwrap_or_default();
+        (urls.into_iter().chain(program.map(Address::program)).collect(), env)
+    }
+
     fn description(&mut self, named: &Spanned<String>, file: &UpstreamFile) -> Option<DescriptionSource> {
         let Some(name) = named.get_ref().strip_prefix(FILE_PREFIX) else {
             return Some(DescriptionSource::At(named.get_ref().clone()));

@@ -148,7 +148,7 @@ fn plain_name(tool: &str) -> String {
 }
 
 /// Follows the references from a schema to their end.
-fn root<'j>(document: &'j Json) -> &'j Json {
+fn root(document: &Json) -> &Json {
     let mut root = document;
     for _ in 0..HOPS {
         let target = root.get("$ref").and_then(Json::as_str);
