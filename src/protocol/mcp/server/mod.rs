@@ -11,7 +11,7 @@
 //! options.rs    which methods are tools
 //! search.rs     tools that find and call other tools
 //! resources.rs  what describes the groups, as resources
-//! prompts.rs    texts of the operator for users of clients
+//! prompts.rs    texts of the operator for users of clients; prompt_options.rs is one of them
 //! progress.rs   a response as a stream of events, with reports on a call that takes long
 //! running.rs    the calls that a notification can cancel
 //! stdio.rs      messages as lines, for clients that start a program
@@ -23,6 +23,7 @@ mod members;
 mod message;
 mod options;
 mod progress;
+mod prompt_options;
 mod prompts;
 mod resources;
 mod revision;
@@ -66,8 +67,8 @@ use message::{Message, MessageMembers};
 pub(crate) use options::is_name;
 pub use options::{McpOptions, ToolOptions, WrongToolName};
 use progress::Progress;
-pub(crate) use prompts::LONGEST_PROMPT;
-pub use prompts::{PromptArgument, PromptOptions, WrongPrompt};
+pub(crate) use prompt_options::LONGEST_PROMPT;
+pub use prompt_options::{PromptArgument, PromptOptions, WrongPrompt};
 use resources::Documents;
 use revision::Revision;
 use running::{RunningCalls, SESSION, new_session};

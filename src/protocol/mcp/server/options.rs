@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::prompts::PromptOptions;
+use super::prompt_options::PromptOptions;
 use super::search::RESERVED;
 use crate::model::interface::Interface;
 use crate::model::name_patterns::NamePatterns;
