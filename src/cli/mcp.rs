@@ -17,7 +17,7 @@ use std::thread;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, Version};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
@@ -29,8 +29,11 @@ use super::output::{Console, write_all};
 use super::target::credential_headers;
 use super::{Failure, logging, memory_limit, signals};
 use crate::config::{Config, LogFormat, Registry};
+use crate::http::body::Body;
+use crate::http::media_type::is_event_stream;
+use crate::model::fault::BoxError;
 use crate::protocol::Protocol;
-use crate::protocol::mcp::server::stdio::{self, IdFinder, StdioKind, StdioMessage};
+use crate::protocol::mcp::server::stdio::{self, IdFinder, StdioKind, StdioMessage, event_message};
 use crate::server::Server;
 use crate::server::gateway::Gateway;
 use crate::server::mount::GroupMount;
@@ -208,7 +211,7 @@ impl Session {
         }
         let key = message.id.as_deref().filter(|_| message.kind == StdioKind::Request).map(stdio::key_of);
         let task = running.tasks.spawn(async move {
-            if let Some(response) = session.respond(&message, line.into()).await {
+            if let Some(response) = session.respond(&message, line.into(), &responses).await {
                 // An error means that standard output is closed, which ends the program.
                 let _ = responses.send(response).await;
             }
@@ -216,8 +219,8 @@ impl Session {
         running.requests.extend(key.map(|key| (key, task)));
     }
 
-    /// The line for the response to a message, if there is one.
-    async fn respond(&self, message: &StdioMessage, line: Bytes) -> Option<Vec<u8>> {
+    /// The line for the response to a message, if there is one. Reports on a call that takes long are sent before.
+    async fn respond(&self, message: &StdioMessage, line: Bytes, responses: &mpsc::Sender<Vec<u8>>) -> Option<Vec<u8>> {
         let mut request = Request::post(self.endpoint.uri.clone()).body(Full::new(line)).ok()?;
         // Only this version of HTTP needs no `Host`, and there is none.
         *request.version_mut() = Version::HTTP_2;
@@ -227,8 +230,12 @@ impl Session {
         request.extensions_mut().insert(own_process());
         let Ok(response) = self.gateway.clone().call(request).await;
         let status = response.status();
-        let (status, body) = match response.into_body().collect().await {
-            Ok(body) => (status, body.to_bytes()),
+        let body = match is_event_stream(response.headers()) {
+            true => last_message(response.into_body(), responses).await,
+            false => response.into_body().collect().await.map(Collected::to_bytes),
+        };
+        let (status, body) = match body {
+            Ok(body) => (status, body),
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, Bytes::from(format!("the response broke off: {error}"))),
         };
         if message.kind == StdioKind::Handshake
@@ -238,6 +245,19 @@ impl Session {
         }
         message.response(status, &body)
     }
+}
+
+/// The message of the last event of a stream. Those before it are notifications, which are sent.
+async fn last_message(mut stream: Body, responses: &mpsc::Sender<Vec<u8>>) -> Result<Bytes, BoxError> {
+    let mut last = Bytes::new();
+    while let Some(frame) = stream.frame().await {
+        let Ok(event) = frame?.into_data() else { continue };
+        let before = std::mem::replace(&mut last, event_message(&event));
+        if !before.is_empty() {
+            responses.send(before.into()).await?;
+        }
+    }
+    Ok(last)
 }
 
 /// Who has started this program, and so is the caller.

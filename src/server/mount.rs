@@ -384,7 +384,7 @@ impl Mounts {
             place(&mut router, &mut root, &mount.path, Arc::new(group))?;
         }
         if let Some(mcp) = &self.mcp {
-            let group = Arc::new(mcp.group(&self.groups));
+            let group = Arc::new(mcp.group(&self.groups, &self.public_url));
             resources.extend(group.resource.clone().map(|resource| (vec![mcp.path.as_str()], resource)));
             place(&mut router, &mut root, &mcp.path, group)?;
         }
@@ -449,7 +449,7 @@ impl McpMount {
         self.joined(groups).map(|(group, _)| group.limits.body).min().unwrap_or_default()
     }
 
-    fn group(&self, groups: &[GroupMount]) -> Group {
+    fn group(&self, groups: &[GroupMount], public_url: &Arc<PublicUrl>) -> Group {
         let joined: Vec<JoinedGroup> = self
             .joined(groups)
             .map(|(group, prefix)| JoinedGroup {
@@ -463,7 +463,9 @@ impl McpMount {
         let limits = self.joined(groups).map(|(group, _)| group.protocols.limits);
         let limits =
             limits.reduce(|a, b| DocumentLimits { depth: a.depth.min(b.depth), elements: a.elements.min(b.elements) });
+        let documents = self.joined(groups).map(|(group, _)| group.protocols.documents(&group.path, public_url));
         let frontend = Mcp::joining(joined.clone(), limits.unwrap_or_default(), self.search.clone());
+        let frontend = frontend.with_documents(public_url.clone(), documents);
         let frontends: Vec<Arc<dyn Frontend>> = vec![Arc::new(frontend)];
         let service: Arc<dyn RpcService> = Arc::new(JoinedGroups::new(joined));
         let resource = self

@@ -213,6 +213,23 @@ fn calls_run_at_the_same_time_and_can_be_cancelled() {
     assert_eq!(events.recv().unwrap(), "called");
     client.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"third"}}"#);
     assert_eq!(events.recv().unwrap(), "closed");
+    let meta = json!({ "progressToken": "p" });
+    let params = json!({ "name": "slow", "_meta": meta });
+    client.send(&json!({ "jsonrpc": "2.0", "id": "fourth", "method": "tools/call", "params": params }).to_string());
+    let report = client.response();
+    assert_eq!(
+        (&report["method"], &report["params"]["progressToken"]),
+        (&json!("notifications/progress"), &json!("p"))
+    );
+    client.send(&call("fifth", "quick"));
+    let mut ended = Vec::new();
+    while ended.len() < 2 {
+        let response = client.response();
+        if response["method"] != "notifications/progress" {
+            ended.push(response["id"].clone());
+        }
+    }
+    assert!(ended.contains(&json!("fourth")) && ended.contains(&json!("fifth")), "{ended:?}");
     assert_eq!(client.end(), (Some(0), String::new()));
 }
 

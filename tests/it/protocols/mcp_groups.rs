@@ -102,6 +102,14 @@ async fn each_tool_has_the_name_of_its_group_and_its_options() {
         let answer = call(&gateway, "/mcp", missing, json!({})).await;
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
     }
+    let listed = ask(&gateway, "/mcp", "resources/list", json!({})).await;
+    for uri in ["croupier:///wheel/mini/doc", "croupier:///wheel/european/openapi.json", "croupier:///wheel/mini/wsdl"]
+    {
+        assert!(listed.to_string().contains(&format!("\"{uri}\"")), "{uri}: {listed}");
+        let read = ask(&gateway, "/mcp", "resources/read", json!({ "uri": uri })).await;
+        assert!(!read["result"]["contents"][0]["text"].as_str().unwrap().is_empty(), "{read}");
+    }
+    assert!(!listed.to_string().contains("hidden"), "{listed}");
     let named = format!("[mcp]\npath = '/a/b'\ngroups = {{ '/wheel/mini' = 'm-1' }}\n{WHEELS}");
     let gateway = runtime(&named).await.gateway();
     assert_eq!(names(&gateway, "/a/b").await, ["m-1_pockets", "m-1_spin", "m-1_spinCounts", "m-1_spinList"]);

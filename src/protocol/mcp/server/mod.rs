@@ -236,8 +236,14 @@ impl Mcp {
             _ => match serde_json::from_str::<MessageMembers<'_>>(text) {
                 Ok(members) => self.answer_message(service, request, members, None),
                 Err(error) => {
-                    let code = if error.is_data() { -32600 } else { -32700 };
-                    let error = RpcError::new(code, format!("the body is no message: {error}"));
+                    let is_object = text.trim_start().starts_with('{');
+                    let error = match error.is_data() {
+                        true if !is_object => {
+                            RpcError::invalid_request("the body is no message: a message is an object")
+                        }
+                        true => RpcError::invalid_request(format!("the body is no message: {error}")),
+                        false => RpcError::new(-32700, format!("the body is no message: {error}")),
+                    };
                     MaybeReady::now(Answer::error(None, &error.bad_request()))
                 }
             },

@@ -139,7 +139,16 @@ fn stream_headers() -> HeaderMap {
     headers.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
 }
 
+const BEFORE_MESSAGE: &[u8] = b"event: message\ndata: ";
+const AFTER_MESSAGE: &[u8] = b"\n\n";
+
 /// An event with a message (HTML Standard, section 9.2.6).
 fn event(message: &[u8]) -> Vec<u8> {
-    [b"event: message\ndata: ".as_slice(), &in_one_line(message), b"\n\n"].concat()
+    [BEFORE_MESSAGE, &in_one_line(message), AFTER_MESSAGE].concat()
+}
+
+/// The message in an event of a response.
+pub(crate) fn event_message(event: &Bytes) -> Bytes {
+    let message = event.strip_prefix(BEFORE_MESSAGE).and_then(|rest| rest.strip_suffix(AFTER_MESSAGE));
+    message.map(|message| event.slice_ref(message)).unwrap_or_default()
 }

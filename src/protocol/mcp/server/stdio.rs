@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::answer::RpcError;
 pub(crate) use super::message::key_of;
 use super::message::{Message, MessageMembers, in_one_line, is_id};
+pub(crate) use super::progress::event_message;
 use super::{CONTENT_TYPE, TAIL};
 use crate::model::text::printable;
 use crate::protocol::mcp::headers::{METHOD, NAME, VERSION, header_value};
@@ -54,6 +55,7 @@ impl StdioMessage {
     pub(crate) fn read(line: &[u8], agreed: Option<&HeaderValue>) -> StdioMessage {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, CONTENT_TYPE);
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         let other = |id: Option<&RawValue>, mut headers: HeaderMap| {
             headers.extend(agreed.map(|agreed| (VERSION, agreed.clone())));
             StdioMessage { kind: StdioKind::Other, id: id.map(|id| id.get().into()), headers }
