@@ -297,8 +297,8 @@ fn server_with_every_metric(folder: &Folder) -> (Served, Served) {
     let pair = Authority::new("authority").issue(&["localhost"]);
     folder.file("own.pem", &pair.certificate);
     folder.file("own.key", &pair.key);
-    let tls = format!("127.0.0.1:{}', tls = {{ certificate = 'own.pem', key = 'own.key' }} }}", free_port());
-    let listen = LISTEN.replace("['127.0.0.1:0']", &format!("['127.0.0.1:0', {{ address = '{tls}]"));
+    let tls = "{ address = '127.0.0.1:0', tls = { certificate = 'own.pem', key = 'own.key' } }";
+    let listen = LISTEN.replace("['127.0.0.1:0']", &format!("['127.0.0.1:0', {tls}]"));
     let quota = "quotas.file = 'quotas.redb'\nlimits.quota.calls = '1000000/month'\n";
     let cache = "cache.ttl = '30s'\nfallback = [{ value = 7 }]\nshadow.to = '/wheel'\nsplit.to = '/wheel'\n";
     let several = format!(
