@@ -12,8 +12,8 @@ use crate::model::fault::{Fault, Kind};
 pub(super) struct SchemaReader<'d> {
     defs: Map<String, Json>,
     taken: UniqueNames,
-    /// The names of the definitions, by the documents and the references in them.
-    names: HashMap<(*const Json, &'d str), String>,
+    /// The names of the definitions, by their places: one place may have several references, which are spelled differently.
+    names: HashMap<*const Json, String>,
     /// The definitions that are not converted yet, with their documents. The queue replaces recursion, so that schemas can refer to
     /// each other.
     waiting: VecDeque<(String, &'d Json, &'d Json)>,
@@ -62,11 +62,8 @@ impl<'d> SchemaReader<'d> {
     /// # Errors
     /// `Limit` if there are too many values.
     pub(super) fn read(&mut self, schema: &'d Json, document: &'d Json) -> Result<Json, Fault> {
-        self.left = self.left.checked_sub(1).ok_or_else(|| {
-            let (source, values) = (self.source, self.values);
-            Fault::new(Kind::Limit, format!("the schemas of {source} have more than {values} values"))
-        })?;
-        let Json::Object(members) = schema else { return Ok(schema.clone()) };
+        let Json::Object(members) = schema else { return self.copy(schema) };
+        self.charge(1)?;
         let mut converted = Map::new();
         for (key, value) in members {
             let value = match (key.as_str(), value) {
@@ -99,28 +96,61 @@ impl<'d> SchemaReader<'d> {
                 ) => self.read(inner, document)?,
                 // Definitions are converted when a reference to them is found.
                 ("definitions" | "$defs", _) => continue,
-                (_, data) => data.clone(),
+                (_, data) => self.copy(data)?,
             };
+            self.charge(key.len() / TEXT)?;
             converted.insert(key.clone(), value);
         }
         tuples(&mut converted);
         Ok(Json::Object(beside_references(converted)))
     }
 
+    /// A copy of a value that is no schema.
+    fn copy(&mut self, value: &Json) -> Result<Json, Fault> {
+        self.charge(cost(value))?;
+        Ok(value.clone())
+    }
+
+    fn charge(&mut self, cost: usize) -> Result<(), Fault> {
+        self.left = self.left.checked_sub(cost).ok_or_else(|| {
+            let (source, values) = (self.source, self.values);
+            Fault::new(
+                Kind::Limit,
+                format!("the schemas of {source} have more than {values} values, or too long texts"),
+            )
+        })?;
+        Ok(())
+    }
+
     /// The reference to the definition of a target; `None` if the target is not in the document.
     fn definition(&mut self, target: &'d str, document: &'d Json) -> Option<String> {
-        let key = (std::ptr::from_ref(document), target);
-        if let Some(name) = self.names.get(&key) {
+        let schema = pointed(document, target)?;
+        let place = std::ptr::from_ref(schema);
+        if let Some(name) = self.names.get(&place) {
             return Some(refer(name));
         }
-        let schema = pointed(document, target)?;
         let last = target.rsplit('/').next().unwrap_or_default();
         let plain = percent_decode_str(last).decode_utf8_lossy().replace("~1", "/").replace("~0", "~");
         let name = self.taken.unique(&plain, |name| self.defs.contains_key(name));
         self.defs.insert(name.clone(), Json::Bool(true));
-        self.names.insert(key, name.clone());
+        self.names.insert(place, name.clone());
         self.waiting.push_back((name.clone(), schema, document));
         Some(refer(&name))
+    }
+}
+
+/// How many bytes of a text count as one value.
+const TEXT: usize = 64;
+
+/// How much a value counts: one for itself and each value in it, and more for long texts. Reading the text has bounded its depth.
+fn cost(value: &Json) -> usize {
+    match value {
+        Json::String(text) => 1 + text.len() / TEXT,
+        Json::Array(items) => 1 + items.iter().map(cost).sum::<usize>(),
+        Json::Object(members) => {
+            1 + members.iter().map(|(name, member)| name.len() / TEXT + cost(member)).sum::<usize>()
+        }
+        _ => 1,
     }
 }
 

@@ -260,6 +260,10 @@ pub(crate) fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PassthroughFault(pub(crate) Kind);
 
+/// An extension of a response whose call runs on while it is sent: the call keeps its place among those that run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunsOn;
+
 /// The response with the body of an upstream in its original bytes.
 pub(crate) fn passthrough_response(raw: RawResponse) -> Response<Body> {
     let (status, fault) = (raw.status, raw.fault);

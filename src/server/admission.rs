@@ -1,7 +1,7 @@
 //! Which calls may run: those for which there is room in the gateway and in their group.
 //!
-//! A call counts from the end of its request's body until its result is ready. A request whose body is still coming, or
-//! whose response only waits for its reader, does not count. A call that finds no room gets the fault `Busy` at once and
+//! A call counts from the end of its request's body until its result is ready, also if its response has begun before. A
+//! request whose body is still coming, or whose response only waits for its reader, does not count. A call that finds no room gets the fault `Busy` at once and
 //! does not wait: it would only add to the time that an overloaded gateway takes. Calls wait in the [limiter] of their
 //! group, within their deadline.
 //!
@@ -65,12 +65,38 @@ impl Admission {
             || (of_group < self.per_group.load(Relaxed) && running < self.maximum.load(Relaxed));
         has_room.then_some(admitted)
     }
+
+    fn leave(&self, load: &GroupLoad) {
+        self.running.fetch_sub(1, Relaxed);
+        load.0.fetch_sub(1, Relaxed);
+    }
 }
 
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
-        self.admission.running.fetch_sub(1, Relaxed);
-        self.load.0.fetch_sub(1, Relaxed);
+        self.admission.leave(self.load);
+    }
+}
+
+/// The room of a call that outlasts the dispatch of its request, until it is dropped.
+#[derive(Debug)]
+pub(super) struct LongAdmitted {
+    admission: Arc<Admission>,
+    load: Arc<GroupLoad>,
+}
+
+impl LongAdmitted {
+    /// The room of a call as one that does not borrow.
+    pub(super) fn new(admitted: Admitted<'_>, admission: &Arc<Admission>, load: &Arc<GroupLoad>) -> LongAdmitted {
+        // It is the same room, which is left once.
+        std::mem::forget(admitted);
+        LongAdmitted { admission: admission.clone(), load: load.clone() }
+    }
+}
+
+impl Drop for LongAdmitted {
+    fn drop(&mut self) {
+        self.admission.leave(&self.load);
     }
 }
 

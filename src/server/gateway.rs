@@ -28,11 +28,12 @@ use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::{BoxError, Kind};
 use crate::protocol::frontend::{
-    Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, PassthroughFault, Streaming, UnreadRequest,
+    Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, PassthroughFault, RunsOn, Streaming,
+    UnreadRequest,
 };
 use crate::server::access_log::REQUEST_ID;
 use crate::server::activity::Activity;
-use crate::server::admission::{Admission, refusing_service};
+use crate::server::admission::{Admission, Admitted, LongAdmitted, refusing_service};
 use crate::server::auth::{AuthRequest, Authenticated, GroupAuth};
 use crate::server::clients::{ClientAccount, Clients, Resource};
 use crate::server::connection_count::ListenerCounts;
@@ -429,7 +430,7 @@ impl Gateway {
         metered.count_received(body.bytes.len());
         note_protocol(context, protocol);
         begin_call(context, group, client, waited);
-        // Held until the response is ready, not until it is sent.
+        // Held until the result is ready, not until it is sent.
         let admitted = self.admission.admit(&group.load);
         let refusal = if admitted.is_none() { Some(GATEWAY_BUSY) } else { refusal_of_client(client) };
         let refusing = refusal.map(|reason| group.refusing_service(context, reason));
@@ -474,9 +475,19 @@ impl Gateway {
             served = Box::pin(refuse_result(group, frontend, request)).await;
         }
         hold_memory(served.response.body_mut(), held, client);
+        self.hold_room(&mut served.response, admitted, group);
         conclude(&mut served, &request, (group, frontend), &dispatch.public_url);
         metered.end(ending(&served));
         Ok(self.with_outcome(served, context, group, metered))
+    }
+
+    /// Makes a response hold the room of its call, if the call runs on while it is sent.
+    fn hold_room(&self, response: &mut Response<Body>, admitted: Option<Admitted<'_>>, group: &Group) {
+        if response.extensions_mut().remove::<RunsOn>().is_some()
+            && let Some(admitted) = admitted
+        {
+            response.body_mut().hold(LongAdmitted::new(admitted, &self.admission, &group.load));
+        }
     }
 
     /// A response with what the access log says of it.

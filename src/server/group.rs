@@ -57,7 +57,7 @@ pub struct Group {
     /// directory.
     pub(super) limiter: Option<LimiterState>,
     /// The calls of the group that run.
-    pub(super) load: GroupLoad,
+    pub(super) load: Arc<GroupLoad>,
     /// Whether nothing is mounted at its path: it is the directory at `/`.
     pub(super) is_directory: bool,
 }
@@ -91,7 +91,7 @@ impl Group {
             request_headers,
             reads_request_target,
             sets_response_headers,
-            load: GroupLoad::default(),
+            load: Arc::default(),
             is_directory: false,
         }
     }

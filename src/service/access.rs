@@ -193,6 +193,10 @@ impl AccessRules {
     /// caller do so with it. `None` if no scope would help.
     pub(crate) fn missing_scope(&self, method: &str, is_safe: impl Fn() -> bool, context: &Context) -> Option<&str> {
         context.identity.as_ref()?;
+        // Something else has refused the call.
+        if self.allow(method, &is_safe, context) {
+            return None;
+        }
         let of_method = self.rules.iter().filter(|compiled| compiled.matches_method(method, &is_safe));
         // The first rule that matches the caller decides, so that a scope of a later one does not help.
         let mut undecided = of_method.map(|compiled| &compiled.rule).take_while(|rule| !rule.matches_caller(context));

@@ -28,10 +28,11 @@ use crate::http::public_url::X_FORWARDED_FOR;
 use crate::http::timeout_header::TimeoutHeader;
 use crate::model::interface::Interface;
 use crate::protocol::Protocol;
+use crate::protocol::mcp::client::message::InSession;
 use crate::service::hop_by_hop::{REPLACED, concerns_connection, remove_hop_by_hop};
 use crate::service::response_headers::ResponseHeaders;
 use crate::service::{Context, Identity, RequestTarget};
-use crate::upstream::transport::AppendedQuery;
+use crate::upstream::transport::{AppendedQuery, SessionCaller};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -315,6 +316,10 @@ impl ForwardedRequest {
     pub(super) fn apply_to(&self, request: &mut Request<Bytes>) {
         // A name that is there already is replaced.
         request.headers_mut().extend(self.headers.clone());
+        if request.extensions().get::<InSession>().is_some() {
+            let identity = self.identity_token.as_ref().and_then(|_| self.context.identity.clone());
+            request.extensions_mut().insert(SessionCaller { headers: self.headers.clone(), identity });
+        }
         if let Some(token) = &self.identity_token {
             token.apply_to(request.headers_mut(), self.context.identity.as_deref());
         }

@@ -136,7 +136,7 @@ impl Upstream {
     /// reload of the configuration uses this, so that unchanged groups keep their methods.
     pub fn adopt_description(&self, other: &Upstream) {
         let (own, known) = (&self.inner, other.description());
-        let same = own.options == other.inner.options && self.servers() == other.servers();
+        let same = own.options == other.inner.options && own.transport.has_same_servers(&other.inner.transport);
         if same {
             own.transport.adopt_stats(&other.inner.transport);
         }

@@ -41,14 +41,19 @@ pub(crate) struct ToolNames {
 
 impl ToolNames {
     /// The tools of these groups: all their methods, except those that are private or parts of a protocol. None has a `reserved` name.
+    /// Of methods for which the configuration has the same name, behind the prefixes of their groups, the first one gets it.
     pub(crate) fn new(groups: &[NamedGroup<'_>], reserved: &[&str]) -> ToolNames {
-        let (mut methods, mut given) = (BTreeSet::new(), HashMap::new());
+        let (mut methods, mut given, mut taken) = (BTreeSet::new(), HashMap::new(), HashSet::new());
         for group in groups {
             let names = group.interface.methods.iter().map(|method| method.name.as_str());
             methods.extend(names.filter(|name| is_tool(name)).map(|name| key(group.prefix, name)));
-            for (method, name) in &group.given {
+            let mut of_group: Vec<_> = group.given.iter().filter(|(method, _)| is_tool(method)).collect();
+            of_group.sort_unstable();
+            for (method, name) in of_group {
                 let name = prefixed(group.prefix, name);
-                if name.len() <= MAX_GIVEN_NAME && !reserved.contains(&name.as_ref()) {
+                let is_there = group.interface.method(method).is_some();
+                let is_usable = name.len() <= MAX_GIVEN_NAME && !reserved.contains(&name.as_ref());
+                if is_there && is_usable && taken.insert(name.clone()) {
                     given.insert(key(group.prefix, method), name);
                 }
             }
@@ -184,6 +189,14 @@ mod tests {
         let other = names.of_method("", "greet").unwrap();
         assert!(other.starts_with("greet_") && other.len() == "greet_".len() + 8, "{other}");
         assert_eq!((names.of_method("", "a.b"), names.of_method("", "missing")), (Some("a_b"), None));
+    }
+
+    #[test]
+    fn two_groups_share_no_name_of_the_configuration() {
+        let interface = Interface { methods: vec![Method::undescribed("spin")], ..Interface::default() };
+        let group = |prefix, name| NamedGroup { prefix, interface: &interface, given: HashMap::from([("spin", name)]) };
+        let names = ToolNames::new(&[group("a", "b_c"), group("a_b", "c")], &[]);
+        assert_eq!((names.of_method("a", "spin"), names.of_method("a_b", "spin")), (Some("a_b_c"), Some("a_b_spin")));
     }
 
     #[test]

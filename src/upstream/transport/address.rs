@@ -133,7 +133,12 @@ impl Address {
 
     /// Whether both are addresses of the same server, over the same protocol.
     pub(crate) fn is_same_server(&self, other: &Address) -> bool {
-        (&self.endpoint, self.secure, self.scgi) == (&other.endpoint, other.secure, other.scgi)
+        let is_same = match (&self.endpoint, &other.endpoint) {
+            #[cfg(feature = "server")]
+            (Endpoint::Program(own), Endpoint::Program(other)) => own.is_same_server(other),
+            (own, other) => own == other,
+        };
+        is_same && (self.secure, self.scgi) == (other.secure, other.scgi)
     }
 
     /// Whether the other is the address of the same host without TLS, at the usual ports. Servers behind a proxy for TLS state

@@ -5,18 +5,14 @@
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memchr2;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::codec::json::members::{is_present, present};
-use crate::protocol::jsonrpc::client::is_same_id;
-use crate::protocol::mcp::client::message::MessageId;
+use crate::protocol::mcp::client::message::{MessageHead, MessageId};
 
 /// Finds the response to a message in a stream of events.
 #[derive(Debug)]
 pub(super) struct EventFinder {
-    id: String,
+    id: MessageId,
     /// How many bytes at the beginning of the buffer are the data of the event.
     data: usize,
     has_data: bool,
@@ -28,27 +24,9 @@ pub(super) struct EventFinder {
     is_first_line: bool,
 }
 
-/// The members of a message that say whether it is a response.
-#[derive(Deserialize)]
-struct MessageHead<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    method: Option<IgnoredAny>,
-    #[serde(default, deserialize_with = "is_present")]
-    error: bool,
-}
-
 impl EventFinder {
-    pub(super) fn new(MessageId(id): MessageId) -> EventFinder {
-        EventFinder {
-            id: id.to_string(),
-            data: 0,
-            has_data: false,
-            line: 0,
-            looked: 0,
-            after_cr: false,
-            is_first_line: true,
-        }
+    pub(super) fn new(id: MessageId) -> EventFinder {
+        EventFinder { id, data: 0, has_data: false, line: 0, looked: 0, after_cr: false, is_first_line: true }
     }
 
     /// The response, once all of it is in the buffer. The events before it are removed.
@@ -121,7 +99,7 @@ impl EventFinder {
     fn is_response(&self, message: &[u8]) -> bool {
         let Ok(head) = serde_json::from_slice::<MessageHead<'_>>(message) else { return false };
         let id = head.id.map(RawValue::get).filter(|id| *id != "null");
-        head.method.is_none() && id.map_or(head.error, |id| is_same_id(&self.id, id))
+        head.method.is_none() && id.map_or(head.error, |id| MessageId::read(id) == Some(self.id))
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! A session begins with a handshake, which each server has on its own (specification, "Session Management"). It is begun for the first
 //! message, and begun again when the server no longer knows it; the message was then not carried out, and is sent once more. Requests
-//! with other credentials have another session.
+//! of other callers have other sessions.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ use super::Repeat;
 use super::body::Incoming;
 use super::error::{Failed, TransportError};
 use super::event_stream::EventFinder;
-use super::mcp_sessions::{Credentials, McpSession};
+use super::mcp_sessions::{McpSession, SessionCaller};
 use super::outgoing::OutgoingRequest;
 use super::redirects;
 use super::send_policy::SendPolicy;
@@ -23,6 +23,7 @@ use super::server::Server;
 use crate::codec::media::essence;
 use crate::http::media_type;
 use crate::protocol::mcp::client::handshake;
+use crate::protocol::mcp::client::handshake::NoAgreement;
 use crate::protocol::mcp::client::message::{InSession, MessageId};
 use crate::protocol::mcp::headers::{SESSION, VERSION};
 
@@ -42,10 +43,6 @@ fn headers_of_caller(request: &Request<Bytes>) -> HeaderMap {
         headers.remove(name);
     }
     headers
-}
-
-fn credentials(headers: &HeaderMap) -> Credentials {
-    [AUTHORIZATION, COOKIE].map(|name| headers.get(name).cloned())
 }
 
 impl Server {
@@ -81,7 +78,8 @@ impl Server {
             None => headers_of_caller(&request),
         };
         request.extensions_mut().insert(CallerHeaders(headers.clone()));
-        let session = match self.session(&headers, deadline, policy).await {
+        let caller = request.extensions().get::<SessionCaller>().cloned();
+        let session = match self.session(caller.as_ref(), &headers, deadline, policy).await {
             Ok(session) => session,
             Err(error) => return Err((error, Some(request))),
         };
@@ -93,7 +91,7 @@ impl Server {
         if response.status() == StatusCode::NOT_FOUND && session.id.is_some() {
             self.sessions().forget(&session);
             redirects::discard(response, deadline).await;
-            let session = match self.session(&headers, deadline, policy).await {
+            let session = match self.session(caller.as_ref(), &headers, deadline, policy).await {
                 Ok(session) => session,
                 Err(error) => return Err((error, Some(again))),
             };
@@ -105,23 +103,23 @@ impl Server {
         Ok(response)
     }
 
-    /// The session for requests with these headers, which begins if there is none.
+    /// The session for requests of a caller with these headers, which begins if there is none.
     async fn session(
         &self,
+        caller: Option<&SessionCaller>,
         headers: &HeaderMap,
         deadline: Option<Instant>,
         policy: &SendPolicy,
     ) -> Result<Arc<McpSession>, TransportError> {
-        let credentials = credentials(headers);
-        if let Some(known) = self.sessions().get(&credentials) {
+        if let Some(known) = self.sessions().get(caller) {
             return Ok(known);
         }
         let _beginning = self.sessions().beginning().await;
-        if let Some(known) = self.sessions().get(&credentials) {
+        if let Some(known) = self.sessions().get(caller) {
             return Ok(known);
         }
         let session = Arc::new(self.begin_session(headers, deadline, policy).await?);
-        self.sessions().add(credentials, &session);
+        self.sessions().add(caller.cloned(), &session);
         Ok(session)
     }
 
@@ -131,7 +129,7 @@ impl Server {
         deadline: Option<Instant>,
         policy: &SendPolicy,
     ) -> Result<McpSession, TransportError> {
-        let refused = |reason: String| TransportError::no_session(self.address().to_string(), reason.into());
+        let refused = |reason: NoAgreement| TransportError::no_session(self.address().to_string(), reason.into());
         let with_headers = |mut request: Request<Bytes>| {
             request.headers_mut().extend(headers.clone());
             Box::new(request)

@@ -111,6 +111,7 @@ pub use host_options::{Hedge, HostLimits, RetryOptions};
 pub(crate) use host_set::{HostReport, SendingReport};
 use layer::LayeredClient;
 pub use layer::{Deadline, TransportClient};
+pub(crate) use mcp_sessions::SessionCaller;
 pub use oauth2::OAuth2Options;
 use oauth2::TokenSource;
 pub(crate) use outgoing::KeepCoding;
@@ -280,7 +281,14 @@ impl Transport {
         self.balancer.addresses().map(Address::to_string)
     }
 
-    /// The same, with a number behind the name of a server that is there more than once.
+    /// Whether both are to the same servers, in the same order.
+    pub(crate) fn has_same_servers(&self, other: &Transport) -> bool {
+        let (own, other) = (&self.balancer, &other.balancer);
+        own.addresses().count() == other.addresses().count()
+            && own.addresses().zip(other.addresses()).all(|(own, other)| own.is_same_server(other))
+    }
+
+    /// The names, with a number behind that of a server that is there more than once.
     #[cfg(feature = "cli")]
     pub(super) fn distinct_names(&self) -> Vec<String> {
         server_set::names(self.balancer.addresses())

@@ -44,6 +44,12 @@ impl Program {
         Program { program: program.into(), args: Vec::new(), env: Vec::new(), directory: None, max_line: 64 << 20 }
     }
 
+    /// Whether both are the same server: the same command, which runs in the same folder with the same environment.
+    pub(super) fn is_same_server(&self, other: &Program) -> bool {
+        let Program { program, args, env, directory, max_line: _ } = self;
+        (program, args, env, directory) == (&other.program, &other.args, &other.env, &other.directory)
+    }
+
     /// The name of the program without its path, for messages.
     pub(super) fn name(&self) -> &str {
         let name = Path::new(&self.program).file_name().and_then(|name| name.to_str());

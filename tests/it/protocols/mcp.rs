@@ -135,7 +135,7 @@ async fn a_client_without_a_handshake_says_its_revision_each_time() {
     let (status, found) = ask("server/discover", None).await;
     let result = &found["result"];
     assert_eq!((status, &result["supportedVersions"]), (StatusCode::OK, &json!(["2026-07-28"])));
-    assert_eq!((&result["resultType"], &result["cacheScope"]), (&json!("complete"), &json!("public")));
+    assert_eq!((&result["resultType"], &result["cacheScope"]), (&json!("complete"), &json!("private")));
     assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["title"], "House");
     let (_, list) = ask("tools/list", None).await;
     assert_eq!((&list["result"]["ttlMs"], &list["result"]["resultType"]), (&json!(60_000), &json!("complete")));

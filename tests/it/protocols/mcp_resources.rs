@@ -107,7 +107,7 @@ async fn the_documents_of_a_group_are_resources_with_the_text_that_the_caller_ge
                     let uri = format!("croupier://{own}/{name}");
                     let read = endpoint.result(era, "resources/read", json!({ "uri": uri })).await;
                     assert_eq!(read["contents"], json!([{ "uri": uri, "mimeType": media, "text": text }]));
-                    assert_kept(&read, era, key);
+                    assert_kept(&read, era);
                 }
                 let read =
                     endpoint.result(era, "resources/read", json!({ "uri": format!("croupier://{own}/doc") })).await;
@@ -117,20 +117,19 @@ async fn the_documents_of_a_group_are_resources_with_the_text_that_the_caller_ge
                     "{text}"
                 );
                 assert_eq!(text.contains("## `hide`"), key.is_some(), "{text}");
-                assert_kept(&list, era, key);
+                assert_kept(&list, era);
             }
         }
     }
 }
 
 /// For how long a client may keep a result, and whose it is: only clients without a handshake are told.
-fn assert_kept(result: &Value, era: Era, key: Option<&str>) {
-    let scope = if key.is_some() { "private" } else { "public" };
+fn assert_kept(result: &Value, era: Era) {
     match era {
         Era::Legacy => assert!(result.get("ttlMs").is_none() && result.get("resultType").is_none(), "{result}"),
         Era::Modern => {
             let said = (&result["resultType"], &result["ttlMs"], &result["cacheScope"]);
-            assert_eq!(said, (&json!("complete"), &json!(60_000), &json!(scope)));
+            assert_eq!(said, (&json!("complete"), &json!(60_000), &json!("private")));
         }
     }
 }
@@ -152,7 +151,7 @@ async fn a_resource_that_is_not_there_is_an_error_of_the_revision() {
         assert_eq!(endpoint.error(era, "resources/subscribe", json!({ "uri": "x" })).await.0, -32601);
         let templates = endpoint.result(era, "resources/templates/list", json!({})).await;
         assert_eq!(templates["resourceTemplates"], json!([]));
-        assert_kept(&templates, era, None);
+        assert_kept(&templates, era);
     }
 }
 

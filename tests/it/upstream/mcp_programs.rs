@@ -157,6 +157,95 @@ async fn a_program_that_ends_takes_its_calls_with_it_and_is_started_again() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_program_is_noticed_among_many_calls_although_its_log_stays_open() {
+    let folder = Folder::new();
+    let behind = behind(script(&folder, "sleep 300 > starts & exit 3")).await;
+    let first = spun(&behind);
+    let others = async {
+        loop {
+            tokio::select! {
+                _ = spun(&behind) => {},
+                () = tokio::task::yield_now() => {},
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        result = first => assert_eq!(result, unreachable()),
+        () = others => {},
+    }
+}
+
+#[tokio::test]
+async fn what_a_program_has_started_ends_with_it() {
+    let folder = Folder::new();
+    let starts = "(trap 'echo asked >&3; exit' TERM; say 17; while :; do sleep 1; done) 3> told &";
+    let behind = behind(script(&folder, starts)).await;
+    let told = told(&folder);
+    let ends = async {
+        assert_eq!(spun(&behind).await, text("17"));
+        drop(behind);
+    };
+    let (told, ()) = tokio::join!(told, ends);
+    assert_eq!(told, "ended\nasked\n");
+}
+
+#[test]
+fn what_a_program_has_started_ends_with_the_runtime() {
+    let folder = Folder::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let behind = runtime.block_on(behind(script(&folder, "exec 3> told; sleep 300 & say 17")));
+    let path = folder.path("told");
+    let (sender, reading) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(fs::read_to_string(path)));
+    assert_eq!(runtime.block_on(spun(&behind)), text("17"));
+    drop(runtime);
+    assert_eq!(reading.recv_timeout(LIMIT).expect("it runs on").unwrap(), "ended\n");
+    drop(behind);
+}
+
+#[tokio::test]
+async fn a_program_may_write_the_id_in_another_way() {
+    for id in ["$id.0", r#"\"$id\""#] {
+        let folder = Folder::new();
+        let behind = behind(script(&folder, &format!("id={id}; say 17"))).await;
+        assert_eq!(spun(&behind).await, text("17"), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_speaks_another_revision_is_ended() {
+    let folder = Folder::new();
+    let upstream = upstream(made(&folder, r#"result '{"protocolVersion":"1999-01-01"}'"#, "say 17"));
+    let (told, discovered) = tokio::join!(told(&folder), upstream.discover());
+    let fault = discovered.unwrap_err();
+    assert!(fault.kind == Kind::Unreachable && fault.message.contains("it has not agreed to a session"), "{fault}");
+    assert!(!fault.message.contains("1999"), "{fault}");
+    assert_eq!(told, "ended\n");
+}
+
+#[tokio::test]
+async fn only_the_same_program_adopts_a_description() {
+    let folder = Folder::new();
+    let program = script(&folder, "say 17");
+    let known = upstream(program.clone());
+    known.discover().await.unwrap();
+    let with_env = |value: &str| vec![("WHEEL".to_owned(), value.to_owned())];
+    for (other, is_same) in [
+        (program.clone(), true),
+        (Program { max_line: 1 << 10, ..program.clone() }, true),
+        (Program { args: vec!["other.sh".to_owned()], ..program.clone() }, false),
+        (Program { program: "/other/sh".to_owned(), ..program.clone() }, false),
+        (Program { env: with_env("mini"), ..program.clone() }, false),
+        (Program { directory: None, ..program }, false),
+    ] {
+        let other = upstream(other);
+        other.adopt_description(&known);
+        assert_eq!(other.interface().method("spin_wheel").is_some(), is_same, "{:?}", other.servers());
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_is_given_up_is_cancelled() {
     let folder = Folder::new();
     let behind = behind(script(&folder, r#"echo "$id" > told"#)).await;

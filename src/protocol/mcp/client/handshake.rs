@@ -31,6 +31,17 @@ pub(crate) struct Agreement {
     pub(crate) server: ServerDescription,
 }
 
+/// Why there is no session, for operators.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoAgreement {
+    /// The response is an error.
+    #[error("the server refuses it: {0}")]
+    Refused(String),
+    /// The response cannot be read, or is for a revision that is not known.
+    #[error("{0}")]
+    Unusable(String),
+}
+
 /// The request that begins a session.
 pub(crate) fn initialize() -> Request<Bytes> {
     let mut writer = MessageWriter::new(Era::Handshake, "initialize");
@@ -64,15 +75,16 @@ pub(crate) fn discover() -> Request<Bytes> {
 /// Reads the response to [`initialize`].
 ///
 /// # Errors
-/// Why there is no session, for operators.
-pub(crate) fn agreement(response: &Response<Bytes>) -> Result<Agreement, String> {
+/// If there is no session.
+pub(crate) fn agreement(response: &Response<Bytes>) -> Result<Agreement, NoAgreement> {
     let result = decode_message(response, DocumentLimits::default()).map_err(|error| match error {
-        ResponseError::Fault(fault) => format!("the server refuses it: {}", abridge(&fault.message)),
-        error => error.to_string(),
+        ResponseError::Fault(fault) => NoAgreement::Refused(abridge(&fault.message).into()),
+        error => NoAgreement::Unusable(error.to_string()),
     })?;
     let revision = member(&result, "protocolVersion").and_then(text).unwrap_or_default();
     let known = Revision::of_name(revision).filter(|revision| !revision.is_stateless());
-    let known = known.ok_or_else(|| format!("the server speaks another revision: `{}`", abridge(revision)))?;
+    let another = || NoAgreement::Unusable(format!("the server speaks another revision: `{}`", abridge(revision)));
+    let known = known.ok_or_else(another)?;
     let info = member(&result, "serverInfo");
     Ok(Agreement { revision: HeaderValue::from_static(known.name()), server: described(info, &result) })
 }
@@ -134,7 +146,7 @@ mod tests {
             (r#""result":{}"#, "another revision: ``"),
             (r#""error":{"code":-32601,"message":"no"}"#, "refuses it: no"),
         ] {
-            let reason = agreement(&response(200, result)).unwrap_err();
+            let reason = agreement(&response(200, result)).unwrap_err().to_string();
             assert!(reason.contains(expected), "{reason}");
         }
     }

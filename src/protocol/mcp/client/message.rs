@@ -1,10 +1,14 @@
-//! The request with a message for a server.
+//! The request with a message for a server, and the members that say what a message of the server is.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use crate::codec::json::members::{is_present, present};
 use crate::model::fault::Fault;
 use crate::protocol::client_codec::post_request;
 use crate::protocol::mcp::headers::{METHOD, NAME, VERSION, header_value};
@@ -36,6 +40,30 @@ pub(crate) enum Era {
 /// The `id` of a message, as an extension of its request and of the response. No two messages of this process have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MessageId(pub(crate) u64);
+
+impl MessageId {
+    /// Reads an `id` that has come back, as JSON. A server may write the number as a text or as a floating-point number.
+    pub(crate) fn read(json: &str) -> Option<MessageId> {
+        if let Ok(text) = serde_json::from_str::<Cow<'_, str>>(json) {
+            let id = text.parse::<u64>().ok()?;
+            return (id.to_string() == text).then_some(MessageId(id));
+        }
+        let whole = || json.parse::<f64>().ok()?.to_string().parse().ok();
+        json.parse().ok().or_else(whole).map(MessageId)
+    }
+}
+
+/// The members that say whether a message of a server is a request, a notice, or the response to which request.
+#[derive(Deserialize)]
+pub(crate) struct MessageHead<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(crate) id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) method: Option<Cow<'a, str>>,
+    /// Whether it is an error.
+    #[serde(default, deserialize_with = "is_present")]
+    pub(crate) error: bool,
+}
 
 /// Says that a request belongs to a session, as an extension of the request: the transport begins the session.
 #[derive(Debug, Clone, Copy)]
@@ -109,4 +137,33 @@ pub(super) fn post(body: Vec<u8>) -> Request<Bytes> {
     let mut request = post_request(body, "application/json");
     request.headers_mut().insert(header::ACCEPT, ACCEPT);
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_comes_back_in_several_notations() {
+        for (json, expected) in [
+            ("17", Some(17)),
+            ("\"17\"", Some(17)),
+            (r#""\u00317""#, Some(17)),
+            ("17.0", Some(17)),
+            ("1.7e1", Some(17)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("17.5", None),
+            ("-17", None),
+            ("1e300", None),
+            ("\"17.0\"", None),
+            ("\"+17\"", None),
+            ("\"017\"", None),
+            ("\"\"", None),
+            ("null", None),
+            ("true", None),
+            ("[17]", None),
+        ] {
+            assert_eq!(MessageId::read(json), expected.map(MessageId), "{json}");
+        }
+    }
 }

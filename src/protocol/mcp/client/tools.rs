@@ -16,13 +16,16 @@ use crate::codec::DocumentLimits;
 use crate::codec::json::{check, not_well_formed};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method, Param};
-use crate::protocol::discovered::{LeftOutOperation, is_valid_method_name, schema};
+use crate::protocol::discovered::{LeftOutOperation, UniqueNames, is_valid_method_name, schema};
 use crate::protocol::discovered_schemas::{SchemaReader, pointed};
 
 /// How many tools a server may have.
 pub(crate) const MAX_TOOLS: usize = 10_000;
-/// The largest number of references in a chain that leads to the schema of a tool.
-const HOPS: usize = 8;
+/// The largest number of references in a chain that leads to the schema of a tool, and how deep the parts of a schema may be nested.
+const MAX_REFERENCES: usize = 8;
+/// How many parameters a tool may have, and of how many parts its schema may consist at each level.
+const MAX_PARAMS: usize = 1000;
+const MAX_PARTS: usize = 8;
 /// The largest number of JSON values in all schemas together.
 const VALUES: usize = 500_000;
 /// The longest name of a tool that is repeated in a request, in bytes.
@@ -111,16 +114,13 @@ fn doc(tool: &Json) -> String {
 fn method_names<'t>(tools: impl Iterator<Item = &'t str> + Clone) -> HashMap<&'t str, String> {
     let is_own = |name: &str| is_valid_method_name(name) && !is_reserved(name) && !has_odd_segment(name);
     let mut taken: HashSet<String> = tools.clone().filter(|name| is_own(name)).map(str::to_owned).collect();
-    let mut names = HashMap::new();
+    let (mut names, mut unique) = (HashMap::new(), UniqueNames::default());
     for tool in tools {
         if is_own(tool) {
             names.insert(tool, tool.to_owned());
             continue;
         }
-        let plain = plain_name(tool);
-        let numbered = (2_usize..).map(|number| format!("{plain}_{number}"));
-        let free = std::iter::once(plain.clone()).chain(numbered).find(|name| !taken.contains(name));
-        let name = free.unwrap_or(plain);
+        let name = unique.unique(&plain_name(tool), |name| taken.contains(name));
         taken.insert(name.clone());
         names.insert(tool, name);
     }
@@ -147,10 +147,10 @@ fn plain_name(tool: &str) -> String {
     if name.is_empty() { "tool".to_owned() } else { name.to_owned() }
 }
 
-/// Follows the references from a schema to their end.
-fn root(document: &Json) -> &Json {
-    let mut root = document;
-    for _ in 0..HOPS {
+/// Follows the references from a schema of a document to their end.
+fn followed<'j>(document: &'j Json, schema: &'j Json) -> &'j Json {
+    let mut root = schema;
+    for _ in 0..MAX_REFERENCES {
         let target = root.get("$ref").and_then(Json::as_str);
         match target.and_then(|target| pointed(document, target)) {
             Some(next) => root = next,
@@ -168,12 +168,41 @@ fn requires(schema: &Json, name: &str) -> bool {
     schema.get("required").and_then(Json::as_array).is_some_and(|required| required.iter().any(|own| own == name))
 }
 
+/// The members of the objects that a schema describes, each with its schema and whether it is required: its own, and those of what it
+/// consists of. Of several choices, none is required.
+fn gather_members<'j>(
+    document: &'j Json,
+    (schema, is_required): (&'j Json, bool),
+    depth: usize,
+    to: &mut Vec<(&'j String, &'j Json, bool)>,
+) {
+    let schema = followed(document, schema);
+    for (name, property) in properties(schema).into_iter().flatten() {
+        let required = is_required && requires(schema, name);
+        let is_full = to.len() >= MAX_PARAMS;
+        match to.iter_mut().find(|(own, ..)| *own == name) {
+            Some((.., is_required)) => *is_required |= required,
+            None if is_full => {}
+            None => to.push((name, property, required)),
+        }
+    }
+    if depth == MAX_REFERENCES {
+        return;
+    }
+    for (keyword, is_required) in [("allOf", is_required), ("anyOf", false), ("oneOf", false)] {
+        for part in schema.get(keyword).and_then(Json::as_array).into_iter().flatten().take(MAX_PARTS) {
+            gather_members(document, (part, is_required), depth + 1, to);
+        }
+    }
+}
+
 /// The parameters of a tool, and how they are sent.
 fn params<'j>(tool: &'j Json, schemas: &mut SchemaReader<'j>) -> Result<(Vec<Param>, Vec<McpParam>), Fault> {
     let Some(document) = tool.get("inputSchema") else { return Ok(Default::default()) };
-    let root = root(document);
     let (mut params, mut own) = (Vec::new(), Vec::new());
-    for (name, property) in properties(root).into_iter().flatten() {
+    let mut members = Vec::new();
+    gather_members(document, (document, true), 0, &mut members);
+    for (name, property, required) in members {
         let mut converted = schemas.read(property, document)?;
         if let Json::Object(members) = &mut converted {
             members.shift_remove(HEADER.0);
@@ -182,7 +211,7 @@ fn params<'j>(tool: &'j Json, schemas: &mut SchemaReader<'j>) -> Result<(Vec<Par
             name: name.clone(),
             doc: text(property, "description").to_owned(),
             schema: schema(converted),
-            required: requires(root, name),
+            required,
         });
         let header = property.get(HEADER.0).and_then(Json::as_str).filter(|name| !name.is_empty());
         let header = header.and_then(|header| format!("{}{header}", HEADER.1).parse::<HeaderName>().ok());
@@ -196,7 +225,7 @@ fn result<'j>(tool: &'j Json, schemas: &mut SchemaReader<'j>) -> Result<(Schema,
     let Some(document) = tool.get("outputSchema").filter(|schema| schema.is_object()) else {
         return Ok((Schema::default(), ResultForm::Undescribed));
     };
-    let root = root(document);
+    let root = followed(document, document);
     let wrapped = properties(root).filter(|properties| properties.len() == 1).and_then(|properties| {
         let inner = properties.get("result")?;
         requires(root, "result").then_some(inner)
@@ -305,6 +334,32 @@ mod tests {
         }
         assert_eq!(read_text(b"{}").unwrap_err().kind, Kind::Structure);
         assert_eq!(read_text(b"tools").unwrap_err().kind, Kind::NotWellFormed);
+    }
+
+    #[test]
+    fn a_place_is_one_definition_however_it_is_spelled_and_long_texts_count() {
+        let schema = |text: String| {
+            let members = json!({
+                "a": { "$ref": "#/$defs/A" }, "b": { "$ref": "#/%24defs/A" }, "c": { "$ref": "#/$defs/%41" },
+            });
+            json!({ "type": "object", "properties": members, "$defs": { "A": { "const": text } } })
+        };
+        let short = read_list(&json!([{ "name": "a", "inputSchema": schema("x".to_owned()) }]));
+        assert_eq!(short.interface.defs.len(), 1);
+        let long = [json!({ "name": "a", "inputSchema": schema("x".repeat(64 * VALUES)) })];
+        assert_eq!(read(&long, ServerDescription::default(), Era::Handshake).unwrap_err().kind, Kind::Limit);
+    }
+
+    #[test]
+    fn the_parts_of_a_schema_have_parameters_too() {
+        let part = |name: &str| json!({ "properties": { name: { "type": "string" } }, "required": [name] });
+        let input = json!({
+            "type": "object", "properties": { "own": {} }, "required": ["own"],
+            "allOf": [part("a"), { "$ref": "#/$defs/B" }], "oneOf": [part("c"), part("d")], "$defs": { "B": part("b") },
+        });
+        let methods = read_list(&json!([{ "name": "a", "inputSchema": input }])).interface.methods;
+        let params: Vec<_> = methods[0].params.iter().map(|param| (param.name.as_str(), param.required)).collect();
+        assert_eq!(params, [("own", true), ("a", true), ("b", true), ("c", false), ("d", false)]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Mismatches {
     }
 
     fn expected(&mut self, path: &str, schema: &Value, value: &Value) {
-        let got = excerpt(&value.to_string(), LONGEST);
+        let got = shown(value);
         self.tell(path, &format!("expected {}, got {got}", excerpt(&expectation(schema), LONGEST)));
     }
 
@@ -92,6 +92,17 @@ impl Mismatches {
                 None => {}
             }
         }
+    }
+}
+
+/// A value in short. A long one is not written as a whole first.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => Value::from(excerpt(text, LONGEST)).to_string(),
+        Value::Array(items) if items.is_empty() => "[]".to_owned(),
+        Value::Array(items) => format!("an array of {}", items.len()),
+        Value::Object(_) => "an object".to_owned(),
+        short => short.to_string(),
     }
 }
 

@@ -54,7 +54,7 @@ use crate::model::name_patterns::NamePatterns;
 use crate::model::text::{abridge, excerpt};
 use crate::protocol::Protocol;
 use crate::protocol::frontend;
-use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest};
+use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, RunsOn};
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::{Call, Context, Output, RpcService};
@@ -111,6 +111,8 @@ struct Answer {
     fault: Option<Kind>,
     /// Headers of the response beside its media type, or with one that is not JSON.
     headers: HeaderMap,
+    /// Whether the call runs on while the response is sent.
+    runs_on: bool,
 }
 
 impl Mcp {
@@ -164,12 +166,15 @@ impl Frontend for Mcp {
             return MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: Some(kind) });
         }
         self.answer_body(service.as_ref(), request).map(|answer| {
-            let Answer { status, text, method, fault, headers } = answer;
+            let Answer { status, text, method, fault, headers, runs_on } = answer;
             let mut response = match text {
                 Some(body) => frontend::ok(CONTENT_TYPE, body),
                 None => Response::new(Body::default()),
             };
             response.headers_mut().extend(headers);
+            if runs_on {
+                response.extensions_mut().insert(RunsOn);
+            }
             *response.status_mut() = status;
             FrontendResponse { response, method, fault }
         })
@@ -189,7 +194,7 @@ impl Frontend for Mcp {
         vec![SESSION]
     }
 
-    /// Since there are no sessions, a client cancels a request by closing the connection.
+    /// Since the revision without a handshake, a client cancels a request by closing the connection.
     fn ends_with_client(&self, head: &Parts) -> bool {
         revision::of_head(&head.headers).is_some_and(Revision::is_stateless)
     }
@@ -282,7 +287,7 @@ impl Mcp {
             whole.push(b']');
             let status = if is_empty { StatusCode::ACCEPTED } else { StatusCode::OK };
             let text = (!is_empty).then(|| Body::whole(whole));
-            Answer { status, text, method: Box::from(""), fault, headers: HeaderMap::new() }
+            Answer { status, text, method: Box::from(""), fault, headers: HeaderMap::new(), runs_on: false }
         })
     }
 
@@ -320,7 +325,7 @@ impl Mcp {
                 return MaybeReady::now(answer);
             }
             "ping" if !frame.is_stateless => Ok(Members::new()),
-            "server/discover" if frame.is_stateless => Ok(discovery(&interface, self.capabilities(), request.context)),
+            "server/discover" if frame.is_stateless => Ok(discovery(&interface, self.capabilities())),
             "tools/list" => return MaybeReady::now(self.list(service, request.context, &message, &frame)),
             "tools/call" => {
                 // A batch is one response.
@@ -328,7 +333,7 @@ impl Mcp {
                 return self.call(service, request, &message, (frame, progress));
             }
             method if method.starts_with("resources/") => self.answer_resources(service, request, &message, &frame),
-            method if method.starts_with("prompts/") => self.answer_prompts(request.context, &message, &frame),
+            method if method.starts_with("prompts/") => self.answer_prompts(&message, &frame),
             method => Err(RpcError::no_such_method(abridge(method).as_ref(), frame.is_stateless)),
         };
         MaybeReady::now(match result {
@@ -387,7 +392,7 @@ impl Mcp {
         }
         if frame.is_stateless {
             let kept = if visible.is_incomplete() { 0 } else { KEPT };
-            text.extend_from_slice(format!(r#","ttlMs":{kept},"cacheScope":"{}""#, scope(caller)).as_bytes());
+            text.extend_from_slice(format!(r#","ttlMs":{kept},"cacheScope":"{CACHE_SCOPE}""#).as_bytes());
         }
         frame.write_tail(None, &mut text);
         Answer::of(text, "")
@@ -421,7 +426,8 @@ impl Mcp {
         };
         let Some(written) = tools.written(index) else { return refuse(&RpcError::no_such_tool(&tool)) };
         let fixed = member.options.tools.get(&method.name).map(|options| &options.args);
-        let arguments = match call::arguments(arguments, fixed.filter(|fixed| !fixed.is_empty())) {
+        let given = arguments;
+        let arguments = match call::arguments(given, fixed.filter(|fixed| !fixed.is_empty())) {
             Ok(arguments) => arguments,
             Err(error) => return refuse(&error),
         };
@@ -444,7 +450,7 @@ impl Mcp {
         if let MaybeReady::Now(Some(Err(fault))) = &mut called
             && fault.kind == Kind::BadParams
         {
-            tools.explain(index, arguments.as_deref(), fault);
+            tools.explain(index, given, fault);
         }
         let answer = called.and_then(move |called| match called {
             Ok(Output::One(value)) => {
@@ -565,6 +571,7 @@ impl Answer {
             method: method.into(),
             fault: None,
             headers: HeaderMap::new(),
+            runs_on: false,
         }
     }
 
@@ -580,6 +587,7 @@ impl Answer {
             method: Box::from(""),
             fault: None,
             headers: HeaderMap::new(),
+            runs_on: false,
         }
     }
 
@@ -624,18 +632,16 @@ fn handshake(interface: &Interface, capabilities: Value, message: &Message<'_>) 
 }
 
 /// The result of `server/discover`: the revisions without a handshake, since a client that wants another begins with one.
-fn discovery(interface: &Interface, capabilities: Value, caller: &Context) -> Members {
+fn discovery(interface: &Interface, capabilities: Value) -> Members {
     let mut members = Members::new();
     let versions: Vec<Value> = Revision::stateless().map(|revision| revision.name().into()).collect();
     members.insert("supportedVersions".to_owned(), versions.into());
     members.insert("capabilities".to_owned(), capabilities);
     members.extend(instructions(interface).map(|text| ("instructions".to_owned(), text)));
     members.insert("ttlMs".to_owned(), KEPT.into());
-    members.insert("cacheScope".to_owned(), scope(caller).into());
+    members.insert("cacheScope".to_owned(), CACHE_SCOPE.into());
     members
 }
 
-/// Who may keep a result: with credentials, it may be another for each caller.
-fn scope(caller: &Context) -> &'static str {
-    if caller.identity.is_some() { "private" } else { "public" }
-}
+/// Who may keep a list: only its reader, since it may be another for each caller, and for each address.
+const CACHE_SCOPE: &str = "private";

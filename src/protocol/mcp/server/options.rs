@@ -1,5 +1,6 @@
 //! The options of MCP.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::prompt_options::PromptOptions;
 use super::search::RESERVED;
-use crate::model::interface::Interface;
+use crate::model::interface::{Interface, Method};
 use crate::model::name_patterns::NamePatterns;
 use crate::model::units::{Size, bytes};
 use crate::protocol::mcp::names::{MAX_GIVEN_NAME, is_tool};
@@ -125,6 +126,15 @@ impl McpOptions {
     /// How many methods of an interface are tools.
     pub(crate) fn count_tools(&self, interface: &Interface) -> usize {
         interface.methods.iter().filter(|method| is_tool(&method.name) && self.has(&method.name)).count()
+    }
+
+    /// A method without the parameters whose values are fixed.
+    pub(super) fn open<'m>(&self, method: &'m Method) -> Cow<'m, Method> {
+        let Some(tool) = self.tools.get(&method.name).filter(|tool| !tool.args.is_empty()) else {
+            return Cow::Borrowed(method);
+        };
+        let params = method.params.iter().filter(|param| !tool.args.contains_key(&param.name));
+        Cow::Owned(Method { params: params.cloned().collect(), ..method.clone() })
     }
 
     /// Whether a method is a tool.

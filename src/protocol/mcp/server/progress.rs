@@ -1,6 +1,6 @@
 //! Calls that take long. If the client asks for its progress, the response becomes a stream of events (`text/event-stream`): how long
-//! the call runs and how much of its result there is, and at last the response itself. A client that resets its timeout at each
-//! report waits for a call of any length.
+//! the call runs and how much of its result there is, and at last the response itself. So a client that resets its timeout at each
+//! report waits as long as the group allows.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::Frame;
 use serde_json::value::RawValue;
+use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 use tracing::Instrument as _;
 
@@ -54,16 +55,17 @@ impl Progress {
             if let Some(ready) = with_timeout(EVERY, answer.as_mut()).await {
                 return ready;
             }
-            // The stream is polled where its request is not known any more.
+            // The body is polled only while the client takes it, and where its request is not known any more.
             let answer = catch_panic_of(answer).in_current_span();
-            let answer: PendingAnswer = match CurrentRequest::get() {
-                Some(request) => Box::pin(request.scope(answer)),
-                None => Box::pin(answer),
+            let mut running = JoinSet::new();
+            match CurrentRequest::get() {
+                Some(request) => running.spawn(request.scope(answer)),
+                None => running.spawn(answer),
             };
             let mut ticks = interval_at(tokio::time::Instant::now(), EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let stream = EventStream { answer: Some(answer), progress: self, begun, ticks };
-            Answer { headers: stream_headers(), ..Answer::whole(Body::coming(stream), &method) }
+            let stream = EventStream { running, is_ended: false, progress: self, begun, ticks };
+            Answer { headers: stream_headers(), runs_on: true, ..Answer::whole(Body::coming(stream), &method) }
         })
     }
 
@@ -78,12 +80,12 @@ impl Progress {
     }
 }
 
-type PendingAnswer = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
-
 /// The response to a call that runs: reports of its progress, then its result.
 struct EventStream {
-    /// `None` once it has been sent.
-    answer: Option<PendingAnswer>,
+    /// The call, which ends with the stream.
+    running: JoinSet<Result<Answer, Fault>>,
+    /// Whether the response has been sent.
+    is_ended: bool,
     progress: Progress,
     begun: Instant,
     ticks: Interval,
@@ -94,12 +96,14 @@ impl http_body::Body for EventStream {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let EventStream { answer, progress, begun, ticks } = &mut *self;
-        let Some(pending) = answer else { return Poll::Ready(None) };
-        let bytes = match pending.as_mut().poll(cx) {
+        let EventStream { running, is_ended, progress, begun, ticks } = &mut *self;
+        if *is_ended {
+            return Poll::Ready(None);
+        }
+        let bytes = match running.poll_join_next(cx) {
             Poll::Ready(ended) => {
-                *answer = None;
-                progress.last_event(ended)
+                *is_ended = true;
+                progress.last_event(ended.and_then(Result::ok).unwrap_or_else(|| Err(Fault::internal())))
             }
             Poll::Pending if ticks.poll_tick(cx).is_ready() => progress.event(begun.elapsed().as_secs()),
             Poll::Pending => return Poll::Pending,
@@ -108,7 +112,7 @@ impl http_body::Body for EventStream {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.answer.is_none()
+        self.is_ended
     }
 }
 

@@ -8,9 +8,8 @@ use super::answer::{Members, ResultFrame, RpcError};
 use super::members::Member;
 use super::message::Message;
 use super::prompt_options::PromptOptions;
-use super::{KEPT, Mcp, scope};
+use super::{CACHE_SCOPE, KEPT, Mcp};
 use crate::model::text::abridge;
-use crate::service::Context;
 
 /// The prompts of a member, with the names that they have at the endpoint.
 fn named(member: &Member) -> impl Iterator<Item = (Cow<'_, str>, &PromptOptions)> {
@@ -30,12 +29,7 @@ impl Mcp {
     }
 
     /// The result of a method about prompts.
-    pub(super) fn answer_prompts(
-        &self,
-        caller: &Context,
-        message: &Message<'_>,
-        frame: &ResultFrame,
-    ) -> Result<Members, RpcError> {
+    pub(super) fn answer_prompts(&self, message: &Message<'_>, frame: &ResultFrame) -> Result<Members, RpcError> {
         let params = message.params.as_ref();
         match &*message.method {
             "prompts/list" if self.has_prompts() => {
@@ -48,7 +42,7 @@ impl Mcp {
                 members.insert("prompts".to_owned(), Value::Array(prompts.collect()));
                 if frame.is_stateless {
                     members.insert("ttlMs".to_owned(), KEPT.into());
-                    members.insert("cacheScope".to_owned(), scope(caller).into());
+                    members.insert("cacheScope".to_owned(), CACHE_SCOPE.into());
                 }
                 Ok(members)
             }

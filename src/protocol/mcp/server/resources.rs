@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 
 use super::answer::{Members, ResultFrame, RpcError};
 use super::message::Message;
-use super::{KEPT, Mcp, scope};
+use super::options::McpOptions;
+use super::{CACHE_SCOPE, KEPT, Mcp};
 use crate::http::public_url::PublicUrl;
 use crate::model::interface::{Interface, Method};
 use crate::model::text::abridge;
 use crate::protocol::document::GroupDocument;
-use crate::protocol::frontend::{GroupRequest, is_private, refuse_undescribed};
+use crate::protocol::frontend::{GroupRequest, refuse_undescribed};
+use crate::protocol::mcp::names::is_tool;
 use crate::service::RpcService;
 
 /// The error of a request for a resource that is not there, in the revisions with a handshake.
@@ -37,6 +39,7 @@ struct Described<'m> {
     /// The path of the group, percent-encoded.
     path: Cow<'m, str>,
     service: &'m dyn RpcService,
+    options: &'m McpOptions,
     documents: &'m [Arc<dyn GroupDocument>],
 }
 
@@ -86,7 +89,7 @@ impl Mcp {
         if frame.is_stateless {
             let is_incomplete = described.iter().any(|group| group.service.interface().incomplete);
             members.insert("ttlMs".to_owned(), if is_incomplete { 0 } else { KEPT }.into());
-            members.insert("cacheScope".to_owned(), scope(request.context).into());
+            members.insert("cacheScope".to_owned(), CACHE_SCOPE.into());
         }
         Ok(members)
     }
@@ -100,6 +103,7 @@ impl Mcp {
                 None => Cow::Borrowed(request.path()),
             },
             service: member.described(service),
+            options: &member.options,
             documents,
         });
         groups.collect()
@@ -128,7 +132,11 @@ impl Mcp {
             return Err(RpcError::new(-32603, rejection.reason).of_outage());
         }
         let base = self.documents.public_url.base(request.head, request.context.peer);
-        let text = document.text(&group.service.interface_for(request.context), &(base + &group.path));
+        let interface = group.service.interface_for(request.context);
+        let text = match document.name() == Documentation.name() {
+            true => document.text(&group.tools_of(&interface), &(base + &group.path)),
+            false => document.text(&interface, &(base + &group.path)),
+        };
         Ok(json!({ "uri": uri, "mimeType": document.media_type(), "text": text }))
     }
 }
@@ -137,6 +145,14 @@ impl Described<'_> {
     /// What the addresses of its resources begin with.
     fn address(&self) -> String {
         format!("croupier://{}/", self.path.trim_end_matches('/'))
+    }
+
+    /// The methods that are tools, without the parameters whose values are fixed.
+    fn tools_of(&self, interface: &Interface) -> Interface {
+        let is_shown = |method: &&Method| is_tool(&method.name) && self.options.has(&method.name);
+        let methods = interface.methods.iter().filter(is_shown).map(|method| self.options.open(method).into_owned());
+        let (title, doc) = (interface.title.clone(), interface.doc.clone());
+        Interface { title, doc, methods: methods.collect(), ..Interface::default() }
     }
 
     fn documents(&self) -> impl Iterator<Item = &dyn GroupDocument> {
@@ -178,7 +194,7 @@ impl GroupDocument for Documentation {
     fn text(&self, interface: &Interface, _: &str) -> String {
         let mut text = format!("# {}\n", in_line(&interface.title));
         add_doc(&interface.doc, &mut text);
-        for method in interface.methods.iter().filter(|method| !is_private(&method.name)) {
+        for method in &interface.methods {
             add_method(method, &mut text);
         }
         text
@@ -214,7 +230,12 @@ fn in_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::model::name_patterns::NamePatterns;
+    use crate::protocol::mcp::server::ToolOptions;
+    use crate::service::local::Local;
     use crate::model::interface::Param;
 
     #[test]
@@ -237,6 +258,19 @@ mod tests {
             ..Interface::default()
         };
         let expected = "# A wheel\n\nIt spins.\n\n## `wheel.spin`\n\nSpins.\n\nTwice.\n\n- `spins`: How often.\n- `seed` (optional)\n\n## `rest`\n";
-        assert_eq!(Documentation.text(&interface, ""), expected);
+        let of_group = |options: &McpOptions| {
+            let service = Local::new("A wheel", ()).build().unwrap();
+            let group = Described { path: "/w".into(), service: &service, options, documents: &[] };
+            Documentation.text(&group.tools_of(&interface), "")
+        };
+        assert_eq!(of_group(&McpOptions::default()), expected);
+        let fixed = ToolOptions { args: Members::from_iter([("seed".to_owned(), 4.into())]), ..ToolOptions::default() };
+        let options = McpOptions {
+            exclude: NamePatterns(vec!["rest".to_owned()]),
+            tools: BTreeMap::from([("wheel.spin".to_owned(), fixed)]),
+            ..McpOptions::default()
+        };
+        let (without_rest, _) = expected.split_once("\n## `rest`").unwrap();
+        assert_eq!(of_group(&options), without_rest.replace("- `seed` (optional)\n", ""));
     }
 }

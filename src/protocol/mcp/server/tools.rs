@@ -212,17 +212,10 @@ impl<'t> FoundTool<'t> {
 
 fn write(tool: FoundTool<'_>) -> WrittenTool {
     let FoundTool { name, member, interface, method, .. } = tool;
-    let options = tool.options();
     let output = output_schema(method, &interface.defs);
     let (shown_title, shown_doc) = (tool.title(), tool.description());
-    let input = match options.filter(|options| !options.args.is_empty()) {
-        Some(options) => {
-            let params = method.params.iter().filter(|param| !options.args.contains_key(&param.name));
-            let open = Method { params: params.cloned().collect(), ..method.clone() };
-            input_schema(&open, &interface.defs)
-        }
-        None => input_schema(method, &interface.defs),
-    };
+    let open = member.options.open(method);
+    let input = input_schema(&open, &interface.defs);
     let mut tool = Members::new();
     let mut set = |member: &str, value: Value| drop(tool.insert(member.to_owned(), value));
     set("name", name.into());
@@ -250,7 +243,7 @@ fn write(tool: FoundTool<'_>) -> WrittenTool {
         json: json.into(),
         name: name.into(),
         method: method.name.as_str().into(),
-        parameters: parameters(method).into(),
+        parameters: parameters(&open).into(),
         bytes_type: bytes_type(method, interface),
         dialect: member.dialect,
         max_result: member.options.max_result,

@@ -1,18 +1,22 @@
 //! Programs that serve MCP over standard input and output ("stdio" of the specification).
 //!
 //! ```text
-//! mod.rs      ChildServer: sends a message to the program, and waits for its response
-//! keeper.rs   the task that starts the program, ends it, and hands out responses
-//! running.rs  a program that runs: the handshake, lines in, lines out, and what it writes to its log
-//! lines.rs    lines of a bounded length
+//! mod.rs            ChildServer: sends a message to the program, and waits for its response
+//! supervisor.rs     the task that starts the program, and ends it
+//! running.rs        a program that runs: the handshake, messages in, messages out, and its end
+//! process_group.rs  the program and what it has started, which end together
+//! program_log.rs    what it writes to its standard error
+//! lines.rs          lines of a bounded length
 //! ```
 //!
 //! All calls share one program, which the first message starts. If it ends, the calls that run are faults, and the next message starts
 //! it again; after a start that has failed, not before a delay has passed. It ends when nothing refers to its [`ChildServer`].
 
-mod keeper;
 mod lines;
+mod process_group;
+mod program_log;
 mod running;
+mod supervisor;
 
 use std::sync::{Arc, Mutex};
 
@@ -36,11 +40,11 @@ pub(super) struct ChildServer {
     program: Arc<Program>,
     /// The group whose calls are sent, for log lines.
     group: String,
-    /// The way to the task that keeps the program; `None` before the first message.
-    keeper: Mutex<Option<UnboundedSender<Command>>>,
+    /// The way to the task that supervises the program; `None` before the first message.
+    supervisor: Mutex<Option<UnboundedSender<Command>>>,
 }
 
-/// What the task that keeps the program is to do.
+/// What the supervisor of the program is to do.
 enum Command {
     Send(SentMessage),
     /// The response to this message is of no use any longer.
@@ -73,7 +77,7 @@ enum ChildError {
 
 /// Tells the task that a response is not waited for any longer, unless it has come.
 struct CancelOnDrop<'c> {
-    keeper: &'c UnboundedSender<Command>,
+    supervisor: &'c UnboundedSender<Command>,
     id: u64,
     has_response: bool,
 }
@@ -82,14 +86,14 @@ impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
         if !self.has_response {
             // An error means that the task has ended, and the program with it.
-            let _ = self.keeper.send(Command::Cancel(self.id));
+            let _ = self.supervisor.send(Command::Cancel(self.id));
         }
     }
 }
 
 impl ChildServer {
     pub(super) fn new(program: Arc<Program>, group: String) -> ChildServer {
-        ChildServer { program, group, keeper: Mutex::new(None) }
+        ChildServer { program, group, supervisor: Mutex::new(None) }
     }
 
     /// Sends a message and waits for its response. Starting the program is a part of the time.
@@ -101,13 +105,13 @@ impl ChildServer {
         let Some(MessageId(id)) = request.extensions().get::<MessageId>().copied() else {
             return Err((self.unreached("a program takes messages of MCP only".into()), None));
         };
-        let keeper = self.keeper();
+        let supervisor = self.supervisor();
         let (respond, response) = oneshot::channel();
         let message = SentMessage { id, line: request.body().clone(), respond };
-        if keeper.send(Command::Send(message)).is_err() {
+        if supervisor.send(Command::Send(message)).is_err() {
             return Err((self.unreached("the program is being ended".into()), Some(request)));
         }
-        let mut cancelled = CancelOnDrop { keeper: &keeper, id, has_response: false };
+        let mut cancelled = CancelOnDrop { supervisor: &supervisor, id, has_response: false };
         let received = limit.run(response).await.map_err(|late| (self.broken(late.into()), None))?;
         cancelled.has_response = true;
         let ReceivedMessage { line, agreement } = match received {
@@ -127,14 +131,14 @@ impl ChildServer {
     }
 
     /// The way to the task, which begins on the runtime of the first message. If that runtime has ended, another task begins.
-    fn keeper(&self) -> UnboundedSender<Command> {
-        let mut keeper = lock(&self.keeper);
-        if let Some(known) = keeper.as_ref().filter(|known| !known.is_closed()) {
+    fn supervisor(&self) -> UnboundedSender<Command> {
+        let mut supervisor = lock(&self.supervisor);
+        if let Some(known) = supervisor.as_ref().filter(|known| !known.is_closed()) {
             return known.clone();
         }
         let (sender, commands) = unbounded_channel();
-        tokio::spawn(keeper::keep(self.program.clone(), self.group.clone(), commands));
-        *keeper = Some(sender.clone());
+        tokio::spawn(supervisor::supervise(self.program.clone(), self.group.clone(), commands));
+        *supervisor = Some(sender.clone());
         sender
     }
 

@@ -7,44 +7,43 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use http::Response;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::lines::{Line, Lines};
+use super::process_group::ProcessGroup;
+use super::program_log::ProgramLog;
 use super::{ChildError, ReceivedMessage, SentMessage};
-use crate::codec::json::members::present;
-use crate::model::text::{abridge, printable};
+use crate::model::text::abridge;
 use crate::protocol::mcp::client::handshake;
-use crate::protocol::mcp::client::handshake::Agreement;
-use crate::protocol::mcp::client::message::MessageId;
+use crate::protocol::mcp::client::handshake::{Agreement, NoAgreement};
+use crate::protocol::mcp::client::message::{MessageHead, MessageId};
 use crate::upstream::transport::error::ProgramError;
 use crate::upstream::transport::program::{INHERITED, Program};
 
 /// How long a program may take for the handshake. Some install themselves at their first start.
 const HANDSHAKE: Duration = Duration::from_secs(60);
-/// How long a program may take to end once its input is closed.
+/// How long a program may take to end once its input is closed, and again once it is asked to.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long the last lines of the log of a program that has ended are waited for.
 const LAST_LINES: Duration = Duration::from_millis(200);
-/// How often is looked whether a program has ended while the thread waits for it.
+/// How often is looked whether the processes of a program have ended.
 const LOOK: Duration = Duration::from_millis(10);
 /// How many bytes may wait until the program reads them.
 const MAX_UNREAD: usize = 16 << 20;
 /// How many bytes are read at a time.
 const READ_SIZE: usize = 32 << 10;
-/// The longest line of the program's log, in bytes.
-const LOG_LINE: usize = 1000;
-/// How many lines of the program's log are logged within this time.
-const LOG_LINES: (u32, Duration) = (100, Duration::from_secs(10));
 
 /// A program that runs, and the messages that wait for its responses.
 pub(super) struct RunningProgram {
     child: Child,
+    processes: ProcessGroup,
+    /// Whether all its processes have ended.
+    is_gone: bool,
     /// `None` once it is closed.
     stdin: Option<ChildStdin>,
     stdout: ChildStdout,
@@ -70,13 +69,11 @@ enum State {
     Ready(Option<Arc<Agreement>>),
 }
 
-/// The members of a message of a program that are looked at.
-#[derive(Deserialize)]
-struct MessageHead<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: Option<std::borrow::Cow<'a, str>>,
+/// Why a program is of no use any longer.
+pub(super) enum Stop {
+    /// It has closed its output or its input, mostly because it has ended.
+    Closed,
+    Failed(ProgramError),
 }
 
 impl RunningProgram {
@@ -107,6 +104,8 @@ impl RunningProgram {
         let request = handshake::initialize();
         let id = request.extensions().get::<MessageId>().map_or(0, |MessageId(id)| *id);
         let mut running = RunningProgram {
+            processes: ProcessGroup::led_by(&child),
+            is_gone: false,
             child,
             stdin: Some(stdin),
             stdout,
@@ -165,24 +164,29 @@ impl RunningProgram {
         }
     }
 
-    /// Reads and writes until the program has ended, and returns how. It can be dropped and called again at any time.
-    pub(super) async fn work(&mut self) -> ProgramError {
+    /// Reads and writes until the program is of no use any longer. It can be dropped and called again at any time: it waits for
+    /// nothing but the program and the end of the handshake, so what has come is noticed however often that happens.
+    pub(super) async fn work(&mut self) -> Stop {
         loop {
             let until = self.begun + HANDSHAKE;
             let is_beginning = matches!(self.state, State::Beginning { .. });
-            let Self { child, stdin, stdout, stderr, lines, log, unwritten, .. } = self;
+            let Self { stdin, stdout, stderr, lines, log, unwritten, .. } = self;
             let first = unwritten.front().map(Bytes::as_ref).unwrap_or_default();
             lines.buffer.reserve(READ_SIZE);
             tokio::select! {
                 read = stdout.read_buf(&mut lines.buffer) => match read {
-                    Ok(0) => return ended(child, log, stderr).await,
-                    Ok(_) => self.read_lines(),
-                    Err(error) => return has_ended(format!("its output cannot be read: {error}")),
+                    Ok(0) => return Stop::Closed,
+                    Ok(_) => {
+                        if let Err(reason) = self.read_lines() {
+                            return Stop::Failed(reason);
+                        }
+                    }
+                    Err(error) => return Stop::failed(format!("its output cannot be read: {error}")),
                 },
                 written = write_some(stdin, first), if !first.is_empty() => match written {
                     Ok(length) => self.has_written(length),
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return ended(child, log, stderr).await,
-                    Err(error) => return has_ended(format!("its input cannot be written: {error}")),
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Stop::Closed,
+                    Err(error) => return Stop::failed(format!("its input cannot be written: {error}")),
                 },
                 read = log.read(stderr), if stderr.is_some() => {
                     if !read {
@@ -190,7 +194,7 @@ impl RunningProgram {
                     }
                 },
                 () = sleep_until(until), if is_beginning => {
-                    return has_ended(format!("no handshake within {HANDSHAKE:?}"));
+                    return Stop::failed(format!("no handshake within {HANDSHAKE:?}"));
                 },
             }
         }
@@ -209,26 +213,56 @@ impl RunningProgram {
         }
     }
 
-    /// Ends the program: closes its input, and kills it if it still runs after a grace.
+    /// Why the program is of no use any longer. If it has closed its output, its end is waited for, for the grace at most.
+    pub(super) async fn reason(&mut self, stop: Stop) -> ProgramError {
+        if let Stop::Failed(reason) = stop {
+            return reason;
+        }
+        let how = match timeout(GRACE, self.child.wait()).await {
+            Ok(Ok(status)) => how_ended(status),
+            _ => "it has closed its output".to_owned(),
+        };
+        let Self { log, stderr, .. } = self;
+        let rest = async { while log.read(stderr).await {} };
+        // What the program has started may keep its log open.
+        let _ = timeout(LAST_LINES, rest).await;
+        has_ended(match &log.last {
+            Some(last) => format!("{how}; its last line is: {last}"),
+            None => how,
+        })
+    }
+
+    /// Ends the program (specification, "Shutdown"): closes its input, and if it still runs after a grace, asks it to end, and kills it
+    /// after another. What it has started is asked to end at once when the program has ended.
     pub(super) async fn end(&mut self) {
         self.stdin = None;
-        if timeout(GRACE, self.child.wait()).await.is_err() {
+        // An error means that the time is over.
+        let _ = timeout(GRACE, self.child.wait()).await;
+        self.processes.terminate();
+        let all_ended = async {
+            let _ = self.child.wait().await;
+            while self.processes.has_processes() {
+                sleep(LOOK).await;
+            }
+        };
+        if timeout(GRACE, all_ended).await.is_err() {
             self.kill();
             // It is gone once it has been waited for.
             let _ = self.child.wait().await;
         }
+        self.is_gone = true;
     }
 
     /// Kills the program, and what it has started.
     fn kill(&mut self) {
-        #[cfg(unix)]
-        if let Some(group) =
-            self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw)
-        {
-            // An error means that it has ended.
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
+        self.processes.kill();
+        // An error means that it has ended.
         let _ = self.child.start_kill();
+    }
+
+    /// Whether the program itself runs.
+    fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     fn write(&mut self, message: Bytes) {
@@ -246,27 +280,31 @@ impl RunningProgram {
         }
     }
 
-    fn read_lines(&mut self) {
+    fn read_lines(&mut self) -> Result<(), ProgramError> {
         while let Some(line) = self.lines.next() {
             match line {
-                Line::Whole(line) => self.read_message(line),
+                Line::Whole(line) => self.read_message(line)?,
                 Line::TooLong(id) => {
-                    let id = id.and_then(|id| number(&id));
-                    if let Some(message) = id.and_then(|id| self.waiting.remove(&id)) {
+                    let id = id.and_then(|id| MessageId::read(&id));
+                    if let Some(message) = id.and_then(|MessageId(id)| self.waiting.remove(&id)) {
                         let _ = message.respond.send(Err(ChildError::TooLong(self.max_line)));
                     }
                 }
             }
         }
+        Ok(())
     }
 
     /// Reads a message of the program: a response, a request, or a notice, of which none is needed.
-    fn read_message(&mut self, line: Bytes) {
-        let Ok(MessageHead { id, method }) = serde_json::from_slice::<MessageHead<'_>>(&line) else {
+    ///
+    /// # Errors
+    /// If the handshake has failed.
+    fn read_message(&mut self, line: Bytes) -> Result<(), ProgramError> {
+        let Ok(MessageHead { id, method, .. }) = serde_json::from_slice::<MessageHead<'_>>(&line) else {
             if !line.trim_ascii().is_empty() {
                 self.log.line(&line, "the program of an upstream has written what is no message");
             }
-            return;
+            return Ok(());
         };
         match (id.map(RawValue::get), method) {
             (Some(id), Some(method)) if self.unwritten_bytes <= MAX_UNREAD => {
@@ -279,10 +317,11 @@ impl RunningProgram {
                 self.write(response.into());
             }
             (Some(id), None) => {
-                let Some(id) = number(id) else { return };
+                let Some(MessageId(id)) = MessageId::read(id) else { return Ok(()) };
                 if matches!(self.state, State::Beginning { id: own, .. } if own == id) {
-                    self.end_handshake(id, line);
-                } else if let Some(message) = self.waiting.remove(&id) {
+                    return self.end_handshake(id, line);
+                }
+                if let Some(message) = self.waiting.remove(&id) {
                     let agreement = match &self.state {
                         State::Ready(agreement) => agreement.clone(),
                         State::Beginning { .. } => None,
@@ -292,13 +331,23 @@ impl RunningProgram {
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// Ends the handshake with its response. A program that refuses it is one that needs none.
-    fn end_handshake(&mut self, id: u64, line: Bytes) {
+    ///
+    /// # Errors
+    /// Why the response does not begin a session.
+    fn end_handshake(&mut self, id: u64, line: Bytes) -> Result<(), ProgramError> {
         let mut response = Response::new(line);
         response.extensions_mut().insert(MessageId(id));
-        let agreement = handshake::agreement(&response).ok().map(Arc::new);
+        let agreement = match handshake::agreement(&response) {
+            Ok(agreement) => Some(Arc::new(agreement)),
+            Err(NoAgreement::Refused(_)) => None,
+            Err(reason @ NoAgreement::Unusable(_)) => {
+                return Err(ProgramError::new("it has not agreed to a session", reason.to_string()));
+            }
+        };
         if agreement.is_some() {
             self.write(handshake::initialized().into_body());
         }
@@ -307,27 +356,41 @@ impl RunningProgram {
                 self.send(message);
             }
         }
+        Ok(())
+    }
+}
+
+impl Stop {
+    fn failed(detail: String) -> Stop {
+        Stop::Failed(has_ended(detail))
     }
 }
 
 impl Drop for RunningProgram {
-    /// Ends the program if the runtime ends before the task: the thread waits, for the grace at most.
+    /// Ends the program if the runtime ends before the task: the thread waits, for two graces at most.
     fn drop(&mut self) {
+        if self.is_gone {
+            return;
+        }
         self.stdin = None;
-        let until = std::time::Instant::now() + GRACE;
-        while let Ok(None) = self.child.try_wait() {
-            if std::time::Instant::now() >= until {
-                self.kill();
-                return;
-            }
-            thread::sleep(LOOK);
+        wait_while(|| self.is_running());
+        self.processes.terminate();
+        if !wait_while(|| self.is_running() || self.processes.has_processes()) {
+            self.kill();
         }
     }
 }
 
-/// The `id` of a message, which a program may write as a text.
-fn number(id: &str) -> Option<u64> {
-    id.trim_matches('"').parse().ok()
+/// Blocks the thread until a condition no longer holds, for the grace at most. Returns whether that has come.
+fn wait_while(mut holds: impl FnMut() -> bool) -> bool {
+    let until = std::time::Instant::now() + GRACE;
+    while holds() {
+        if std::time::Instant::now() >= until {
+            return false;
+        }
+        thread::sleep(LOOK);
+    }
+    true
 }
 
 async fn write_some(stdin: &mut Option<ChildStdin>, bytes: &[u8]) -> io::Result<usize> {
@@ -337,95 +400,10 @@ async fn write_some(stdin: &mut Option<ChildStdin>, bytes: &[u8]) -> io::Result<
     }
 }
 
-/// How a program has ended that has closed its output, with the last line of its log.
-async fn ended(child: &mut Child, log: &mut ProgramLog, stderr: &mut Option<ChildStderr>) -> ProgramError {
-    let how = match timeout(GRACE, child.wait()).await {
-        Ok(Ok(status)) => how_ended(status),
-        _ => "it has closed its output".to_owned(),
-    };
-    let rest = async { while log.read(stderr).await {} };
-    // What the program has started may keep its log open.
-    let _ = timeout(LAST_LINES, rest).await;
-    has_ended(match &log.last {
-        Some(last) => format!("{how}; its last line is: {last}"),
-        None => how,
-    })
-}
-
 fn has_ended(detail: String) -> ProgramError {
     ProgramError::new("its program has ended", detail)
 }
 
 fn how_ended(status: ExitStatus) -> String {
     format!("it has ended ({status})")
-}
-
-/// What a program writes to its standard error.
-struct ProgramLog {
-    group: String,
-    name: String,
-    buffer: BytesMut,
-    /// The last line, for the reason of its end.
-    last: Option<String>,
-    /// Since when lines are counted, how many there were, and how many of them were not logged.
-    since: Instant,
-    count: u32,
-    left_out: u32,
-}
-
-impl ProgramLog {
-    fn new(group: &str, name: &str) -> ProgramLog {
-        ProgramLog {
-            group: group.to_owned(),
-            name: name.to_owned(),
-            buffer: BytesMut::new(),
-            last: None,
-            since: Instant::now(),
-            count: 0,
-            left_out: 0,
-        }
-    }
-
-    /// Reads and logs some lines. Returns whether there may be more.
-    async fn read(&mut self, stderr: &mut Option<ChildStderr>) -> bool {
-        let Some(stderr) = stderr else { return false };
-        self.buffer.reserve(READ_SIZE);
-        let is_open = matches!(stderr.read_buf(&mut self.buffer).await, Ok(length) if length > 0);
-        loop {
-            let end = memchr::memchr(b'\n', &self.buffer);
-            let (length, used) = match end {
-                Some(end) => (end, end + 1),
-                // A longer line is logged in parts.
-                None if self.buffer.len() >= LOG_LINE || !is_open && !self.buffer.is_empty() => {
-                    (self.buffer.len(), self.buffer.len())
-                }
-                None => return is_open,
-            };
-            let line = self.buffer.split_to(used);
-            self.line(line.get(..length).unwrap_or_default(), "the program of an upstream says");
-        }
-    }
-
-    fn line(&mut self, line: &[u8], what: &str) {
-        let text = String::from_utf8_lossy(line.get(..LOG_LINE).unwrap_or(line));
-        let text = printable(text.trim(), LOG_LINE).into_owned();
-        if text.is_empty() {
-            return;
-        }
-        let (most, within) = LOG_LINES;
-        let (group, program) = (self.group.as_str(), self.name.as_str());
-        if self.since.elapsed() >= within {
-            if self.left_out > 0 {
-                let count = self.left_out;
-                tracing::warn!(group, program, count, "lines of the program of an upstream were not logged");
-            }
-            (self.since, self.count, self.left_out) = (Instant::now(), 0, 0);
-        }
-        if self.count < most {
-            tracing::info!(group, program, line = text, "{what}");
-        }
-        self.left_out += u32::from(self.count >= most);
-        self.count = self.count.saturating_add(1);
-        self.last = Some(text);
-    }
 }

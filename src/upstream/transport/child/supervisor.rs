@@ -1,4 +1,4 @@
-//! The task that keeps a program: it starts the program for the first message, and again after its end.
+//! The task that supervises a program: it starts the program for the first message, and again after its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(500);
 /// The longest delay.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 /// A program that has run for this long has not failed to start.
-const SOUND: Duration = Duration::from_secs(10);
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// When the program may be started again.
 struct Restart {
@@ -28,7 +28,7 @@ struct Restart {
 impl Restart {
     /// Notes that the program has ended after this time, or could not be started.
     fn failed(&mut self, ran: Duration, reason: &ProgramError) {
-        if ran >= SOUND {
+        if ran >= STABLE_AFTER {
             *self = Restart { delay: FIRST_DELAY, not_before: None };
             return;
         }
@@ -42,8 +42,8 @@ impl Restart {
     }
 }
 
-/// Keeps a program until nobody can send it messages any more, and then ends it.
-pub(super) async fn keep(program: Arc<Program>, group: String, mut commands: UnboundedReceiver<Command>) {
+/// Supervises a program until no [`ChildServer`](super::ChildServer) can send it messages any more, and then ends it.
+pub(super) async fn supervise(program: Arc<Program>, group: String, mut commands: UnboundedReceiver<Command>) {
     let mut running: Option<RunningProgram> = None;
     let mut restart = Restart { delay: FIRST_DELAY, not_before: None };
     loop {
@@ -51,13 +51,14 @@ pub(super) async fn keep(program: Arc<Program>, group: String, mut commands: Unb
             None => commands.recv().await,
             Some(program) => tokio::select! {
                 command = commands.recv() => command,
-                reason = program.work() => {
+                stop = program.work() => {
                     let ran = program.age();
-                    if let Some(mut ended) = running.take() {
-                        ended.fail_all(&reason);
-                        tracing::warn!(group, program = ended.name(), %reason, "the program of an upstream has ended");
-                        ended.end().await;
-                    }
+                    // Commands wait from here on: if each of them interrupted this, it might never come to an end.
+                    let reason = program.reason(stop).await;
+                    program.fail_all(&reason);
+                    tracing::warn!(group, program = program.name(), %reason, "the program of an upstream has ended");
+                    program.end().await;
+                    running = None;
                     restart.failed(ran, &reason);
                     continue;
                 }
