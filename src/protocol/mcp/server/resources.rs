@@ -233,10 +233,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::model::interface::Param;
     use crate::model::name_patterns::NamePatterns;
     use crate::protocol::mcp::server::ToolOptions;
     use crate::service::local::Local;
-    use crate::model::interface::Param;
 
     #[test]
     fn the_documentation_has_the_methods_and_their_parameters() {
