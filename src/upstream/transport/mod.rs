@@ -111,6 +111,7 @@ pub use host_options::{Hedge, HostLimits, RetryOptions};
 pub(crate) use host_set::{HostReport, SendingReport};
 use layer::LayeredClient;
 pub use layer::{Deadline, TransportClient};
+#[cfg(feature = "server")]
 pub(crate) use mcp_sessions::SessionCaller;
 pub use oauth2::OAuth2Options;
 use oauth2::TokenSource;

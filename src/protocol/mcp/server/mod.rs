@@ -67,6 +67,7 @@ use message::{Message, MessageMembers};
 pub(crate) use options::is_name;
 pub use options::{McpOptions, ToolOptions, WrongToolName};
 use progress::Progress;
+#[cfg(feature = "config")]
 pub(crate) use prompt_options::LONGEST_PROMPT;
 pub use prompt_options::{PromptArgument, PromptOptions, WrongPrompt};
 use resources::Documents;

@@ -152,6 +152,7 @@ fn event(message: &[u8]) -> Vec<u8> {
 }
 
 /// The message in an event of a response.
+#[cfg(feature = "cli")]
 pub(crate) fn event_message(event: &Bytes) -> Bytes {
     let message = event.strip_prefix(BEFORE_MESSAGE).and_then(|rest| rest.strip_suffix(AFTER_MESSAGE));
     message.map(|message| event.slice_ref(message)).unwrap_or_default()

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::answer::RpcError;
 pub(crate) use super::message::key_of;
 use super::message::{Message, MessageMembers, in_one_line, is_id};
+#[cfg(feature = "cli")]
 pub(crate) use super::progress::event_message;
 use super::{CONTENT_TYPE, TAIL};
 use crate::model::text::printable;
