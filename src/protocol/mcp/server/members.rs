@@ -87,8 +87,8 @@ impl Member {
 /// What is between the path of a joined group and the name of its method. The path of a group has no white space.
 const SEPARATOR: char = ' ';
 
-/// The service of an endpoint of several groups. Its methods are theirs, with the path of the group and a space before the name. It
-/// describes none of them: [`Member::described`] does.
+/// The service of an endpoint of several groups. It is called with the path of a group, a space and the name of a method. Its interface
+/// lists no methods; those of a group are in the interface of the group's own service.
 pub struct JoinedGroups {
     interface: Arc<Interface>,
     groups: Box<[JoinedGroup]>,
