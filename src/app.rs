@@ -96,8 +96,8 @@ impl App {
         Ok(self)
     }
 
-    /// Mounts one address with the tools of several groups, for clients of MCP, in place of the one that the app has. The groups may be
-    /// mounted later.
+    /// Mounts an MCP endpoint with the tools of several groups. It replaces the one that the app has. The groups may be mounted
+    /// later.
     ///
     /// # Errors
     /// If its path is malformed or taken.

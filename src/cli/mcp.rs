@@ -5,8 +5,8 @@
 //! stdout ◀──thread──────────── responses ◀────────────
 //! ```
 //!
-//! Each line is a request to the gateway of this process, so the rules and limits of the group hold. Without a group, that is the
-//! address with the tools of several groups (`[mcp]`), or the only group that has MCP. No listener is opened.
+//! Each line is a request to the gateway of this process, so the rules and limits of the group hold. Without `--group`, the endpoint is
+//! that of `[mcp]`, or that of the only group with MCP. No listener is opened.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -41,14 +41,14 @@ use crate::server::request_body::{BodyReader, MemoryBudget};
 use crate::server::runtime::Runtime;
 use crate::service::lock::lock;
 
-/// How many messages are served at the same time. Further ones are read when one of these has its response.
-const AT_ONCE: usize = 64;
+/// How many messages are served at the same time. Further lines are read when one of these has its response.
+const MAX_RUNNING: usize = 64;
 
 /// A line of standard input, without its end.
 #[derive(Debug)]
 enum InputLine {
     Message(Vec<u8>),
-    /// It is longer than a message may be. Its `id`, if there is one.
+    /// A message that is longer than the limit, with its `id` if it has one.
     TooLong(Option<Box<str>>),
 }
 
@@ -57,7 +57,7 @@ struct Endpoint {
     uri: Uri,
     /// Headers of each request, for groups that require credentials.
     headers: HeaderMap,
-    /// How many bytes a message may have.
+    /// The most bytes of a message.
     longest: usize,
 }
 
@@ -73,11 +73,11 @@ struct Session {
 #[derive(Default)]
 struct Running {
     tasks: JoinSet<()>,
-    /// The requests that may be cancelled, by the keys of their ids.
+    /// The requests that a notification can cancel, by the [keys](stdio::id_key) of their ids.
     requests: HashMap<Box<str>, AbortHandle>,
 }
 
-/// Serves a group, or several, until standard input ends, or a signal to stop is received.
+/// Serves one endpoint until standard input ends, or a signal to stop is received.
 pub(super) fn mcp(args: &McpArgs, registry: &Registry) -> ExitCode {
     Console::run(|console| run(args, registry, console))
 }
@@ -105,7 +105,7 @@ fn run(args: &McpArgs, registry: &Registry, console: &mut Console) -> Result<(),
     served
 }
 
-/// The group that is meant: the one at the path, or the only one that has MCP.
+/// The group at a path, or without a path the only group with MCP.
 fn find_group<'c>(groups: &'c [GroupMount], path: Option<&str>) -> Result<&'c GroupMount, Failure> {
     let with_mcp: Vec<&GroupMount> = groups.iter().filter(|group| group.protocols.has(Protocol::Mcp)).collect();
     let paths = || with_mcp.iter().map(|group| group.path.as_str()).collect::<Vec<_>>().join(", ");
@@ -183,7 +183,7 @@ impl Session {
                     return;
                 }
                 Some(_) = running.tasks.join_next() => running.requests.retain(|_, task| !task.is_finished()),
-                line = lines.recv(), if running.tasks.len() < AT_ONCE => match line {
+                line = lines.recv(), if running.tasks.len() < MAX_RUNNING => match line {
                     Some(line) => self.begin(line, responses, running),
                     None => return,
                 },
@@ -209,7 +209,7 @@ impl Session {
             }
             return;
         }
-        let key = message.id.as_deref().filter(|_| message.kind == StdioKind::Request).map(stdio::key_of);
+        let key = message.id.as_deref().filter(|_| message.kind == StdioKind::Request).map(stdio::id_key);
         let task = running.tasks.spawn(async move {
             if let Some(response) = session.respond(&message, line.into(), &responses).await {
                 // An error means that standard output is closed, which ends the program.
@@ -219,7 +219,7 @@ impl Session {
         running.requests.extend(key.map(|key| (key, task)));
     }
 
-    /// The line for the response to a message, if there is one. Reports on a call that takes long are sent before.
+    /// The line for the response to a message, if there is one. Progress reports are sent to `responses` before.
     async fn respond(&self, message: &StdioMessage, line: Bytes, responses: &mpsc::Sender<Vec<u8>>) -> Option<Vec<u8>> {
         let mut request = Request::post(self.endpoint.uri.clone()).body(Full::new(line)).ok()?;
         // Only this version of HTTP needs no `Host`, and there is none.
@@ -247,7 +247,7 @@ impl Session {
     }
 }
 
-/// The message of the last event of a stream. Those before it are notifications, which are sent.
+/// The message of the last event of a stream, which is the response. Sends the messages before it, which are notifications.
 async fn last_message(mut stream: Body, responses: &mpsc::Sender<Vec<u8>>) -> Result<Bytes, BoxError> {
     let mut last = Bytes::new();
     while let Some(frame) = stream.frame().await {
@@ -260,7 +260,7 @@ async fn last_message(mut stream: Body, responses: &mpsc::Sender<Vec<u8>>) -> Re
     Ok(last)
 }
 
-/// Who has started this program, and so is the caller.
+/// The user of this process, who is the caller.
 #[cfg(unix)]
 fn own_process() -> crate::server::auth::unix::PeerProcess {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());

@@ -594,11 +594,11 @@ impl ForwardFile {
     }
 }
 
-/// The issuers of authorization servers, which are URLs.
+/// Checks that the issuers of authorization servers are URLs.
 fn issuers(named: Vec<Spanned<String>>, reader: &mut SettingReader<'_>) -> Vec<String> {
     for issuer in named.iter().filter(|issuer| !is_issuer(issuer.get_ref())) {
         let message = format!("`{}` is not the URL of an issuer", abridge(issuer.get_ref()));
-        reader.wrong(issuer.span(), format!("{message}, such as `https://id.example.org`, without a query"));
+        reader.wrong(issuer.span(), format!("{message}: write one such as `https://id.example.org`, without a query"));
     }
     named.into_iter().map(Spanned::into_inner).collect()
 }

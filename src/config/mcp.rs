@@ -16,7 +16,8 @@ use crate::model::interface::Interface;
 use crate::model::name_patterns::NamePatterns;
 use crate::model::text::abridge;
 use crate::protocol::Protocol;
-use crate::protocol::mcp::server::{JoinedGroup, is_name};
+use crate::protocol::mcp::names::{is_name, prefixed};
+use crate::protocol::mcp::server::JoinedGroup;
 use crate::server::auth::GroupAuth;
 use crate::server::mount::{McpMember, McpMount};
 
@@ -25,7 +26,7 @@ use crate::server::mount::{McpMember, McpMount};
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct McpFile {
-    /// The path of the address. Clients send their requests to it, with nothing behind it.
+    /// The path of the address. It is the whole path: clients add nothing to it.
     #[schemars(with = "String")]
     path: Spanned<String>,
     /// The paths of the groups: `["/wheel/european", "/adder"]`. The tools of `/wheel/european` are then named `wheel_european_spin`
@@ -33,8 +34,8 @@ pub(super) struct McpFile {
     /// digits, `_` and `-`.
     #[schemars(with = "JoinedGroupsForm")]
     groups: JoinedGroupsFile,
-    /// Who may call: the names of tables of `auth`. Each request needs the credentials of any of them. A group with an `auth` of its own
-    /// has to have these definitions among its own; one that needs to know who calls cannot be here without `auth`.
+    /// Who may call: the names of tables of `auth`. Each request needs credentials of one of them. If a group has an `auth` too, that
+    /// has to include all of them. Without this key, no group may be listed that needs to know who calls.
     #[schemars(with = "Vec<String>")]
     pub(super) auth: Vec<Spanned<String>>,
     /// Whether the list of tools has only `find_tools`, which finds the others by words, and `call_tool`, which calls them.
@@ -57,7 +58,7 @@ impl Default for McpFile {
 }
 
 impl McpFile {
-    /// The path. If the file does not have it, its place is that of the table.
+    /// The path. Its span is that of the table if the file does not have the key.
     pub(super) fn path(&self, table: &Range<usize>) -> Spanned<String> {
         match self.path.span() {
             span if span.is_empty() => Spanned::new(table.clone(), self.path.get_ref().clone()),
@@ -66,11 +67,11 @@ impl McpFile {
     }
 }
 
-/// The groups, each with the name that the file gives it.
+/// The paths of the groups, each with the prefix that the file gives it.
 #[derive(Debug, Default)]
 struct JoinedGroupsFile(Vec<(Spanned<String>, Option<Spanned<String>>)>);
 
-/// The forms in which a file has the groups.
+/// The forms of `groups` in a file.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "only for the schema")]
@@ -120,19 +121,20 @@ impl<'de> Visitor<'de> for GroupsVisitor {
     }
 }
 
-/// A group that is among those of the address.
+/// A group whose tools the address has.
 struct Joined<'g> {
     group: &'g ResolvedGroup,
-    /// Where the file names it.
+    /// The span of its path in `mcp.groups`.
     span: Range<usize>,
     prefix: String,
 }
 
-/// The address with the tools of several groups, at a path. `table` is the place of the table in the file; `auth` is what its key `auth`
-/// says. `None` if there are problems.
+/// Checks the table and connects it to its groups. `path` and `table` are the path and the span of the table, and `auth` is made of its
+/// key `auth`. `None` if there are errors.
 pub(super) fn resolve(
     file: McpFile,
-    (path, table): (Spanned<String>, Range<usize>),
+    path: Spanned<String>,
+    table: Range<usize>,
     auth: Option<Arc<GroupAuth>>,
     groups: &[ResolvedGroup],
     problems: &mut Vec<Problem>,
@@ -201,10 +203,10 @@ fn join<'g>(
     Ok(Joined { group, span, prefix: chosen })
 }
 
-/// The problem that a name that the file gives a tool is too long behind the prefix.
+/// The problem that the name of a tool in the file is too long with the prefix.
 fn check_given_names(group: &ResolvedGroup, prefix: &str, span: &Range<usize>) -> Result<(), Problem> {
     let given = group.protocols.mcp.tools.values().filter_map(|tool| tool.name.as_deref());
-    match given.map(|name| format!("{prefix}_{name}")).find(|name| !is_name(name)) {
+    match given.map(|name| prefixed(prefix, name)).find(|name| !is_name(name)) {
         None => Ok(()),
         Some(name) => {
             let message = format!("`{}` is too long for the name of a tool", abridge(&name));
@@ -228,8 +230,8 @@ fn check_auth(joined: &Joined<'_>, auth: Option<&GroupAuth>, names: &[Spanned<St
     Some(problem.hint("a caller needs credentials that every group here accepts"))
 }
 
-/// The problem that the credentials of a caller would be passed on to the upstream of a group that has no `auth`, and so takes that header
-/// for one of the upstream's own.
+/// The problem that the upstream of a group would get the credentials of callers of `mcp`: the group has no `auth`, so the header belongs
+/// to the upstream when the group is called directly.
 fn passes_credentials(joined: &Joined<'_>, auth: &GroupAuth) -> Option<Problem> {
     let service = joined.group.service().filter(|_| joined.group.auth.is_none())?;
     let passed = service.interface().request_headers.clone();
@@ -241,7 +243,7 @@ fn passes_credentials(joined: &Joined<'_>, auth: &GroupAuth) -> Option<Problem> 
     Some(Problem::at(joined.span.clone(), message).hint(hint))
 }
 
-/// The problem that a group has its own tools at the path.
+/// The problem that the path is the own endpoint of a group.
 fn taken_by_own(path: &Spanned<String>, groups: &[ResolvedGroup]) -> Option<Problem> {
     let group = path.get_ref().strip_suffix("/mcp")?;
     let group = if group.is_empty() { "/" } else { group };
@@ -251,17 +253,19 @@ fn taken_by_own(path: &Spanned<String>, groups: &[ResolvedGroup]) -> Option<Prob
     Some(Problem::at(path.span(), message).related(taken.path.span(), "the group").hint("choose another `path`"))
 }
 
-/// How many tools of all their servers together some clients take at most.
-const FEW: usize = 40;
+/// How many tools the strictest clients accept, of all their servers together.
+const MAX_COMMON_TOOLS: usize = 40;
 
-/// The advice not to list so many tools.
-pub(super) fn advise_search(group: &ResolvedGroup, interface: &Interface) -> Option<Problem> {
+/// The warning that a group has more tools than clients accept.
+pub(super) fn warn_of_many_tools(group: &ResolvedGroup, interface: &Interface) -> Option<Problem> {
     let options = &group.protocols.mcp;
     let count = options.count_tools(interface);
-    let is_long = group.protocols.has(Protocol::Mcp) && !options.find_tools && count > FEW;
-    is_long.then(|| {
+    let is_too_long = group.protocols.has(Protocol::Mcp) && !options.find_tools && count > MAX_COMMON_TOOLS;
+    is_too_long.then(|| {
         let path = abridge(group.path.get_ref());
-        let message = format!("clients of MCP are shown {count} tools of `{path}`, and some take no more than {FEW}");
+        let message = format!(
+            "clients of MCP are shown {count} tools of `{path}`, and some take no more than {MAX_COMMON_TOOLS}"
+        );
         let hint = "set `mcp.find-tools = true`, or choose tools with `mcp.include`";
         Problem::at(group.path.span(), message).warning().hint(hint)
     })

@@ -133,7 +133,7 @@ pub struct Config {
     pub public_url: Arc<PublicUrl>,
     /// The groups, in the order of the file.
     pub groups: Vec<GroupMount>,
-    /// The address with the tools of several groups, if there is one.
+    /// The MCP endpoint with the tools of several groups, if there is one.
     pub mcp: Option<McpMount>,
     /// The pages made from templates, in the order of the file.
     pub pages: Vec<PageMount>,

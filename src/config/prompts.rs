@@ -1,4 +1,4 @@
-//! The prompts of a group: the files with their texts, and what can be wrong with them.
+//! The prompts of a group: reads the files with their texts, and reports mistakes at their keys.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,9 +10,9 @@ use super::problem::Problem;
 use super::sources::ConfigSources;
 use crate::files;
 use crate::model::text::abridge;
-use crate::protocol::mcp::server::{LONGEST_PROMPT, PromptOptions, WrongPrompt};
+use crate::protocol::mcp::server::{MAX_PROMPT_BYTES, PromptOptions, WrongPrompt};
 
-/// Where the prompts of a group are in the file, by their names.
+/// The spans of the prompts of a group, by name.
 #[derive(Default)]
 pub(super) struct PromptPlaces(BTreeMap<String, PromptPlace>);
 
@@ -24,7 +24,7 @@ struct PromptPlace {
 }
 
 impl PromptPlaces {
-    /// Those in the table of a group.
+    /// Finds the spans in the table of a group.
     pub(super) fn of_group(group: &DeValue<'_>) -> PromptPlaces {
         let prompts = inner(group, "mcp").and_then(|mcp| inner(mcp.get_ref(), "prompts"));
         let places = entries(prompts).map(|(name, place, prompt)| {
@@ -48,7 +48,7 @@ impl PromptPlaces {
                 (Some(file), None) => {
                     let span = place.file.clone().unwrap_or_else(|| place.name.clone());
                     let path = sources.folder_at(&span).join(&file);
-                    match files::read_text(&path, LONGEST_PROMPT) {
+                    match files::read_text(&path, MAX_PROMPT_BYTES) {
                         Ok(text) => prompt.text = Some(text),
                         Err(error) => {
                             let message = format!("`{}` cannot be read: {error}", path.display());
@@ -64,7 +64,7 @@ impl PromptPlaces {
                     continue;
                 }
             }
-            problems.extend(prompt.wrong(name).into_iter().map(|wrong| place.problem(&wrong)));
+            problems.extend(prompt.check(name).into_iter().map(|wrong| place.problem(&wrong)));
         }
     }
 }
@@ -94,7 +94,7 @@ fn inner<'v, 't>(value: &'v DeValue<'t>, key: &str) -> Option<&'v Spanned<DeValu
     if let DeValue::Table(table) = value { table.get(key) } else { None }
 }
 
-/// The names in a table, their places and their values.
+/// The keys of a table, their spans and their values.
 fn entries<'v, 't>(
     value: Option<&'v Spanned<DeValue<'t>>>,
 ) -> impl Iterator<Item = (&'v str, Range<usize>, &'v DeValue<'t>)> + use<'v, 't> {

@@ -138,7 +138,7 @@ pub(super) fn read_config(
     target::connect(&resolved, &calls, problems);
     finish_groups(&mut resolved, routes, problems);
     let quotas_file = quotas::resolve(&file.quotas, &resolved, sources, problems);
-    let mcp = mcp_span.and_then(|table| joined_tools(file.mcp, table, mcp_auth, (&resolved, &mut mounted), problems));
+    let mcp = mcp_span.and_then(|table| mcp_mount(file.mcp, table, mcp_auth, (&resolved, &mut mounted), problems));
     let pages = pages(file.page, &resolved, sources, &mut mounted, problems);
     let groups = resolved.into_iter().filter_map(ResolvedGroup::into_mount).collect();
     problems.extend(prefixes.into_iter().filter_map(|prefix| prefix.shadowed(&mounted)));
@@ -182,7 +182,7 @@ fn finish_groups(
         if let Some(interface) = &interface {
             problems.extend(fallback::check_fixed(&group.fixed, interface));
         }
-        problems.extend(interface.as_deref().and_then(|interface| mcp::advise_search(group, interface)));
+        problems.extend(interface.as_deref().and_then(|interface| mcp::warn_of_many_tools(group, interface)));
         group.protocols.routes = routes.finish(&group.protocols, interface.as_deref(), problems);
     }
 }
@@ -311,8 +311,8 @@ fn any_port(listen: &ListenAddress) -> bool {
     matches!(listen, ListenAddress::Tcp(address) if address.port() == 0)
 }
 
-/// The address with the tools of several groups, of which the file has a table.
-fn joined_tools(
+/// The MCP endpoint of the table `[mcp]`, whose place is `table`.
+fn mcp_mount(
     file: McpFile,
     table: Range<usize>,
     auth: Option<Arc<GroupAuth>>,
@@ -321,7 +321,7 @@ fn joined_tools(
 ) -> Option<McpMount> {
     let path = file.path(&table);
     problems.extend(mount_path(mounted, &path, "group"));
-    mcp::resolve(file, (path, table), auth, groups, problems)
+    mcp::resolve(file, path, table, auth, groups, problems)
 }
 
 /// The pages, in the order of the file.

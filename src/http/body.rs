@@ -138,7 +138,7 @@ impl Body {
         Body { content: BodyContent::Pieces(pieces), held: None, is_reserved: false }
     }
 
-    /// A body whose pieces are sent as soon as they are there, each by itself.
+    /// A body that arrives while it is sent. Each piece is sent as it arrives.
     pub(crate) fn coming(body: impl http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static) -> Body {
         let content = BodyContent::Coming(ComingBody { body: Box::pin(body), permit: None });
         Body { content, held: None, is_reserved: false }

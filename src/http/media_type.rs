@@ -69,7 +69,7 @@ fn thousandths(text: &str) -> Option<u16> {
     (weight <= 1000).then_some(weight)
 }
 
-/// Whether a message is a stream of events, which are sent one by one (HTML Standard, section 9.2).
+/// Whether the body of a message is a stream of events (HTML Standard, section 9.2).
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     media_type(headers).eq_ignore_ascii_case("text/event-stream")
 }

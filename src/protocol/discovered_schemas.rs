@@ -1,4 +1,4 @@
-//! The schemas of documents in which each schema may refer to a place in its document: those of OpenRPC, and of the tools of MCP.
+//! Reads JSON Schemas with references into their own documents: those of OpenRPC documents, and of the tools of MCP servers.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,39 +12,41 @@ use crate::model::fault::{Fault, Kind};
 pub(super) struct SchemaReader<'d> {
     defs: Map<String, Json>,
     taken: UniqueNames,
-    /// The names of the definitions, by their places: one place may have several references, which are spelled differently.
+    /// The names of the definitions, by the addresses of their schemas in memory: references of different spelling may lead to one
+    /// schema.
     names: HashMap<*const Json, String>,
     /// The definitions that are not converted yet, with their documents. The queue replaces recursion, so that schemas can refer to
     /// each other.
     waiting: VecDeque<(String, &'d Json, &'d Json)>,
     /// The number of values that may still be converted.
     left: usize,
-    values: usize,
-    /// Where the schemas are, for messages.
+    /// How many that were at the beginning.
+    max_values: usize,
+    /// Where the schemas come from, for messages.
     source: &'static str,
 }
 
-/// What a reference leads to in its document; `None` if it leads nowhere, or to another document.
-pub(super) fn pointed<'d>(document: &'d Json, target: &str) -> Option<&'d Json> {
-    let pointer = target.strip_prefix('#')?;
+/// The value in the document that a reference leads to; `None` if there is none, or if the reference leads to another document.
+pub(super) fn resolve_reference<'d>(document: &'d Json, reference: &str) -> Option<&'d Json> {
+    let pointer = reference.strip_prefix('#')?;
     document.pointer(&percent_decode_str(pointer).decode_utf8().ok()?)
 }
 
 impl<'d> SchemaReader<'d> {
     /// A reader of at most this number of JSON values in all schemas together.
-    pub(super) fn new(values: usize, source: &'static str) -> SchemaReader<'d> {
+    pub(super) fn new(max_values: usize, source: &'static str) -> SchemaReader<'d> {
         SchemaReader {
             defs: Map::new(),
             taken: UniqueNames::default(),
             names: HashMap::new(),
             waiting: VecDeque::new(),
-            left: values,
-            values,
+            left: max_values,
+            max_values,
             source,
         }
     }
 
-    /// Converts all definitions that have references to them, and returns them.
+    /// Converts the definitions that schemas refer to, and returns them.
     ///
     /// # Errors
     /// Those of [`read`](SchemaReader::read).
@@ -56,8 +58,8 @@ impl<'d> SchemaReader<'d> {
         Ok(self.defs)
     }
 
-    /// The same schema in draft 2020-12, with references to the definitions of the interface. Reading the text has bounded its
-    /// depth.
+    /// The same schema in draft 2020-12, with references to the definitions of the interface. It recurses: the reader of the text has
+    /// limited the depth.
     ///
     /// # Errors
     /// `Limit` if there are too many values.
@@ -98,36 +100,36 @@ impl<'d> SchemaReader<'d> {
                 ("definitions" | "$defs", _) => continue,
                 (_, data) => self.copy(data)?,
             };
-            self.charge(key.len() / TEXT)?;
+            self.charge(key.len() / BYTES_PER_VALUE)?;
             converted.insert(key.clone(), value);
         }
         tuples(&mut converted);
         Ok(Json::Object(beside_references(converted)))
     }
 
-    /// A copy of a value that is no schema.
+    /// A copy of a value that is not an object, or not a schema.
     fn copy(&mut self, value: &Json) -> Result<Json, Fault> {
         self.charge(cost(value))?;
         Ok(value.clone())
     }
 
+    /// Counts values against the limit.
     fn charge(&mut self, cost: usize) -> Result<(), Fault> {
         self.left = self.left.checked_sub(cost).ok_or_else(|| {
-            let (source, values) = (self.source, self.values);
-            Fault::new(
-                Kind::Limit,
-                format!("the schemas of {source} have more than {values} values, or too long texts"),
-            )
+            let (source, max_values) = (self.source, self.max_values);
+            let message = format!("the schemas of {source} have more than {max_values} values, or too long texts");
+            Fault::new(Kind::Limit, message)
         })?;
         Ok(())
     }
 
-    /// The reference to the definition of a target; `None` if the target is not in the document.
+    /// The reference to the definition in the interface, for a reference in a document; `None` if that does not lead to a value of the
+    /// document.
     fn definition(&mut self, target: &'d str, document: &'d Json) -> Option<String> {
-        let schema = pointed(document, target)?;
+        let schema = resolve_reference(document, target)?;
         let place = std::ptr::from_ref(schema);
         if let Some(name) = self.names.get(&place) {
-            return Some(refer(name));
+            return Some(definition_reference(name));
         }
         let last = target.rsplit('/').next().unwrap_or_default();
         let plain = percent_decode_str(last).decode_utf8_lossy().replace("~1", "/").replace("~0", "~");
@@ -135,26 +137,26 @@ impl<'d> SchemaReader<'d> {
         self.defs.insert(name.clone(), Json::Bool(true));
         self.names.insert(place, name.clone());
         self.waiting.push_back((name.clone(), schema, document));
-        Some(refer(&name))
+        Some(definition_reference(&name))
     }
 }
 
 /// How many bytes of a text count as one value.
-const TEXT: usize = 64;
+const BYTES_PER_VALUE: usize = 64;
 
-/// How much a value counts: one for itself and each value in it, and more for long texts. Reading the text has bounded its depth.
+/// How much a value counts: one for itself and each value in it, and more for long texts.
 fn cost(value: &Json) -> usize {
     match value {
-        Json::String(text) => 1 + text.len() / TEXT,
+        Json::String(text) => 1 + text.len() / BYTES_PER_VALUE,
         Json::Array(items) => 1 + items.iter().map(cost).sum::<usize>(),
         Json::Object(members) => {
-            1 + members.iter().map(|(name, member)| name.len() / TEXT + cost(member)).sum::<usize>()
+            1 + members.iter().map(|(name, member)| name.len() / BYTES_PER_VALUE + cost(member)).sum::<usize>()
         }
         _ => 1,
     }
 }
 
-fn refer(name: &str) -> String {
+fn definition_reference(name: &str) -> String {
     format!("#/$defs/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 

@@ -1,13 +1,13 @@
-//! Documents that describe a group: each is served by HTTP, and is a resource of MCP with the same text.
+//! Documents that describe a group, such as its OpenAPI document. HTTP and the resources of MCP have the same text.
 
 use crate::model::interface::Interface;
 
 /// A document about a group.
 pub trait GroupDocument: Send + Sync + 'static {
-    /// Its name among the documents of the group, such as `openapi.json`.
+    /// Its unique name among the documents of the group, such as `openapi.json`.
     fn name(&self) -> &'static str;
 
-    /// What it is, such as `OpenAPI document`.
+    /// Its kind in words, such as `OpenAPI document`.
     fn title(&self) -> &'static str;
 
     /// Its media type.

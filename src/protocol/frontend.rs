@@ -48,9 +48,9 @@ pub trait Frontend: Send + Sync + 'static {
         self.protocol() == Protocol::Page
     }
 
-    /// The path, below that of the group, of the resource to which the requests of the frontend belong: what a client of OAuth names
-    /// when it asks for a token. Empty if that is the group itself.
-    fn resource(&self) -> &'static str {
+    /// The path, below that of the group, of the OAuth resource to which the requests of the frontend belong; empty for the group
+    /// itself. A client names its resource when it asks for a token (RFC 8707).
+    fn protected_resource(&self) -> &'static str {
         ""
     }
 
@@ -112,20 +112,20 @@ pub trait Frontend: Send + Sync + 'static {
         self.serve(service, request.request)
     }
 
-    /// The headers beside `Content-Type` that clients of the protocol send, for pages of other origins.
+    /// The headers beside `Content-Type` that clients of the protocol send. Pages of other origins may send them.
     fn request_headers(&self) -> Vec<HeaderName> {
         Vec::new()
     }
 
-    /// The headers of responses that clients of the protocol read, for pages of other origins.
+    /// The headers of responses that clients of the protocol read. Pages of other origins may read them.
     fn response_headers(&self) -> Vec<HeaderName> {
         Vec::new()
     }
 
-    /// Whether a request ends when its client closes its side of the connection, and not only when the client resets the
-    /// connection. Without it, a client that has closed its side still gets the response. In HTTP/2 a client resets a
-    /// stream instead, which ends its request in any case.
-    fn ends_with_client(&self, _head: &Parts) -> bool {
+    /// Whether a request ends when its client closes its own side of the connection. Otherwise only a reset ends it, and a
+    /// client that has closed its side still gets the response. HTTP/2 clients reset the stream instead, which always ends the
+    /// request.
+    fn ends_on_half_close(&self, _head: &Parts) -> bool {
         false
     }
 
@@ -176,6 +176,11 @@ impl<'a> GroupHead<'a> {
     pub fn new(parts: &'a Parts, tail: &'a str) -> GroupHead<'a> {
         GroupHead { parts, tail, media: media_type::media_type(&parts.headers) }
     }
+
+    /// The path of the group in this request: see [`GroupRequest::path`].
+    pub fn path(&self) -> &'a str {
+        path_of_group(self.parts, self.tail)
+    }
 }
 
 /// A request whose body has been read.
@@ -217,8 +222,7 @@ impl<'a> GroupRequest<'a> {
     }
 }
 
-/// The path of a group in a request to it: see [`GroupRequest::path`].
-pub(crate) fn path_of_group<'a>(head: &'a Parts, tail: &str) -> &'a str {
+fn path_of_group<'a>(head: &'a Parts, tail: &str) -> &'a str {
     let whole = head.uri.path();
     let own = whole.strip_suffix(tail).unwrap_or(whole).trim_end_matches('/');
     if own.is_empty() { "/" } else { own }
@@ -260,7 +264,8 @@ pub(crate) fn start_call(service: &dyn RpcService, call: Call<'_>) -> CallFuture
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PassthroughFault(pub(crate) Kind);
 
-/// An extension of a response whose call runs on while it is sent: the call keeps its place among those that run.
+/// An extension of a response whose call still runs while the response is sent. The call counts as running until the response has
+/// been sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RunsOn;
 

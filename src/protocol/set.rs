@@ -69,7 +69,7 @@ pub struct ServerInfo {
     pub listed: Arc<[GroupSummary]>,
     /// The pages made from the operator's templates.
     pub own: Arc<[PageSummary]>,
-    /// The path with the tools of several groups, for clients of MCP.
+    /// The path of the MCP endpoint with the tools of several groups, if there is one.
     pub mcp: Option<Arc<str>>,
 }
 
@@ -129,7 +129,7 @@ impl ProtocolSet {
         frontends
     }
 
-    /// What describes the group at a path to programs.
+    /// The documents that describe the group at a path to programs: OpenAPI, OpenRPC and WSDL, as far as it has the protocols.
     pub fn documents(&self, path: &str, public_url: &Arc<PublicUrl>) -> Vec<Arc<dyn GroupDocument>> {
         let public_url = || public_url.clone();
         let mut documents: Vec<Arc<dyn GroupDocument>> = Vec::new();

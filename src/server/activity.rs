@@ -87,7 +87,7 @@ pub(super) struct Activity {
     /// Whether bytes have arrived that are not read while a request is served: a client that leaves does not wake the task.
     unread: AtomicBool,
     /// Whether the request that is served ends when the client closes its side of the connection.
-    ends_with_client: AtomicBool,
+    ends_on_half_close: AtomicBool,
     /// Whether the first bytes of the connection are those of a TLS handshake.
     tls: AtomicBool,
     /// Whether the first bytes of the connection are those of HTTP/2.
@@ -163,7 +163,7 @@ impl ActivityMonitor {
             streams: Mutex::default(),
             fragment: AtomicBool::new(false),
             unread: AtomicBool::new(false),
-            ends_with_client: AtomicBool::new(false),
+            ends_on_half_close: AtomicBool::new(false),
             tls: AtomicBool::new(false),
             http2: AtomicBool::new(false),
             unread_body: AtomicBool::new(false),
@@ -266,9 +266,10 @@ impl Activity {
         self.idle.store(0, Relaxed);
         self.head.store(0, Relaxed);
         self.multiplexed.store(multiplexed, Relaxed);
-        for of_request in [&self.unread_body, &self.ends_with_client] {
-            if of_request.load(Relaxed) {
-                of_request.store(false, Relaxed);
+        // What holds for one request only.
+        for flag in [&self.unread_body, &self.ends_on_half_close] {
+            if flag.load(Relaxed) {
+                flag.store(false, Relaxed);
             }
         }
     }
@@ -310,13 +311,13 @@ impl Activity {
     }
 
     /// Notes that the request that is served ends when the client closes its side of the connection.
-    pub(super) fn end_with_client(&self) {
-        self.ends_with_client.store(true, Relaxed);
+    pub(super) fn note_ends_on_half_close(&self) {
+        self.ends_on_half_close.store(true, Relaxed);
     }
 
     /// Whether the request that is served ends when the client closes its side of the connection.
-    pub(super) fn ends_with_client(&self) -> bool {
-        self.ends_with_client.load(Relaxed)
+    pub(super) fn ends_on_half_close(&self) -> bool {
+        self.ends_on_half_close.load(Relaxed)
     }
 
     /// Notes that the target of the request whose head is arriving has a fragment.

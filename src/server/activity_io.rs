@@ -217,8 +217,9 @@ impl<T: AsyncRead + AsyncWrite + PollReset + Unpin> AsyncWrite for ActivityIo<T>
         if self.activity.is_serving() {
             match self.stream.poll_reset(cx) {
                 Connected::Yes => {}
+                // A request that ends on half-close ends as if the client had reset the connection.
                 Connected::Unnoticed | Connected::HalfClosed
-                    if !(self.activity.ends_with_client() && self.stream.has_ended(cx)) =>
+                    if !(self.activity.ends_on_half_close() && self.stream.has_ended(cx)) =>
                 {
                     self.activity.note_unread();
                 }

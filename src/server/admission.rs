@@ -1,9 +1,9 @@
 //! Which calls may run: those for which there is room in the gateway and in their group.
 //!
-//! A call counts from the end of its request's body until its result is ready, also if its response has begun before. A
-//! request whose body is still coming, or whose response only waits for its reader, does not count. A call that finds no room gets the fault `Busy` at once and
-//! does not wait: it would only add to the time that an overloaded gateway takes. Calls wait in the [limiter] of their
-//! group, within their deadline.
+//! A call counts from the end of its request's body until its result is ready, even if its response has begun before. A
+//! request whose body is still coming, or whose response only waits for its reader, does not count. A call that finds no
+//! room gets the fault `Busy` at once and does not wait: it would only add to the time that an overloaded gateway takes.
+//! Calls wait in the [limiter] of their group, within their deadline.
 //!
 //! [limiter]: crate::service::limiter::Limiter
 
@@ -66,7 +66,8 @@ impl Admission {
         has_room.then_some(admitted)
     }
 
-    fn leave(&self, load: &GroupLoad) {
+    /// Gives back the room of one call.
+    fn release(&self, load: &GroupLoad) {
         self.running.fetch_sub(1, Relaxed);
         load.0.fetch_sub(1, Relaxed);
     }
@@ -74,29 +75,29 @@ impl Admission {
 
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
-        self.admission.leave(self.load);
+        self.admission.release(self.load);
     }
 }
 
-/// The room of a call that outlasts the dispatch of its request, until it is dropped.
+/// As [`Admitted`], for a call that still runs after the dispatch of its request.
 #[derive(Debug)]
-pub(super) struct LongAdmitted {
+pub(super) struct OwnedAdmitted {
     admission: Arc<Admission>,
     load: Arc<GroupLoad>,
 }
 
-impl LongAdmitted {
-    /// The room of a call as one that does not borrow.
-    pub(super) fn new(admitted: Admitted<'_>, admission: &Arc<Admission>, load: &Arc<GroupLoad>) -> LongAdmitted {
-        // It is the same room, which is left once.
+impl OwnedAdmitted {
+    /// Takes over the room of `admitted`, which is of this admission and this group.
+    pub(super) fn new(admitted: Admitted<'_>, admission: &Arc<Admission>, load: &Arc<GroupLoad>) -> OwnedAdmitted {
+        // The room is released once, when the new value is dropped.
         std::mem::forget(admitted);
-        LongAdmitted { admission: admission.clone(), load: load.clone() }
+        OwnedAdmitted { admission: admission.clone(), load: load.clone() }
     }
 }
 
-impl Drop for LongAdmitted {
+impl Drop for OwnedAdmitted {
     fn drop(&mut self) {
-        self.admission.leave(&self.load);
+        self.admission.release(&self.load);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The gateway: dispatches a request to its group and frontend, reads its body, and returns the response.
 //!
 //! The way of a request: check `Host`; find the group by path ([`GroupRouter`]); respond to a preflight request of a page of
-//! another origin (`CorsGrant`); let the group's frontends claim the head ([`Group`]); find out who calls ([`GroupAuth`]); read
+//! another origin (`CorsGrant`); let the group's frontends claim the head ([`Group`]); find out who calls ([`GroupAuth`](super::auth::GroupAuth)); read
 //! the body ([`BodyReader`]); if the head left it open, let the body decide between frontends; serve. A large body is parsed on
 //! a blocking thread.
 
@@ -9,43 +9,43 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
 use tracing::Instrument as _;
 
 use crate::http::audience::Audience;
-use crate::http::body::{Body, PIECE};
+use crate::http::body::Body;
 use crate::http::compression::compress;
 use crate::http::cors::{CorsGrant, is_preflight};
-use crate::http::cross_site::{is_of_other_origin, is_without_preflight};
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
-use crate::model::fault::{BoxError, Kind};
+use crate::model::fault::BoxError;
 use crate::protocol::frontend::{
-    Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, PassthroughFault, RunsOn, Streaming,
-    UnreadRequest,
+    Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, RunsOn, Streaming, UnreadRequest,
 };
 use crate::server::access_log::REQUEST_ID;
 use crate::server::activity::Activity;
-use crate::server::admission::{Admission, Admitted, LongAdmitted, refusing_service};
-use crate::server::auth::{AuthRequest, Authenticated, GroupAuth};
+use crate::server::admission::{Admission, Admitted, OwnedAdmitted};
 use crate::server::clients::{ClientAccount, Clients, Resource};
 use crate::server::connection_count::ListenerCounts;
 use crate::server::group::{ClaimedRequest, not_found};
 use crate::server::group_router::{GroupRouter, MountError};
 use crate::server::head_checks::{
-    CALL_WITHOUT_PREFLIGHT, CLIENT_BUSY, ORIGIN_NOT_ALLOWED, busy, check_before_body, check_host, check_known_host,
-    redirect_to_https,
+    CLIENT_BUSY, check_before_body, check_host, check_known_host, cross_origin_refusal, redirect_to_https,
 };
 use crate::server::mount::Mounts;
 use crate::server::refusal_page::{is_shown, show};
-use crate::server::request_body::{ArrivalLimits, BodyMemory, BodyReader, ReadBody, SMALL};
+use crate::server::request_body::{ArrivalLimits, BodyMemory, BodyReader, ReadBody};
+use crate::server::request_context::{
+    authenticate, begin_call, note_claim, note_protocol, note_request, note_stated_time,
+};
+use crate::server::request_ids::RequestIds;
+use crate::server::response_rules::{conclude, ending, hold_memory, note_response, refuse_result, reserve_whole};
 use crate::server::settings::ServerSettings;
 use crate::server::stop::CallStop;
 use crate::server::streamed_body::{ArrivingBody, StreamedRequest};
@@ -56,11 +56,8 @@ use crate::service::future::MaybeReady;
 use crate::service::limiter::LimiterState;
 use crate::service::memory_pool::MemoryPool;
 use crate::service::request_id::RequestId;
-use crate::service::request_record::{RequestRecord, Stage};
-use crate::service::response_headers::ResponseHeaders;
-use crate::service::result_memory::{NO_MEMORY, ReservedMemory};
 use crate::service::spans::SpanCounts;
-use crate::service::{Context, RequestTarget, RpcService};
+use crate::service::{Context, RpcService};
 
 pub use super::access_log::Outcome;
 pub use super::group::Group;
@@ -92,13 +89,13 @@ pub struct Gateway {
     spans: Option<Arc<SpanCounts>>,
 }
 
-/// Who sends a request.
+/// Where a request comes from.
 #[derive(Clone, Copy)]
 pub(super) struct RequestSender<'a> {
     pub(super) client: &'a Arc<ClientAccount>,
     /// Whether the client has no more requests than its share.
     pub(super) within_share: bool,
-    /// The connection over which it comes; `None` if it is one of another HTTP server.
+    /// The connection of the request; `None` if another HTTP server has accepted it.
     pub(super) connection: Option<&'a Activity>,
 }
 
@@ -297,7 +294,7 @@ impl Gateway {
         self.respond_to(sender, head, pin!(ArrivingBody::new(body)), &mut context).await
     }
 
-    /// Serves one request of a client, which may have more requests than its share.
+    /// Serves one request, of a client that may have more requests than its share.
     pub(super) async fn respond_to<B>(
         &self,
         sender: RequestSender<'_>,
@@ -409,8 +406,7 @@ impl Gateway {
         let mut checked = check_before_body(head, &body, refusal, within_share)
             .and_then(|()| note_stated_time(context, head, &dispatch.public_url));
         if let (Some(auth), Ok(())) = (&group.auth, &checked) {
-            let of_group = (group, claim.frontend, &*dispatch.public_url);
-            checked = authenticate(auth, &group_head, of_group, context).await;
+            checked = authenticate(auth, group, claim.frontend, &group_head, context, &dispatch.public_url).await;
         }
         let read = match checked.and_then(|()| group.check_query(head, claim.frontend.protocol())) {
             Ok(()) => self.read_body(client, head, body, (group, &claim, &group_head)).await,
@@ -457,8 +453,8 @@ impl Gateway {
             MaybeReady::Now(Some(served)) => served,
             pending => {
                 let streamed = streamed.as_deref();
-                if let Some(connection) = connection.filter(|_| frontend.ends_with_client(head)) {
-                    connection.end_with_client();
+                if let Some(connection) = connection.filter(|_| frontend.ends_on_half_close(head)) {
+                    connection.note_ends_on_half_close();
                 }
                 Box::pin(self.wait_for_response(pending, group, frontend, (request, streamed), span)).await
             }
@@ -481,16 +477,16 @@ impl Gateway {
         Ok(self.with_outcome(served, context, group, metered))
     }
 
-    /// Makes a response hold the room of its call, if the call runs on while it is sent.
+    /// Makes a response hold the room of its call, if the call still runs while the response is sent.
     fn hold_room(&self, response: &mut Response<Body>, admitted: Option<Admitted<'_>>, group: &Group) {
         if response.extensions_mut().remove::<RunsOn>().is_some()
             && let Some(admitted) = admitted
         {
-            response.body_mut().hold(LongAdmitted::new(admitted, &self.admission, &group.load));
+            response.body_mut().hold(OwnedAdmitted::new(admitted, &self.admission, &group.load));
         }
     }
 
-    /// A response with what the access log says of it.
+    /// Notes a response in the record of its request, and adds its outcome for the access log.
     fn with_outcome(
         &self,
         served: FrontendResponse,
@@ -612,27 +608,7 @@ fn serve(
     }
 }
 
-/// Notes the group and the protocol of a request for the log.
-fn note_claim(context: &Context, group: &Group, frontend: &Arc<dyn Frontend>) {
-    if let Some(record) = &context.record {
-        if !group.is_directory {
-            record.note_group(&group.path);
-        }
-        record.note_protocol(frontend.protocol().name());
-        record.enter(Stage::Body);
-    }
-}
-
-/// Notes the protocol of a request whose body has been read, and that its call begins.
-fn note_protocol(context: &mut Context, protocol: &'static str) {
-    context.protocol = Some(protocol);
-    if let Some(record) = &context.record {
-        record.note_protocol(protocol);
-        record.enter(Stage::Call);
-    }
-}
-
-/// Why no call of a client is made now, if there is a reason.
+/// Why calls of a client are refused for now; `None` if they are not.
 fn refusal_of_client(client: &ClientAccount) -> Option<&'static str> {
     client.has_used_up(Resource::UnsentBytes).then_some(CLIENT_BUSY)
 }
@@ -648,49 +624,6 @@ fn end_streamed(
     match streamed.refusal().filter(|_| served.fault.is_some()) {
         Some(rejection) => FrontendResponse { response: frontend.refuse(head, rejection), fault: None, ..served },
         None => served,
-    }
-}
-
-/// Reserves the memory for a whole body that has none yet. Returns whether there is as much.
-fn reserve_whole(body: &mut Body, client: &ClientAccount) -> bool {
-    let bytes = body.unreserved_bytes();
-    if bytes <= SMALL {
-        return true;
-    }
-    let mut memory = ReservedMemory::of(client.result_memory());
-    let reserved = memory.try_extend_to(bytes);
-    if reserved {
-        body.hold_needed(memory);
-    }
-    reserved
-}
-
-/// The response to a call whose result has no memory: a fault in the form of the request, as for any other call that fails.
-/// A request with a large body is not read again; its response has the form of a request that is refused.
-async fn refuse_result(group: &Group, frontend: &Arc<dyn Frontend>, request: GroupRequest<'_>) -> FrontendResponse {
-    if request.body.len() <= SMALL {
-        // The call has been counted already.
-        let refusing = refusing_service(group.service.as_ref(), request.context, None, NO_MEMORY);
-        let mut served = frontend.serve(&refusing, request).await;
-        // What a protocol says of the group needs no call and may be as large again.
-        if served.response.body_mut().unreserved_bytes() <= SMALL {
-            return served;
-        }
-    }
-    let response = frontend.refuse(request.head, busy(NO_MEMORY));
-    FrontendResponse { response, method: Box::from(""), fault: Some(Kind::Busy) }
-}
-
-/// Makes a body hold what it needs of the shares of its client until it is sent.
-fn hold_memory(body: &mut Body, of_request: Option<BodyMemory>, client: &Arc<ClientAccount>) {
-    // A whole body is made, and needs nothing of the request any more.
-    let whole = body.as_whole().map(Bytes::len);
-    if let Some(memory) = of_request.filter(|_| whole.is_none()) {
-        body.hold(memory);
-    }
-    let size = whole.unwrap_or(PIECE);
-    if size > SMALL {
-        body.hold(client.overdraw(Resource::UnsentBytes, size));
     }
 }
 
@@ -723,188 +656,6 @@ impl GatewayResponse {
     }
 }
 
-/// Adds what its calls and rules say to a response, and what the log and the metrics say of it.
-fn conclude(
-    served: &mut FrontendResponse,
-    request: &GroupRequest<'_>,
-    (group, frontend): (&Group, &Arc<dyn Frontend>),
-    public_url: &PublicUrl,
-) {
-    if let Some(headers) = &request.context.response_headers {
-        headers.move_to(served.response.headers_mut());
-    }
-    if let Some(kind @ (Kind::Unauthenticated | Kind::Forbidden | Kind::RateLimited)) = served.fault {
-        set_refusal_status(served, kind, request, (group, frontend), public_url);
-    }
-    if group.varies_by_caller {
-        keep_private(served.response.headers_mut(), group.auth.as_deref());
-    }
-    // The status and the bytes of what is passed on are those of the upstream; only the log and the metrics learn of it.
-    if let Some(PassthroughFault(kind)) = served.response.extensions_mut().remove() {
-        served.fault.get_or_insert(kind);
-    }
-}
-
-/// Keeps caches that several callers share from storing a response, which may name methods that other callers may not know.
-fn keep_private(headers: &mut HeaderMap, auth: Option<&GroupAuth>) {
-    let stored = headers.get(header::CACHE_CONTROL).is_none_or(|caching| caching == "no-cache");
-    if stored {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    }
-    for name in auth.into_iter().flat_map(GroupAuth::headers) {
-        headers.append(header::VARY, HeaderValue::from(name));
-    }
-}
-
-/// Sets the HTTP status of a request whose only call was refused because of its caller. In protocols in which a fault has
-/// status 200 or 500, clients and proxies would not know that credentials are missing. A batch has no fault of its own.
-///
-/// The response says how the group finds out who calls, if it needs to know that, and which scope a token lacks.
-#[cold]
-fn set_refusal_status(
-    served: &mut FrontendResponse,
-    kind: Kind,
-    request: &GroupRequest<'_>,
-    (group, frontend): (&Group, &Arc<dyn Frontend>),
-    public_url: &PublicUrl,
-) {
-    let GroupRequest { head, tail, context, .. } = *request;
-    *served.response.status_mut() = kind.http_status();
-    let Some(auth) = &group.auth else { return };
-    let metadata = || metadata_url(group, frontend, (head, tail), context, public_url);
-    match kind {
-        Kind::Unauthenticated => auth.challenge(served.response.headers_mut(), metadata().as_deref()),
-        Kind::Forbidden => {
-            let interface = group.service.interface();
-            let is_safe = || interface.method(&served.method).is_some_and(|method| method.safe);
-            let missing =
-                group.access.as_ref().and_then(|access| access.missing_scope(&served.method, is_safe, context));
-            if let Some(scope) = missing {
-                auth.challenge_scope(served.response.headers_mut(), scope, metadata().as_deref());
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The address of the metadata of the resource that a request is for, if its group has any.
-#[cold]
-fn metadata_url(
-    group: &Group,
-    frontend: &Arc<dyn Frontend>,
-    request: (&Parts, &str),
-    context: &Context,
-    public_url: &PublicUrl,
-) -> Option<String> {
-    let resource = group.resource.as_ref()?;
-    Some(resource.metadata_url(frontend.as_ref(), request, context, public_url))
-}
-
-/// Notes what the calls of a group read of their request, and where they add headers to its response.
-fn note_request(context: &mut Context, group: &Group, head: &Parts, public_url: &PublicUrl) {
-    if !group.request_headers.is_empty() {
-        context.headers = Some(Arc::new(group.select_headers(&head.headers)));
-    }
-    if group.reads_request_target {
-        context.target = Some(Arc::new(request_target(head, public_url, context.peer)));
-    }
-    if group.sets_response_headers {
-        context.response_headers = Some(ResponseHeaders::default());
-    }
-}
-
-/// Notes when a request has to end by the words of its client.
-fn note_stated_time(context: &mut Context, head: &Parts, public_url: &PublicUrl) -> Result<(), HttpRejection> {
-    let stated = public_url.stated_time(&head.headers);
-    let stated = stated.map_err(|error| HttpRejection::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-    context.deadline = stated.and_then(|time| Instant::now().checked_add(time));
-    Ok(())
-}
-
-/// Notes what the log and the trace say of a response to a call of this method.
-fn note_response(record: &RequestRecord, group: &Group, response: &Response<Body>, called: (&str, Option<Kind>)) {
-    let (method, fault) = called;
-    if fault.is_none() && is_about_outage(response, group) {
-        record.note_upstream_down();
-    }
-    if record.trace().is_some() && group.service.interface().method(method).is_some() {
-        record.note_known_method();
-    }
-}
-
-/// Finds out who has sent a request, and notes it in the context of its calls.
-async fn authenticate(
-    auth: &Arc<GroupAuth>,
-    head: &GroupHead<'_>,
-    (group, frontend, public_url): (&Group, &Arc<dyn Frontend>, &PublicUrl),
-    context: &mut Context,
-) -> Result<(), HttpRejection> {
-    let request = AuthRequest { head: head.parts, client: context.client };
-    let authenticated: Authenticated = auth.authenticate(&request, &group.path).await;
-    context.identity = authenticated.map_err(|refusal| {
-        let metadata = metadata_url(group, frontend, (head.parts, head.tail), context, public_url);
-        auth.rejection(refusal, metadata.as_deref())
-    })?;
-    if let (Some(record), Some(identity)) = (&context.record, &context.identity) {
-        record.note_user(identity);
-    }
-    Ok(())
-}
-
-/// Whether a response without a fault says that an upstream has not described itself, or does not respond.
-fn is_about_outage(response: &Response<Body>, group: &Group) -> bool {
-    response.status() == StatusCode::SERVICE_UNAVAILABLE
-        && (group.service.outage().is_some() || group.service.interface().incomplete)
-}
-
-/// How a request ends with this response.
-fn ending(served: &FrontendResponse) -> Ending {
-    match served.fault {
-        Some(kind) => Ending::Fault(kind),
-        None if served.response.status().as_u16() >= 400 => Ending::Rejected,
-        None => Ending::Success,
-    }
-}
-
-/// Notes where a call takes the memory for its result from, when it has begun, and when it has to end. The times include the
-/// time that it has waited for the description of its upstream.
-fn begin_call(context: &mut Context, group: &Group, client: &ClientAccount, waited: Duration) {
-    context.result_memory = client.result_memory().cloned();
-    let now = Instant::now();
-    let begun = now.checked_sub(waited).unwrap_or(now);
-    context.begun = Some(begun);
-    let limit = group.deadline.and_then(|limit| begun.checked_add(limit));
-    context.deadline = [context.deadline, limit].into_iter().flatten().min();
-}
-
-/// The URL to which a client has sent a request, as far as the client and trusted proxies say it.
-fn request_target(head: &Parts, public_url: &PublicUrl, peer: Option<SocketAddr>) -> RequestTarget {
-    let base = public_url.base(head, peer);
-    let (scheme, rest) = base.split_once("://").unwrap_or_default();
-    let host = rest.split('/').next().unwrap_or_default();
-    RequestTarget { scheme: scheme.to_owned(), host: host.to_owned(), query: head.uri.query().map(str::to_owned) }
-}
-
-/// The next ids of a process.
-#[derive(Debug)]
-struct RequestIds {
-    /// Distinguishes the ids of this process from those of another.
-    process: u32,
-    last: AtomicU64,
-}
-
-impl Default for RequestIds {
-    fn default() -> Self {
-        RequestIds { process: rand::random(), last: AtomicU64::new(0) }
-    }
-}
-
-impl RequestIds {
-    fn generate(&self) -> RequestId {
-        RequestId::Generated { process: self.process, number: 1 + self.last.fetch_add(1, Relaxed) }
-    }
-}
-
 fn find<'g, 'p>(groups: &'g GroupRouter<Arc<Group>>, head: &'p Parts) -> Result<(&'g Group, &'p str), HttpRejection> {
     let path = head.uri.path();
     let found = groups.find(path).map_err(|_| {
@@ -912,19 +663,4 @@ fn find<'g, 'p>(groups: &'g GroupRouter<Arc<Group>>, head: &'p Parts) -> Result<
     })?;
     let (group, tail) = found.ok_or_else(|| not_found(path))?;
     Ok((group, tail))
-}
-
-/// Why a request of a page of another origin is refused, if it is: what `cors` of the group does not allow.
-fn cross_origin_refusal(
-    frontend: &Arc<dyn Frontend>,
-    head: &Parts,
-    (public_url, peer): (&PublicUrl, Option<SocketAddr>),
-    (group, grant): (&Group, Option<&CorsGrant>),
-) -> Option<&'static str> {
-    let allows_without_preflight = || grant.is_some_and(|grant| grant.allows_without_preflight(group.auth.is_some()));
-    if is_without_preflight(head, public_url, peer) && !allows_without_preflight() {
-        return Some(CALL_WITHOUT_PREFLIGHT);
-    }
-    let is_foreign = frontend.refuses_foreign_origins() && is_of_other_origin(head, public_url, peer);
-    (is_foreign && !grant.is_some_and(CorsGrant::allows_origin)).then_some(ORIGIN_NOT_ALLOWED)
 }

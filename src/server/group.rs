@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::http::audience::Audience;
 use crate::http::cors::Cors;
+use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
@@ -15,7 +16,7 @@ use crate::protocol::Protocol;
 use crate::protocol::frontend::{Claim, Frontend, GroupHead, Streaming};
 use crate::server::admission::{GroupLoad, refusing_service};
 use crate::server::auth::GroupAuth;
-use crate::server::protected_resource::ProtectedResource;
+use crate::server::protected_resource::ProtectedResources;
 use crate::service::access::AccessRules;
 use crate::service::limiter::LimiterState;
 use crate::service::{Context, RpcService};
@@ -33,9 +34,9 @@ pub struct Group {
     pub body_limit: usize,
     /// Who may send requests; `None` if anyone may.
     pub auth: Option<Arc<GroupAuth>>,
-    /// What the metadata for clients of OAuth says of the group; `None` if it has none.
-    pub(super) resource: Option<Arc<ProtectedResource>>,
-    /// The rules about its callers, for what a refusal says of scopes.
+    /// The OAuth resources of the group; `None` if it has none.
+    pub(super) protected_resources: Option<Arc<ProtectedResources>>,
+    /// The access rules, by which a refusal names the scope that a token lacks.
     pub(super) access: Option<Arc<AccessRules>>,
     /// Which pages of other origins may call; `None` if none may.
     pub(super) cors: Option<Arc<Cors>>,
@@ -51,7 +52,8 @@ pub struct Group {
     pub(super) sets_response_headers: bool,
     /// The upstream for whose first discovery calls wait, if the group has one.
     pub(super) upstream: Option<Upstream>,
-    /// The upstreams of the groups that are joined at its path, and how long its calls wait for the first discovery of each.
+    /// The upstreams of the groups whose tools are at its path, each with the deadline of its group: how long a request waits for
+    /// the first discovery.
     pub(super) joined_upstreams: Vec<(Upstream, Duration)>,
     /// The permits of its calls, and where requests and calls are counted; `None` if it is no group of its own, such as the
     /// directory.
@@ -80,7 +82,7 @@ impl Group {
             frontends,
             body_limit,
             auth: None,
-            resource: None,
+            protected_resources: None,
             access: None,
             cors: None,
             varies_by_caller: false,
@@ -105,6 +107,18 @@ impl Group {
             }
         }
         selected
+    }
+
+    /// The URL of the metadata of the requested resource, if the group has any.
+    #[cold]
+    pub(super) fn metadata_url(
+        &self,
+        frontend: &dyn Frontend,
+        head: &GroupHead<'_>,
+        context: &Context,
+        public_url: &PublicUrl,
+    ) -> Option<String> {
+        Some(self.protected_resources.as_ref()?.metadata_url(frontend, head, context, public_url))
     }
 }
 
@@ -141,18 +155,19 @@ impl Group {
             }
             None if self.joined_upstreams.iter().any(|(upstream, _)| upstream.is_in_first_discovery()) => {
                 Box::pin(self.wait_for_joined()).await;
-                // The time of a call does not count before it is known which group it is of.
+                // No deadline covers this wait: only the body says which group is called.
                 Duration::ZERO
             }
             _ => Duration::ZERO,
         }
     }
 
+    /// Waits until each of the joined upstreams has been discovered for the first time, or the deadline of its group has passed.
     async fn wait_for_joined(&self) {
         let begun = Instant::now();
-        // All of them are being discovered at the same time.
-        for (upstream, patience) in &self.joined_upstreams {
-            upstream.wait_for_first_discovery(patience.saturating_sub(begun.elapsed())).await;
+        // They are discovered at the same time, so all deadlines begin now.
+        for (upstream, deadline) in &self.joined_upstreams {
+            upstream.wait_for_first_discovery(deadline.saturating_sub(begun.elapsed())).await;
         }
     }
 }

@@ -2,22 +2,26 @@
 //! sent it, whether its body can be read, and where a request by http is redirected to.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, Version, header};
 
 use crate::http::body::Body;
-use crate::http::cross_site::{is_known_host, without_port};
+use crate::http::cors::CorsGrant;
+use crate::http::cross_site::{is_known_host, is_of_other_origin, is_without_preflight, without_port};
 use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
+use crate::protocol::frontend::Frontend;
+use crate::server::group::Group;
 use crate::server::settings::HTTPS_PORT;
 
 /// The reasons for which requests are refused.
 const UNKNOWN_HOST: &str = "this server is not known by the name in Host; its names are in `public.hosts`, and those of proxies in \
      `public.trusted-proxies`";
-pub(super) const CALL_WITHOUT_PREFLIGHT: &str =
+const CALL_WITHOUT_PREFLIGHT: &str =
     "pages of other origins make no calls with this Content-Type, which their browsers send without asking first";
-pub(super) const ORIGIN_NOT_ALLOWED: &str =
+const ORIGIN_NOT_ALLOWED: &str =
     "pages of other origins make no requests of this protocol, unless `cors` of the group allows their origin";
 pub(super) const CLIENT_BUSY: &str =
     "this client has too many requests open or too many responses unread; try again later";
@@ -130,4 +134,19 @@ fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')')
         || matches!(byte, b'*' | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']')
+}
+
+/// Why a request of a page of another origin is refused, if it is: what `cors` of the group does not allow.
+pub(super) fn cross_origin_refusal(
+    frontend: &Arc<dyn Frontend>,
+    head: &Parts,
+    (public_url, peer): (&PublicUrl, Option<SocketAddr>),
+    (group, grant): (&Group, Option<&CorsGrant>),
+) -> Option<&'static str> {
+    let allows_without_preflight = || grant.is_some_and(|grant| grant.allows_without_preflight(group.auth.is_some()));
+    if is_without_preflight(head, public_url, peer) && !allows_without_preflight() {
+        return Some(CALL_WITHOUT_PREFLIGHT);
+    }
+    let is_foreign = frontend.refuses_foreign_origins() && is_of_other_origin(head, public_url, peer);
+    (is_foreign && !grant.is_some_and(CorsGrant::allows_origin)).then_some(ORIGIN_NOT_ALLOWED)
 }

@@ -7,8 +7,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderName;
-
 use crate::codec::DocumentLimits;
 use crate::http::cors::{Cors, CorsOptions, GroupHeaders};
 use crate::http::public_url::PublicUrl;
@@ -24,7 +22,7 @@ use crate::protocol::set::{ProtocolSet, ServerInfo, of_root};
 use crate::server::auth::GroupAuth;
 use crate::server::group::Group;
 use crate::server::group_router::{GroupRouter, MountError};
-use crate::server::protected_resource::{ProtectedResource, well_known};
+use crate::server::protected_resource::{ProtectedResources, well_known};
 use crate::server::settings::GroupLimits;
 use crate::service::access::AccessRules;
 use crate::service::cache::{CacheOptions, Caching, ResponseCache};
@@ -280,15 +278,16 @@ pub struct PageMount {
     pub page: TemplatePage,
 }
 
-/// One address with the tools of several groups, for clients of MCP.
+/// An MCP endpoint with the tools of several groups.
 ///
-/// Each call goes through the limits, rules and layers of its group. A body may be as large as all of these groups allow.
+/// Each call goes through the limits, rules and layers of its group. A body may have as many bytes as the smallest limit of these
+/// groups allows.
 #[derive(Debug, Clone)]
 pub struct McpMount {
     /// The path.
     pub path: String,
-    /// The groups. Those that are not there or have no MCP are left out, and so are those that need to know who calls if `auth` does
-    /// not find that out.
+    /// The groups. Those that do not exist or do not speak MCP are left out; so are those that require an identity, unless `auth`
+    /// requires one.
     pub groups: Vec<McpMember>,
     /// Who may send requests; `None` if anyone may.
     pub auth: Option<Arc<GroupAuth>>,
@@ -301,7 +300,7 @@ pub struct McpMount {
 pub struct McpMember {
     /// The path of the group.
     pub group: String,
-    /// What the names of its tools begin with, another for each group: letters, digits, `_` and `-`.
+    /// The prefix of the names of its tools, which no other group of the endpoint has: letters, digits, `_` and `-`.
     /// [`JoinedGroup::prefix_of`] makes one of a path.
     pub prefix: String,
 }
@@ -311,7 +310,7 @@ pub struct McpMember {
 pub struct Mounts {
     /// The groups, in the order in which the directory lists them.
     pub groups: Vec<GroupMount>,
-    /// The address with the tools of several groups, if there is one.
+    /// The MCP endpoint with the tools of several groups, if there is one.
     pub mcp: Option<McpMount>,
     /// The pages.
     pub pages: Vec<PageMount>,
@@ -370,8 +369,8 @@ impl Mounts {
         let mut resources = Vec::new();
         for mount in &self.groups {
             let group = Arc::new(mount.group(&info));
-            resources.extend(group.resource.clone().map(|resource| (mount.paths().collect(), resource)));
-            for path in [&mount.path].into_iter().chain(&mount.aliases) {
+            resources.extend(group.protected_resources.clone().map(|own| (mount.paths().collect(), own)));
+            for path in mount.paths() {
                 place(&mut router, &mut root, path, group.clone())?;
             }
         }
@@ -385,7 +384,7 @@ impl Mounts {
         }
         if let Some(mcp) = &self.mcp {
             let group = Arc::new(mcp.group(&self.groups, &self.public_url));
-            resources.extend(group.resource.clone().map(|resource| (vec![mcp.path.as_str()], resource)));
+            resources.extend(group.protected_resources.clone().map(|own| (vec![mcp.path.as_str()], own)));
             place(&mut router, &mut root, &mcp.path, group)?;
         }
         if let Some(group) = with_all(root, &self.groups, &info) {
@@ -399,18 +398,18 @@ impl Mounts {
         Ok(router)
     }
 
-    /// Whether a group, a page or a route has a path, or that of the folder above it.
+    /// Whether something is mounted at a path or at its parent, or a group at `/` has a route there.
     fn has_path(&self, path: &str) -> bool {
-        let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
+        let parent = path.rsplit_once('/').map_or(path, |(parent, _)| parent);
         let pages = self.pages.iter().map(|page| page.path.as_str());
-        let pages = pages.chain(self.mcp.as_ref().map(|mcp| mcp.path.as_str()));
-        let mut mounted = self.groups.iter().flat_map(GroupMount::paths).chain(pages);
-        mounted.any(|own| own == path || own == folder)
+        let mcp = self.mcp.iter().map(|mcp| mcp.path.as_str());
+        let mut mounted = self.groups.iter().flat_map(GroupMount::paths).chain(pages).chain(mcp);
+        mounted.any(|own| own == path || own == parent)
             || self.groups.iter().any(|group| group.is_at(ROOT) && group.has_route_below(path))
     }
 }
 
-/// A document for everyone, which pages of all origins may read.
+/// A group with a document that needs no credentials and that pages of all origins may read.
 fn public_document(path: &str, frontend: Arc<dyn Frontend>) -> Group {
     let options = CorsOptions { origins: "*".parse().into_iter().collect(), ..CorsOptions::default() };
     let headers = GroupHeaders { sent: frontend.request_headers(), ..GroupHeaders::default() };
@@ -433,49 +432,44 @@ fn place(
 }
 
 impl McpMount {
-    /// The groups whose tools it has, each with the prefix of their names.
+    /// The groups whose tools the endpoint has, each with the prefix of their names.
     fn joined<'g>(&'g self, groups: &'g [GroupMount]) -> impl Iterator<Item = (&'g GroupMount, &'g str)> {
-        let needs_identity = self.auth.as_ref().is_some_and(|auth| auth.is_required());
+        let requires_identity = self.auth.as_ref().is_some_and(|auth| auth.is_required());
         self.groups.iter().filter_map(move |member| {
             let group = groups.iter().find(|group| group.is_at(&member.group))?;
-            // The rules of a group that is made by hand may rely on its authentication.
-            let is_known = needs_identity || !group.is_closed();
-            (is_known && group.protocols.has(Protocol::Mcp)).then_some((group, member.prefix.as_str()))
+            // The endpoint does not check the `auth` of the group, and a group that is mounted in Rust may have no access rules.
+            let is_open = requires_identity || !group.is_closed();
+            (is_open && group.protocols.has(Protocol::Mcp)).then_some((group, member.prefix.as_str()))
         })
     }
 
-    /// How many bytes a message may have: what all its groups allow.
+    /// How many bytes a message may have: the smallest limit of its groups.
     pub(crate) fn body_limit(&self, groups: &[GroupMount]) -> usize {
         self.joined(groups).map(|(group, _)| group.limits.body).min().unwrap_or_default()
     }
 
     fn group(&self, groups: &[GroupMount], public_url: &Arc<PublicUrl>) -> Group {
-        let joined: Vec<JoinedGroup> = self
-            .joined(groups)
-            .map(|(group, prefix)| JoinedGroup {
-                path: group.path.clone(),
-                prefix: prefix.to_owned(),
-                service: group.layered_service(),
-                dialect: group.protocols.json,
-                options: group.protocols.mcp.clone(),
-            })
-            .collect();
+        let joined = self.joined(groups).map(|(group, prefix)| JoinedGroup {
+            path: group.path.clone(),
+            prefix: prefix.to_owned(),
+            service: group.layered_service(),
+            dialect: group.protocols.json,
+            options: group.protocols.mcp.clone(),
+        });
+        let joined: Vec<JoinedGroup> = joined.collect();
         let limits = self.joined(groups).map(|(group, _)| group.protocols.limits);
-        let limits =
+        let smallest =
             limits.reduce(|a, b| DocumentLimits { depth: a.depth.min(b.depth), elements: a.elements.min(b.elements) });
         let documents = self.joined(groups).map(|(group, _)| group.protocols.documents(&group.path, public_url));
-        let frontend = Mcp::joining(joined.clone(), limits.unwrap_or_default(), self.search.clone());
+        let frontend = Mcp::joining(joined.clone(), smallest.unwrap_or_default(), self.search.clone());
         let frontend = frontend.with_documents(public_url.clone(), documents);
         let frontends: Vec<Arc<dyn Frontend>> = vec![Arc::new(frontend)];
         let service: Arc<dyn RpcService> = Arc::new(JoinedGroups::new(joined));
-        let resource = self
-            .auth
-            .as_ref()
-            .and_then(|auth| ProtectedResource::new(&frontends, auth, None, service.clone()).map(Arc::new));
+        let protected_resources = ProtectedResources::new(&frontends, self.auth.as_deref(), None, service.clone());
         let upstream = |group: &GroupMount| Some((group.upstream.clone()?, group.limits.deadline));
         let group = Group::new(self.path.clone(), service, frontends, self.body_limit(groups));
         Group {
-            resource,
+            protected_resources: protected_resources.map(Arc::new),
             auth: self.auth.clone(),
             varies_by_caller: self.joined(groups).any(|(group, _)| group.rules.hide_methods()),
             joined_upstreams: self.joined(groups).filter_map(|(group, _)| upstream(group)).collect(),
@@ -701,7 +695,7 @@ impl GroupMount {
         self.paths().any(|own| own == path)
     }
 
-    /// Whether REST has a route of the operator or of an upstream whose path begins with this one.
+    /// Whether the operator or an upstream has a REST route at a path or below it.
     fn has_route_below(&self, path: &str) -> bool {
         let is_below =
             |route: &str| route.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -732,15 +726,23 @@ impl GroupMount {
     }
 
     fn group(&self, info: &ServerInfo) -> Group {
-        let (frontends, access) = (self.protocols.of_group(&self.path, info), self.rules.access.clone());
-        let resource = self.auth.as_ref().and_then(|auth| {
-            ProtectedResource::new(&frontends, auth, access.as_deref(), self.service.clone()).map(Arc::new)
-        });
-        let (limiter, deadline) = (Some(self.limiter.clone()), Some(self.limits.deadline));
-        let (auth, cors, upstream) = (self.auth.clone(), self.cors(&frontends).map(Arc::new), self.upstream.clone());
+        let frontends = self.protocols.of_group(&self.path, info);
+        let access = self.rules.access.clone();
+        let protected_resources =
+            ProtectedResources::new(&frontends, self.auth.as_deref(), access.as_deref(), self.service.clone());
+        let cors = self.cors(&frontends).map(Arc::new);
         let group = Group::new(self.path.clone(), self.layered_service(), frontends, self.limits.body);
-        let group = Group { resource, access, ..group };
-        Group { auth, cors, varies_by_caller: self.rules.hide_methods(), deadline, limiter, upstream, ..group }
+        Group {
+            auth: self.auth.clone(),
+            protected_resources: protected_resources.map(Arc::new),
+            access,
+            cors,
+            varies_by_caller: self.rules.hide_methods(),
+            deadline: Some(self.limits.deadline),
+            limiter: Some(self.limiter.clone()),
+            upstream: self.upstream.clone(),
+            ..group
+        }
     }
 
     /// The rules for pages of other origins, with the headers and verbs that the group itself needs.
@@ -749,13 +751,11 @@ impl GroupMount {
         let interface = self.service.interface();
         let verbs = routes.chain(interface.operations.all().iter().map(|operation| &operation.verb));
         let verbs = if self.protocols.has(Protocol::Rest) { verbs.cloned().collect() } else { Vec::new() };
-        let of_protocols = |headers: fn(&dyn Frontend) -> Vec<HeaderName>| {
-            frontends.iter().flat_map(move |frontend| headers(frontend.as_ref()))
-        };
         let credentials = self.auth.iter().flat_map(|auth| auth.headers());
-        let sent = credentials.chain(of_protocols(|frontend| frontend.request_headers())).collect();
+        let sent = credentials.chain(frontends.iter().flat_map(|frontend| frontend.request_headers())).collect();
         let of_upstream = self.upstream.iter().flat_map(|upstream| upstream.return_headers()).cloned();
-        let returned = of_protocols(|frontend| frontend.response_headers()).chain(of_upstream).collect();
+        let of_protocols = frontends.iter().flat_map(|frontend| frontend.response_headers());
+        let returned = of_protocols.chain(of_upstream).collect();
         Cors::new(&self.cors, GroupHeaders { verbs, sent, returned })
     }
 }
@@ -800,11 +800,11 @@ fn with_all(root: Option<Arc<Group>>, groups: &[GroupMount], info: &ServerInfo) 
             let joined = Group::new(group.path.clone(), group.service.clone(), frontends, group.body_limit);
             let (limiter, upstream) = (group.limiter.clone(), group.upstream.clone());
             let (auth, cors) = (group.auth.clone(), group.cors.clone());
-            let (resource, access) = (group.resource.clone(), group.access.clone());
+            let (protected_resources, access) = (group.protected_resources.clone(), group.access.clone());
             let joined_upstreams = group.joined_upstreams.clone();
             Some(Arc::new(Group {
                 auth,
-                resource,
+                protected_resources,
                 access,
                 cors,
                 varies_by_caller,

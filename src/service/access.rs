@@ -93,13 +93,12 @@ impl AccessRule {
     }
 
     fn matches_caller(&self, context: &Context) -> bool {
-        let scopes = context.identity.as_deref().map(|identity| &identity.scopes);
-        let has_scope =
-            self.scopes.is_empty() || self.scopes.iter().any(|scope| scopes.is_some_and(|own| own.contains(scope)));
-        has_scope && self.matches_without_scopes(context)
+        let identity = context.identity.as_deref();
+        let has_scope = |scope: &String| identity.is_some_and(|identity| identity.scopes.contains(scope));
+        (self.scopes.is_empty() || self.scopes.iter().any(has_scope)) && self.matches_without_scopes(context)
     }
 
-    /// Whether the caller matches if the scopes of the token do not count.
+    /// Whether the caller matches, whatever the scopes of the token.
     fn matches_without_scopes(&self, context: &Context) -> bool {
         let identity = context.identity.as_deref();
         if self.authenticated && identity.is_none() {
@@ -177,7 +176,7 @@ impl AccessRules {
         if self.allow(method, is_safe, context) { Ok(()) } else { Err(self.refusal(method, context)) }
     }
 
-    /// The scopes with which a token lets its holder call something, each once.
+    /// The scopes that the allowing rules name, each once.
     pub(crate) fn scopes(&self) -> Vec<String> {
         let mut scopes: Vec<String> = Vec::new();
         let allowing = self.rules.iter().filter(|compiled| compiled.rule.effect == Effect::Allow);
@@ -189,19 +188,19 @@ impl AccessRules {
         scopes
     }
 
-    /// The scope that the token of a caller lacks who may not call a method: the first one of the first rule that would let the
-    /// caller do so with it. `None` if no scope would help.
+    /// The scope that the token of a caller lacks to call a method: the first scope of the first rule that would allow the call
+    /// with it. `None` if the rules allow the call, or no scope would help.
     pub(crate) fn missing_scope(&self, method: &str, is_safe: impl Fn() -> bool, context: &Context) -> Option<&str> {
         context.identity.as_ref()?;
-        // Something else has refused the call.
         if self.allow(method, &is_safe, context) {
             return None;
         }
         let of_method = self.rules.iter().filter(|compiled| compiled.matches_method(method, &is_safe));
         // The first rule that matches the caller decides, so that a scope of a later one does not help.
         let mut undecided = of_method.map(|compiled| &compiled.rule).take_while(|rule| !rule.matches_caller(context));
-        let lets_with_scope = |rule: &&AccessRule| rule.effect == Effect::Allow && rule.matches_without_scopes(context);
-        undecided.find(lets_with_scope).and_then(|rule| rule.scopes.first()).map(String::as_str)
+        let allows_with_scope =
+            |rule: &&AccessRule| rule.effect == Effect::Allow && rule.matches_without_scopes(context);
+        undecided.find(allows_with_scope).and_then(|rule| rule.scopes.first()).map(String::as_str)
     }
 
     fn allow(&self, method: &str, is_safe: impl Fn() -> bool, context: &Context) -> bool {

@@ -77,30 +77,25 @@ pub(crate) enum Caller<'c> {
 }
 
 impl Caller<'_> {
-    /// Writes the caller, so that no two callers are the same bytes.
+    /// Appends the caller to `to`. Different callers write different bytes.
     pub(crate) fn write_to(self, to: &mut Vec<u8>) {
-        let (kind, address);
-        let bytes: &[u8] = match self {
-            Caller::Group => {
-                kind = b'g';
-                &[]
-            }
+        match self {
+            Caller::Group => to.push(b'g'),
             Caller::Client(client) => {
-                kind = b'c';
-                address = client.map(|client| client.to_string()).unwrap_or_default();
-                address.as_bytes()
+                to.push(b'c');
+                if let Some(client) = client {
+                    to.extend_from_slice(client.to_string().as_bytes());
+                }
             }
             Caller::Identity(name) => {
-                kind = b'i';
-                name.as_bytes()
+                to.push(b'i');
+                to.extend_from_slice(name.as_bytes());
             }
             Caller::Header(value) => {
-                kind = b'h';
-                value
+                to.push(b'h');
+                to.extend_from_slice(value);
             }
-        };
-        to.push(kind);
-        to.extend_from_slice(bytes);
+        }
     }
 }
 

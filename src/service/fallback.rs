@@ -169,7 +169,7 @@ impl Replacement {
                         return failed;
                     }
                     if let (Some(headers), Some(added)) = (&self.context.response_headers, &added) {
-                        headers.take_from(added);
+                        headers.take_all_of(added);
                     }
                     self.note("group");
                     result

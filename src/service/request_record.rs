@@ -58,7 +58,7 @@ pub struct RequestRecord {
     calls: AtomicU32,
     faults: AtomicU32,
     group: OnceLock<Box<str>>,
-    /// The group whose method was called, if the request went to an endpoint of several groups.
+    /// The group whose method was called, if the endpoint has several groups.
     called_group: OnceLock<Box<str>>,
     method: OnceLock<Box<str>>,
     user: OnceLock<Arc<Identity>>,
@@ -224,17 +224,17 @@ impl RequestRecord {
         self.group.get_or_init(|| path.into());
     }
 
-    /// Notes the group whose method is called, at an endpoint of several groups. The first call decides.
+    /// Notes the group whose method is called at an endpoint of several groups. Only the first call is noted.
     pub(crate) fn note_called_group(&self, path: &str) {
         self.called_group.get_or_init(|| path.into());
     }
 
-    /// The group whose method was called, if another endpoint than its own was.
+    /// The group whose method was called, if the endpoint has several groups.
     pub(crate) fn called_group(&self) -> Option<&str> {
         self.called_group.get().map(AsRef::as_ref)
     }
 
-    /// The group whose method was called, or else the one that the request went to.
+    /// The group whose method was called, or else the group at the path of the request.
     pub(crate) fn group(&self) -> Option<&str> {
         self.called_group().or_else(|| self.group.get().map(AsRef::as_ref))
     }

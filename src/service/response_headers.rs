@@ -62,16 +62,16 @@ impl ResponseHeaders {
         }
     }
 
-    /// Takes over everything that has been added to others.
+    /// Moves everything that has been added to `other` here.
     #[cfg(feature = "server")]
-    pub(super) fn take_from(&self, others: &ResponseHeaders) {
-        let others = std::mem::take(&mut *lock(&others.0));
+    pub(super) fn take_all_of(&self, other: &ResponseHeaders) {
+        let added = std::mem::take(&mut *lock(&other.0));
         {
             let mut own = lock(&self.0);
-            own.headers.extend(others.headers);
-            own.has_kept_result |= others.has_kept_result;
+            own.headers.extend(added.headers);
+            own.has_kept_result |= added.has_kept_result;
         }
-        others.limits.into_iter().flatten().for_each(|state| self.set_limit(state));
+        added.limits.into_iter().flatten().for_each(|state| self.set_limit(state));
     }
 
     /// Moves all headers that have been added to those of a response, in place of those of the same names.

@@ -53,7 +53,7 @@ impl fmt::Debug for RandomSource {
 /// the same caller different numbers.
 pub(crate) fn number_of_caller(group: &str, key: &CallerKey, context: &Context) -> u64 {
     let mut bytes = group.as_bytes().to_vec();
-    // A path has no such byte, so no group continues another.
+    // No path has a zero byte, so it marks the end of the path.
     bytes.push(0);
     key.caller(context).write_to(&mut bytes);
     key_of(&bytes)
@@ -97,7 +97,7 @@ mod tests {
             }
         };
         let ann = Context { identity: Some(Arc::new(Identity::new("ann"))), ..Context::default() };
-        // Servers of every release have to give a caller the same number.
+        // All releases must give a caller the same number: servers of two releases may share the callers.
         assert_eq!(number_of_caller("/a", &CallerKey::Identity, &ann), 0xf9c4_7586_55be_85d4);
         let of_a: Vec<bool> = (0..2000).map(taken("/a")).collect();
         let of_b: Vec<bool> = (0..2000).map(taken("/b")).collect();

@@ -42,7 +42,7 @@ fn is_json_rpc(headers: &HeaderMap) -> bool {
     media(headers).is_some_and(is_json_rpc)
 }
 
-/// An error of the protocol may come with any status; the body of a stream of events is JSON once it has been read.
+/// An error of the protocol may come with any status. A stream of events counts as JSON, because the transport takes the JSON out of it.
 fn is_mcp(headers: &HeaderMap) -> bool {
     media(headers).is_some_and(|media| is_json(&media))
 }

@@ -28,7 +28,7 @@ use crate::http::public_url::X_FORWARDED_FOR;
 use crate::http::timeout_header::TimeoutHeader;
 use crate::model::interface::Interface;
 use crate::protocol::Protocol;
-use crate::protocol::mcp::client::message::InSession;
+use crate::protocol::mcp::client::message::NeedsSession;
 use crate::service::hop_by_hop::{REPLACED, concerns_connection, remove_hop_by_hop};
 use crate::service::response_headers::ResponseHeaders;
 use crate::service::{Context, Identity, RequestTarget};
@@ -316,7 +316,7 @@ impl ForwardedRequest {
     pub(super) fn apply_to(&self, request: &mut Request<Bytes>) {
         // A name that is there already is replaced.
         request.headers_mut().extend(self.headers.clone());
-        if request.extensions().get::<InSession>().is_some() {
+        if request.extensions().get::<NeedsSession>().is_some() {
             let identity = self.identity_token.as_ref().and_then(|_| self.context.identity.clone());
             request.extensions_mut().insert(SessionCaller { headers: self.headers.clone(), identity });
         }

@@ -111,7 +111,7 @@ impl Upstream {
         Ok(Some(()))
     }
 
-    /// Asks for the first tools.
+    /// Asks for the first page of the list of tools.
     async fn probe_by_tools(
         &self,
         host: &BalancedServer,

@@ -1,5 +1,5 @@
-"""`mcp` for Python with a group that takes tokens, and an authorization server of which the client is told nothing: it finds the server
-by the response to its first request, and gets a further scope when a call needs it. Prints what it asked for."""
+"""`mcp` for Python with a group that takes tokens. The client is not configured with the authorization server: it finds it by the
+response to its first request, and gets a further scope when a call needs it. Prints the scopes that the client has asked for."""
 
 import asyncio
 import base64

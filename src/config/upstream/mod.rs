@@ -39,13 +39,14 @@ pub(super) struct UpstreamFile {
     #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = "^([a-zA-Z+]+://.|(unix|scgi):/)")))]
     #[serde(default)]
     urls: Option<Vec<Spanned<String>>>,
-    /// In place of `urls`, for `protocol = "mcp"`: a program that serves MCP over its standard input and output, and its arguments. It
-    /// is started when the group begins to serve, again after its end, and ended with croupier or with its group.
+    /// In place of `urls`, for `protocol = "mcp"`: a program that serves MCP over its standard input and output, and its arguments.
+    /// croupier starts the program when the group begins to serve, starts it again after it has ended, and ends it when the group or
+    /// croupier ends.
     #[schemars(with = "Vec<String>", length(min = 1))]
     #[serde(default)]
     command: Vec<Spanned<String>>,
-    /// The environment of the program in `command`, beside `PATH`, `HOME`, `LANG` and the like, which it has from croupier: `{ env =
-    /// "NAME" }`, `{ file = "path" }` or `{ text = "…" }` by the names of its variables.
+    /// Environment variables of the program in `command`, by name: `{ env = "NAME" }`, `{ file = "path" }` or `{ text = "…" }`. From the
+    /// environment of croupier, the program inherits only `PATH`, `HOME`, `LANG` and the like.
     #[schemars(with = "BTreeMap<String, SecretFile>")]
     #[serde(default)]
     environment: BTreeMap<String, Spanned<SecretFile>>,
@@ -337,7 +338,7 @@ impl UpstreamFile {
         self.urls().len() > 1 || self.dns.get_ref().each_address || self.urls().iter().any(is_service)
     }
 
-    /// The URLs; none if there is a program in their place.
+    /// The URLs. They are empty if the upstream is a program.
     fn urls(&self) -> &[Spanned<String>] {
         self.urls.as_deref().unwrap_or_default()
     }

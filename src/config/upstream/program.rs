@@ -1,4 +1,6 @@
-//! A program in place of URLs.
+//! The keys of an upstream that is a program: `command`, `environment` and `directory`.
+
+use std::ops::Range;
 
 use toml::Spanned;
 
@@ -25,7 +27,7 @@ impl SettingReader<'_> {
         }
         let (first, args) = file.command.split_first()?;
         if first.get_ref().is_empty() {
-            self.wrong(first.span(), "the name of a program is not empty");
+            self.wrong(first.span(), "the name of the program is empty");
         }
         Some(Program {
             args: args.iter().map(|arg| arg.get_ref().clone()).collect(),
@@ -36,7 +38,8 @@ impl SettingReader<'_> {
         })
     }
 
-    /// Reports an upstream that has neither URLs nor a program, or both, and keys that mean nothing for what it has.
+    /// Reports an upstream that has neither URLs nor a program, or both; keys of a program without one; and keys that a program does not
+    /// use.
     pub(super) fn check_urls_or_command(&mut self, file: &UpstreamFile, path: &Spanned<String>) {
         if file.protocol.span().is_empty() {
             // The table could not be read, which has been reported.
@@ -69,30 +72,29 @@ impl SettingReader<'_> {
             let problem = Problem::at(first.span(), "`command` is for `protocol = \"mcp\"` only");
             self.problem(problem.related(file.protocol.span(), "the protocol"));
         }
-        for (key, span) in keys_of_requests(file) {
+        for (key, span) in given_http_keys(file) {
             let problem = Problem::at(span, format!("`{key}` has no effect, because a program gets no headers"));
             self.problem(problem.hint("`environment` carries secrets for a program"));
         }
     }
 }
 
-/// The keys of what a request has beside its message.
-fn keys_of_requests(file: &UpstreamFile) -> Vec<(&'static str, std::ops::Range<usize>)> {
-    let first = |span: Option<std::ops::Range<usize>>, key| span.map(|span| (key, span));
-    let headers = file.headers.values().map(Spanned::span).next();
+/// The given keys that add something to HTTP requests, or return something of HTTP responses.
+fn given_http_keys(file: &UpstreamFile) -> Vec<(&'static str, Range<usize>)> {
+    let given = |span: Option<Range<usize>>, key| span.map(|span| (key, span));
     let keys = [
-        first(headers, "headers"),
-        first(file.set_headers.values().map(Spanned::span).next(), "set-headers"),
-        first(file.query.values().map(Spanned::span).next(), "query"),
-        first(file.cookies.values().map(Spanned::span).next(), "cookies"),
-        first(file.password.as_ref().map(Spanned::span), "password"),
-        first(file.bearer.as_ref().map(Spanned::span), "bearer"),
-        first(file.oauth2.as_ref().map(Spanned::span), "oauth2"),
-        first(file.pass_headers.first().map(Spanned::span), "pass-headers"),
-        first(file.pass_authorization.get_ref().then(|| file.pass_authorization.span()), "pass-authorization"),
-        first(file.timeout_header.as_ref().map(Spanned::span), "timeout-header"),
-        first(file.return_headers.first().map(Spanned::span), "return-headers"),
-        first(file.forward_identity.jwt.as_ref().map(Spanned::span), "forward-identity.jwt"),
+        given(file.headers.values().map(Spanned::span).next(), "headers"),
+        given(file.set_headers.values().map(Spanned::span).next(), "set-headers"),
+        given(file.query.values().map(Spanned::span).next(), "query"),
+        given(file.cookies.values().map(Spanned::span).next(), "cookies"),
+        given(file.password.as_ref().map(Spanned::span), "password"),
+        given(file.bearer.as_ref().map(Spanned::span), "bearer"),
+        given(file.oauth2.as_ref().map(Spanned::span), "oauth2"),
+        given(file.pass_headers.first().map(Spanned::span), "pass-headers"),
+        given(file.pass_authorization.get_ref().then(|| file.pass_authorization.span()), "pass-authorization"),
+        given(file.timeout_header.as_ref().map(Spanned::span), "timeout-header"),
+        given(file.return_headers.first().map(Spanned::span), "return-headers"),
+        given(file.forward_identity.jwt.as_ref().map(Spanned::span), "forward-identity.jwt"),
     ];
     keys.into_iter().flatten().collect()
 }

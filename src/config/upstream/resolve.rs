@@ -221,7 +221,7 @@ fn contents_of(tls: &Tls) -> Vec<Option<Vec<u8>>> {
 }
 
 impl SettingReader<'_> {
-    /// Where the upstream is: its URLs, or a program with the variables of its environment.
+    /// The addresses of the upstream, which are its URLs or its program, and the environment variables of the program.
     fn addresses(&mut self, file: &UpstreamFile, path: &Spanned<String>) -> (Vec<Address>, Vec<(String, String)>) {
         let urls: Vec<Address> = file.urls().iter().filter_map(|url| self.address(url)).collect();
         let program = self.program(file);

@@ -3,7 +3,8 @@
 //! - [`server::Mcp`] is the frontend, at `mcp` below the path of the group.
 //! - `names` has the names of the tools.
 //! - `schema` writes the types of a method as the schemas of a tool.
-//! - [`client::McpCodec`] is the other direction: the tools of a server are the methods of a group.
+//! - [`client::McpCodec`] is the other direction: the tools of an upstream are the methods of a group.
+//! - `headers` and `revision` are for both directions.
 //!
 //! ```text
 //! client ──tools/call──▶ server::Mcp ──Call──▶ RpcService

@@ -1,11 +1,11 @@
 //! The names of tools.
 //!
-//! Models take fewer characters than methods have, and clients put names of their own before those of the tools. So the
-//! name of a tool has only letters, digits, `_` and `-`, at most [`MAX_NAME`] of them. Each other character of the method's
-//! name becomes `_`. A name that is too long, or that two methods would share, ends in a hash of the method's name.
+//! Models accept fewer characters than names of methods have, and clients add prefixes of their own. So the name of a tool has only letters,
+//! digits, `_` and `-`, at most [`MAX_NAME`] of them. Each other character of the method's name becomes `_`. A name that is too
+//! long, or that two methods would share, ends in a hash of the method's name.
 //!
 //! Where several groups share an endpoint, each has a prefix: the tool `wheel_spin` is the method `spin` of the group with the prefix
-//! `wheel`. The rules are then about the prefix, a dot and the name of the method.
+//! `wheel`. The rules above are then applied to `wheel.spin`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -15,20 +15,20 @@ use crate::service::random::key_of;
 
 /// The longest name of a tool, in bytes.
 const MAX_NAME: usize = 48;
-/// The longest name that the configuration gives a tool, in bytes: what the models of all known clients take.
-pub(crate) const MAX_GIVEN_NAME: usize = 64;
+/// The longest name that the configuration may give a tool, in bytes: what the models of all known clients accept.
+const MAX_GIVEN_NAME: usize = 64;
 /// The number of bytes of a name before a `_` and the eight digits of the hash.
 const BEFORE_HASH: usize = MAX_NAME - 9;
 /// The beginnings of the names of methods that are no tools: those of the protocols themselves.
 const BUILT_IN: [&str; 2] = ["system.", "rpc."];
 
-/// The methods of a group, as far as the names of its tools depend on them.
+/// What the names of a group's tools depend on.
 #[derive(Debug)]
 pub(crate) struct NamedGroup<'a> {
-    /// What the names of its tools begin with; empty if the endpoint is its own.
+    /// The prefix of the names of its tools; empty at the group's own endpoint.
     pub(crate) prefix: &'a str,
     pub(crate) interface: &'a Interface,
-    /// The names that the configuration gives to methods.
+    /// The names of tools in the configuration, by method.
     pub(crate) given: HashMap<&'a str, &'a str>,
 }
 
@@ -40,8 +40,8 @@ pub(crate) struct ToolNames {
 }
 
 impl ToolNames {
-    /// The tools of these groups: all their methods, except those that are private or parts of a protocol. None has a `reserved` name.
-    /// Of methods for which the configuration has the same name, behind the prefixes of their groups, the first one gets it.
+    /// Names the tools of these groups. All methods are tools, except those that are private or parts of a protocol. No tool gets one of
+    /// the `reserved` names. If the configuration has the same name for two methods, prefixes included, the first one gets it.
     pub(crate) fn new(groups: &[NamedGroup<'_>], reserved: &[&str]) -> ToolNames {
         let (mut methods, mut given, mut taken) = (BTreeSet::new(), HashMap::new(), HashSet::new());
         for group in groups {
@@ -98,7 +98,7 @@ impl ToolNames {
     }
 }
 
-/// What stands for a method among those of all groups. A prefix has no dot, so the keys of two methods differ.
+/// The key of a method in the map of all groups: `prefix.name`. It is unique, because a prefix has no dot.
 fn key<'a>(prefix: &str, method: &'a str) -> Cow<'a, str> {
     if prefix.is_empty() { Cow::Borrowed(method) } else { Cow::Owned(format!("{prefix}.{method}")) }
 }
@@ -117,17 +117,26 @@ pub(crate) fn prefix_of(path: &str) -> String {
     }
 }
 
-/// Whether a method is offered as a tool.
+/// Whether a text can be the name of a tool or prompt, or the prefix of such names.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_GIVEN_NAME && text.chars().all(is_name_char)
+}
+
+/// Whether the names of tools, prompts and their arguments may have a character.
+pub(crate) fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
+}
+
+/// Whether a method may be a tool: it is neither private nor a part of a protocol.
 pub(crate) fn is_tool(method: &str) -> bool {
     !method.starts_with('_') && !BUILT_IN.iter().any(|built_in| method.starts_with(built_in))
 }
 
 fn plain_name(method: &str) -> String {
-    let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    method.chars().map(allowed).collect()
+    method.chars().map(|c| if is_name_char(c) { c } else { '_' }).collect()
 }
 
-/// The beginning of a name and a hash of the method's name; a further one if another tool has that name.
+/// The beginning of the plain name, `_`, and a hash of the method's name: another hash if a tool has that name already.
 fn hashed_name(method: &str, plain: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let start = plain.get(..BEFORE_HASH).unwrap_or(plain);
     let mut hashed = method.to_owned();

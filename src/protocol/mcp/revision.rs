@@ -26,11 +26,12 @@ impl Revision {
         }
     }
 
+    /// The revision with this name on the wire.
     pub(crate) fn of_name(name: &str) -> Option<Revision> {
         Revision::ALL.into_iter().find(|revision| revision.name() == name)
     }
 
-    /// Whether requests say their revision themselves, and there is no handshake.
+    /// Whether each request names its revision, so that there is no handshake.
     pub(crate) fn is_stateless(self) -> bool {
         self >= Revision::July2026
     }
@@ -40,7 +41,8 @@ impl Revision {
         Revision::ALL.into_iter().filter(|revision| revision.is_stateless())
     }
 
-    /// The revision for the handshake of a client that asks for this one.
+    /// The revision that a handshake agrees on: the one that the client asks for, or 2025-11-25 if that is not known or has no
+    /// handshake.
     pub(crate) fn for_handshake(asked: &str) -> Revision {
         Revision::of_name(asked).filter(|revision| !revision.is_stateless()).unwrap_or(Revision::November2025)
     }

@@ -24,7 +24,7 @@ pub struct Directory {
     pub groups: Arc<[GroupSummary]>,
     /// The pages made from the operator's templates.
     pub pages: Arc<[PageSummary]>,
-    /// The path with the tools of several groups, for clients of MCP.
+    /// The path of the MCP endpoint with the tools of several groups, if there is one.
     pub mcp: Option<Arc<str>>,
 }
 
@@ -79,9 +79,9 @@ struct DirectoryView<'a> {
     version: &'a str,
     groups: Vec<GroupLine<'a>>,
     pages: &'a [PageSummary],
-    /// What clients of MCP call the server; `None` if there is no address with the tools of several groups.
+    /// The name under which MCP clients know the server; `None` if there is no MCP endpoint with the tools of several groups.
     mcp_name: Option<&'a str>,
-    /// That address.
+    /// The URL of that endpoint.
     mcp_url: Option<String>,
 }
 

@@ -51,7 +51,7 @@ pub struct ForwardSettings {
     pub roles_header: HeaderName,
     /// For how long a caller who is known is not asked about again.
     pub cache: Duration,
-    /// The issuers of the authorization servers whose tokens the server knows, for the metadata of the resource.
+    /// The URLs of the authorization servers whose tokens the server accepts, for the metadata of the resource (RFC 9728).
     pub authorization_servers: Vec<String>,
 }
 

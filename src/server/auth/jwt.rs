@@ -73,8 +73,8 @@ pub struct JwtSettings {
     /// The claim with the roles of the caller: a name, or names with dots between them for a claim inside others. `None` for
     /// no roles.
     pub roles_claim: Option<String>,
-    /// The issuers of the authorization servers from which clients get such tokens, for the metadata of the resource; empty if
-    /// clients are not told.
+    /// The URLs of the authorization servers from which clients get such tokens, for the metadata of the resource (RFC 9728);
+    /// empty to publish none.
     pub authorization_servers: Vec<String>,
 }
 

@@ -127,8 +127,8 @@ pub trait Authenticator: Send + Sync + 'static {
         self.header().into_iter().collect()
     }
 
-    /// The issuers of the authorization servers from which clients get the tokens that are accepted, as URLs. Clients find them in
-    /// the metadata of the resource (RFC 9728). None if there are none, or they are not known.
+    /// The URLs of the authorization servers that issue the accepted tokens. Clients find them in the metadata of the resource (RFC
+    /// 9728). Empty if there are none, or they are not known.
     fn authorization_servers(&self) -> &[String] {
         &[]
     }
@@ -144,17 +144,20 @@ pub struct GroupAuth {
 /// Who has sent a request: an identity, or none if the group needs none. Otherwise the refusal.
 pub(crate) type Authenticated = Result<Option<Arc<Identity>>, AuthRefusal>;
 
-/// Why a request is refused, before it is known what the response says of the resource that was asked for:
-/// [`GroupAuth::rejection`] makes a response of it.
+/// A refusal without challenges. [`GroupAuth::rejection`] adds them, because they name the resource that was requested.
 pub(crate) struct AuthRefusal {
-    /// Without challenges.
     rejection: HttpRejection,
-    /// The authenticators whose credentials are wrong.
+    /// The credentials that are wrong.
     invalid: Vec<InvalidCredentials>,
 }
 
-/// An authenticator whose credentials are wrong, by its index, and its own challenges.
-type InvalidCredentials = (usize, Vec<HeaderValue>);
+/// Wrong credentials.
+struct InvalidCredentials {
+    /// The index of the authenticator that has refused them; `usize::MAX` if no authenticator has.
+    index: usize,
+    /// The challenges of that authenticator for this refusal; empty for its usual one.
+    challenges: Vec<HeaderValue>,
+}
 
 /// What a client reads whose credentials are missing or wrong. It does not say which part of them is wrong.
 const MISSING: &str = "this needs credentials, and the request has none";
@@ -184,7 +187,7 @@ impl GroupAuth {
         let mut found = Found::default();
         // Which of two would count is for each program to decide, so a proxy may have checked the other.
         if request.head.headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
-            found.invalid.push((usize::MAX, Vec::new()));
+            found.invalid.push(InvalidCredentials { index: usize::MAX, challenges: Vec::new() });
             found.reason = Some("the request has two Authorization headers".to_owned());
             return MaybeReady::now(self.finish(found, request.client, path));
         }
@@ -235,7 +238,7 @@ impl GroupAuth {
         Err(AuthRefusal { rejection, invalid })
     }
 
-    /// The rejection of a request. `metadata` is the address of the metadata of the resource that was asked for, if it has any.
+    /// Adds the challenges to a refusal. `metadata` is the URL of the metadata of the requested resource, if it has any.
     pub(crate) fn rejection(&self, refusal: AuthRefusal, metadata: Option<&str>) -> HttpRejection {
         let AuthRefusal { rejection, invalid } = refusal;
         if rejection.status != StatusCode::UNAUTHORIZED {
@@ -247,9 +250,9 @@ impl GroupAuth {
     /// The challenges of all authenticators. Those whose credentials were wrong may have given their own.
     fn challenges(&self, wrong: &[InvalidCredentials], metadata: Option<&str>) -> Vec<HeaderValue> {
         let challenges = self.authenticators.iter().enumerate().flat_map(|(index, authenticator)| {
-            let mut challenges = match wrong.iter().find(|(at, _)| *at == index) {
-                Some((_, own)) if !own.is_empty() => own.clone(),
-                of_it => authenticator.challenge(of_it.is_some()).into_iter().collect(),
+            let mut challenges = match wrong.iter().find(|wrong| wrong.index == index) {
+                Some(wrong) if !wrong.challenges.is_empty() => wrong.challenges.clone(),
+                wrong => authenticator.challenge(wrong.is_some()).into_iter().collect(),
             };
             if let Some(metadata) = metadata.filter(|_| !authenticator.authorization_servers().is_empty()) {
                 oauth::add_metadata(&mut challenges, authenticator.name(), metadata);
@@ -268,21 +271,21 @@ impl GroupAuth {
         }
     }
 
-    /// Adds a challenge to a response with status 403 that says which scope the token of the caller lacks, if the group accepts
-    /// tokens.
+    /// Adds a challenge to a response with status 403 that names the scope that the token of the caller lacks, if the group
+    /// accepts tokens.
     pub(crate) fn challenge_scope(&self, headers: &mut HeaderMap, scope: &str, metadata: Option<&str>) {
         let takes_tokens =
             |auth: &&Arc<dyn Authenticator>| auth.challenge(false).as_ref().is_some_and(oauth::is_bearer);
         let has_server = |auth: &&Arc<dyn Authenticator>| !auth.authorization_servers().is_empty();
-        let known = self.authenticators.iter().find(has_server);
-        let Some(auth) = known.or_else(|| self.authenticators.iter().find(takes_tokens)) else { return };
+        let with_server = self.authenticators.iter().find(has_server);
+        let Some(auth) = with_server.or_else(|| self.authenticators.iter().find(takes_tokens)) else { return };
         headers.extend(
             oauth::insufficient_scope(auth.name(), scope, metadata)
                 .map(|challenge| (header::WWW_AUTHENTICATE, challenge)),
         );
     }
 
-    /// The issuers of all authenticators, each once.
+    /// The authorization servers of all authenticators, each once.
     pub(crate) fn authorization_servers(&self) -> Vec<String> {
         let mut issuers: Vec<String> = Vec::new();
         for issuer in self.authenticators.iter().flat_map(|authenticator| authenticator.authorization_servers()) {
@@ -314,7 +317,6 @@ impl fmt::Debug for GroupAuth {
 /// What the authenticators have found that know no caller.
 #[derive(Default)]
 struct Found {
-    /// Those whose credentials are wrong, by their index, with their own challenges.
     invalid: Vec<InvalidCredentials>,
     /// Why the first of them are wrong.
     reason: Option<String>,
@@ -326,7 +328,7 @@ impl Found {
         match verdict {
             Verdict::Absent | Verdict::Known(_) => {}
             Verdict::Invalid { reason, challenges } => {
-                self.invalid.push((index, challenges));
+                self.invalid.push(InvalidCredentials { index, challenges });
                 self.reason.get_or_insert(reason);
             }
             Verdict::Unavailable(reason) => drop(self.unavailable.get_or_insert(reason)),

@@ -1,32 +1,31 @@
-//! What a client learns that gets its token from an authorization server: where the metadata of the resource is that it asked for
-//! (RFC 9728, section 5.1), and which scope its token lacks (RFC 6750, section 3.1).
+//! Challenges for clients that get their tokens from an authorization server: they name the metadata of the requested resource (RFC
+//! 9728, section 5.1), and the scope that a token lacks (RFC 6750, section 3.1).
 
 use http::HeaderValue;
 
+use super::credentials;
+
 /// The scheme of tokens in `Authorization`.
 const BEARER: &str = "Bearer";
+/// The name of the parameter with the URL of the metadata, with its equals sign.
+const METADATA: &str = "resource_metadata=";
 
-/// Adds the address of the metadata of a resource to the challenges of a definition: to the first for tokens, or as one more
-/// challenge if there is none. A challenge that has such an address already keeps it.
+/// Adds the URL of the metadata of a resource to the challenges of a definition: to the first for tokens, or as one more
+/// challenge if there is none. A challenge that has such a URL already keeps it.
 pub(super) fn add_metadata(challenges: &mut Vec<HeaderValue>, realm: &str, metadata: &str) {
     match challenges.iter_mut().find(|challenge| is_bearer(challenge)) {
         Some(challenge) => {
-            let own = challenge.to_str().unwrap_or_default();
-            if own.contains("resource_metadata=") {
+            let Ok(own) = challenge.to_str() else { return };
+            if own.contains(METADATA) {
                 return;
             }
             // A scheme without parameters has no comma after it.
             let separator = if own.contains('=') { "," } else { "" };
-            let with_metadata = format!("{own}{separator} resource_metadata=\"{metadata}\"");
-            if let Some(with_metadata) = HeaderValue::from_str(&with_metadata).ok().filter(|_| !own.is_empty()) {
+            if let Ok(with_metadata) = HeaderValue::from_str(&format!("{own}{separator} {METADATA}\"{metadata}\"")) {
                 *challenge = with_metadata;
             }
         }
-        None => challenges.extend(super::credentials::challenge(
-            BEARER,
-            realm,
-            &format!(", resource_metadata=\"{metadata}\""),
-        )),
+        None => challenges.extend(credentials::challenge(BEARER, realm, &format!(", {METADATA}\"{metadata}\""))),
     }
 }
 
@@ -36,27 +35,28 @@ pub(super) fn is_bearer(challenge: &HeaderValue) -> bool {
     scheme.eq_ignore_ascii_case(BEARER.as_bytes())
 }
 
-/// The challenge to the holder of a token without a scope; `None` if no scope can be written like this.
+/// The challenge to a caller whose token lacks a scope; `None` if the text cannot be a scope.
 pub(super) fn insufficient_scope(realm: &str, scope: &str, metadata: Option<&str>) -> Option<HeaderValue> {
     // RFC 6749, section 3.3.
     let is_scope = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     if scope.is_empty() || !scope.bytes().all(is_scope) {
         return None;
     }
-    let metadata = metadata.map(|url| format!(", resource_metadata=\"{url}\"")).unwrap_or_default();
+    let metadata = metadata.map(|url| format!(", {METADATA}\"{url}\"")).unwrap_or_default();
     let further = format!(", error=\"insufficient_scope\", scope=\"{scope}\"{metadata}");
-    super::credentials::challenge(BEARER, realm, &further)
+    credentials::challenge(BEARER, realm, &further)
 }
 
-/// Whether a text can be the issuer of an authorization server: a URL with a host, and without a query and a fragment (RFC 8414,
-/// section 2). It may have `http`, for a server on the same machine.
+/// Whether a text can be the issuer of an authorization server: a URL with a host, without a query or a fragment (RFC 8414,
+/// section 2). Its scheme may be `http`, for a server on the same machine.
 pub(crate) fn is_issuer(text: &str) -> bool {
     let uri = text.parse::<http::Uri>();
     let is_web = |uri: &http::Uri| matches!(uri.scheme_str(), Some("http" | "https"));
     let has_host = |uri: &http::Uri| {
         uri.authority().is_some_and(|authority| !authority.host().is_empty() && !authority.as_str().contains('@'))
     };
-    uri.is_ok_and(|uri| is_web(&uri) && has_host(&uri) && uri.query().is_none() && !text.contains(['#', '?']))
+    // `Uri` drops a fragment.
+    uri.is_ok_and(|uri| is_web(&uri) && has_host(&uri) && !text.contains(['#', '?']))
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_that_is_none_is_not_named() {
+    fn a_text_that_is_not_a_scope_makes_no_challenge() {
         let challenge =
             |scope: &str| insufficient_scope("x", scope, None).map(|challenge| challenge.to_str().unwrap().to_owned());
         let expected = "Bearer realm=\"x\", error=\"insufficient_scope\", scope=\"wheel:spin\"";

@@ -260,7 +260,7 @@ impl ArgumentError {
 /// What precedes the expected type in an error of serde.
 const EXPECTED: &str = ", expected ";
 
-/// In plain words what serde calls by the name of a type of Rust.
+/// The words for a type of Rust that an error of serde names, such as `an integer from 0 to 255` for `u8`.
 fn plain_type(name: &str) -> Option<String> {
     let range = |least: i128, most: i128| Some(format!("an integer from {least} to {most}"));
     match name {

@@ -131,10 +131,9 @@ async fn by_wsdl(client: &DiscoveryClient<'_>, limit: Duration) -> Result<Caller
 }
 
 async fn by_tools(client: &DiscoveryClient<'_>, limit: Duration) -> Result<Caller, DiscoveryError> {
-    let unusable = |reason: String| DiscoveryError::Malformed(format!("its list of tools cannot be used: {reason}"));
     let description = match timeout(limit, mcp::discover(client)).await {
-        Ok(described) => described?.map_err(|fault| unusable(fault.message.into_owned()))?,
-        Err(_) => return Err(unusable(format!("it was not read within {limit:?}"))),
+        Ok(described) => described?.map_err(|fault| mcp::unusable(&fault.message))?,
+        Err(_) => return Err(mcp::unusable(&format!("it was not read within {limit:?}"))),
     };
     let known = Some((Shapes::of(&description.interface), false));
     let codec = ClientCodec::Mcp(McpCodec::new(description.tools.into()));

@@ -187,7 +187,7 @@ impl Upstream {
         Ok((description.interface, false, ClientCodec::Rest(codec)))
     }
 
-    /// The tools of the server.
+    /// The tools of the server as an interface, and the codec that calls them.
     async fn discover_mcp(
         &self,
         client: &DiscoveryClient<'_>,

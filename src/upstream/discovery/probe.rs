@@ -164,7 +164,7 @@ pub(crate) async fn probe(
         let report = match protocol {
             Protocol::Rest if only.is_none() => continue,
             Protocol::Rest => prober.rest().await,
-            // A server that describes itself in another protocol is not asked.
+            // A server that has described itself in another protocol is not asked for tools.
             Protocol::Mcp if reports.iter().any(|report| report.interface.is_some()) => continue,
             Protocol::Mcp => prober.mcp().await,
             Protocol::XmlRpc | Protocol::Page => prober.xml_rpc().await,
@@ -329,10 +329,9 @@ impl Prober<'_> {
 
     async fn mcp(&self) -> Result<ProbeReport, DiscoveryError> {
         let described = timeout(self.limit * DESCRIPTION_TIMEOUTS, mcp::discover(&self.client)).await;
-        let unusable = |reason: &str| DiscoveryError::Malformed(format!("its list of tools cannot be used: {reason}"));
         let description = match described {
-            Ok(described) => described?.map_err(|fault| unusable(&fault.message))?,
-            Err(_) => return Err(unusable(&self.late())),
+            Ok(described) => described?.map_err(|fault| mcp::unusable(&fault.message))?,
+            Err(_) => return Err(mcp::unusable(&self.late())),
         };
         Ok(ProbeReport {
             source: InterfaceSource::Tools,

@@ -122,7 +122,7 @@ impl Incoming {
         Incoming::new(BodySource::Scgi { body, _place: place }, limit)
     }
 
-    /// A body that has been read already.
+    /// The body of a response that a program has written as one line.
     #[cfg(feature = "server")]
     pub(super) fn whole(body: Bytes, limit: Duration) -> Incoming {
         Incoming::new(BodySource::Whole(body), limit)
@@ -145,9 +145,9 @@ impl Incoming {
         }
     }
 
-    /// Says that the body is a stream of events, of which one is the response.
+    /// Makes collecting the body find the response in it, which is a stream of events.
     pub(super) fn expect_event(&mut self, finder: EventFinder) {
-        // Few bytes are much in it.
+        // Events may be rare and small.
         self.min_progress = 1;
         self.events = Some(Box::new(finder));
     }

@@ -180,7 +180,7 @@ impl TransportError {
             return (*reason).to_owned();
         }
         if self.stage == FailureStage::NoSession {
-            // The words of the cause may be those of the server.
+            // The cause may repeat what the server wrote.
             return "it has not agreed to a session".to_owned();
         }
         self.innermost()
@@ -243,12 +243,12 @@ impl TokenError {
     }
 }
 
-/// Why a program has no response.
+/// Why a program has not responded.
 #[cfg(feature = "server")]
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{detail}")]
 pub(super) struct ProgramError {
-    /// For callers: it names no program, and repeats nothing that it wrote.
+    /// For callers: it does not name the program, and repeats nothing that the program wrote.
     pub(super) reason: &'static str,
     /// For the log.
     pub(super) detail: String,

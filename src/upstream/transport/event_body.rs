@@ -1,4 +1,4 @@
-//! The body of a response that is a stream of events.
+//! Collects the response from a body that is a stream of events.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,15 +13,15 @@ use super::error::TransportError;
 use super::event_stream::EventFinder;
 use crate::service::result_memory::{ReservedMemory, SMALL};
 
-/// How many frames are looked at behind the response, for the end of the stream.
+/// How many frames behind the response are read to reach the end of the stream.
 const FRAMES_AT_END: usize = 4;
 
 impl Incoming {
-    /// Collects the response in a stream of events.
+    /// Reads the stream of events until the response is found.
     ///
     /// # Errors
-    /// As for [`collect_within`](Incoming::collect_within), and if the stream ends without the response. All events together may have
-    /// `limit` bytes.
+    /// As for [`collect_within`](Incoming::collect_within), and if the stream ends without the response. `limit` is for all events
+    /// together.
     pub(super) async fn collect_event(
         &mut self,
         mut finder: EventFinder,
@@ -52,15 +52,15 @@ impl Incoming {
             }
             buffer.extend_from_slice(&data);
             if let Some(response) = finder.find(&mut buffer) {
-                self.look_for_end().await;
+                self.read_arrived().await;
                 *collected = CollectedBody::beginning_with(response);
                 return Ok(());
             }
         }
     }
 
-    /// Reads what has already arrived: if that is the end of the stream, its connection can be used again.
-    async fn look_for_end(&mut self) {
+    /// Reads what has already arrived. If that is the end of the stream, the connection can be used again.
+    async fn read_arrived(&mut self) {
         poll_fn(|cx| {
             for _ in 0..FRAMES_AT_END {
                 match Pin::new(&mut *self).poll_frame(cx) {

@@ -1,6 +1,6 @@
 //! A response that is a stream of events (HTML, section 9.2.6), of which one is the response to a message of MCP.
 //!
-//! Other events, such as notices of progress and requests of the server, are passed over. What is needed of a line is moved to the
+//! Other events, such as notifications of progress and requests of the server, are skipped. The data of each line are moved to the
 //! beginning of the buffer, so an event takes no more memory than its bytes.
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -14,11 +14,12 @@ use crate::protocol::mcp::client::message::{MessageHead, MessageId};
 pub(super) struct EventFinder {
     id: MessageId,
     /// How many bytes at the beginning of the buffer are the data of the event.
-    data: usize,
+    data_length: usize,
     has_data: bool,
-    /// Where the next line begins, and up to where its end has been looked for.
+    /// Where the next line begins.
     line: usize,
-    looked: usize,
+    /// Up to where the end of the line has been searched.
+    searched: usize,
     /// Whether the last line has ended with CR, which LF may follow.
     after_cr: bool,
     is_first_line: bool,
@@ -26,7 +27,7 @@ pub(super) struct EventFinder {
 
 impl EventFinder {
     pub(super) fn new(id: MessageId) -> EventFinder {
-        EventFinder { id, data: 0, has_data: false, line: 0, looked: 0, after_cr: false, is_first_line: true }
+        EventFinder { id, data_length: 0, has_data: false, line: 0, searched: 0, after_cr: false, is_first_line: true }
     }
 
     /// The response, once all of it is in the buffer. The events before it are removed.
@@ -35,16 +36,16 @@ impl EventFinder {
             if self.after_cr && buffer.len() > self.line {
                 self.after_cr = false;
                 if buffer.get(self.line) == Some(&b'\n') {
-                    (self.line, self.looked) = (self.line + 1, self.line + 1);
+                    (self.line, self.searched) = (self.line + 1, self.line + 1);
                 }
             }
-            let Some(offset) = memchr2(b'\n', b'\r', buffer.get(self.looked..)?) else {
-                self.looked = buffer.len();
+            let Some(offset) = memchr2(b'\n', b'\r', buffer.get(self.searched..)?) else {
+                self.searched = buffer.len();
                 return None;
             };
-            let (begin, end) = (self.line, self.looked + offset);
+            let (begin, end) = (self.line, self.searched + offset);
             self.after_cr = buffer.get(end) == Some(&b'\r');
-            (self.line, self.looked) = (end + 1, end + 1);
+            (self.line, self.searched) = (end + 1, end + 1);
             if begin < end {
                 self.read_line(buffer, begin, end);
             } else if let Some(response) = self.end_event(buffer) {
@@ -63,7 +64,7 @@ impl EventFinder {
         self.end_event(buffer)
     }
 
-    /// Reads a line: what it has of the data is moved behind the data before it.
+    /// Reads a line. Its data are moved behind those of the lines before it.
     fn read_line(&mut self, buffer: &mut BytesMut, begin: usize, end: usize) {
         let is_first = std::mem::take(&mut self.is_first_line);
         let Some(line) = buffer.get(begin..end) else { return };
@@ -75,27 +76,28 @@ impl EventFinder {
         };
         let length = value.len();
         if std::mem::replace(&mut self.has_data, true)
-            && let Some(separator) = buffer.get_mut(self.data)
+            && let Some(separator) = buffer.get_mut(self.data_length)
         {
             *separator = b'\n';
-            self.data += 1;
+            self.data_length += 1;
         }
-        buffer.copy_within(end - length..end, self.data);
-        self.data += length;
+        buffer.copy_within(end - length..end, self.data_length);
+        self.data_length += length;
     }
 
     /// Ends an event, and returns its data if they are the response.
     fn end_event(&mut self, buffer: &mut BytesMut) -> Option<Bytes> {
-        let data = buffer.get(..self.data).unwrap_or_default();
+        let data = buffer.get(..self.data_length).unwrap_or_default();
         if self.has_data && self.is_response(data) {
-            return Some(buffer.split_to(self.data).freeze());
+            return Some(buffer.split_to(self.data_length).freeze());
         }
         buffer.advance(self.line.min(buffer.len()));
-        (self.line, self.looked, self.data, self.has_data) = (0, 0, 0, false);
+        (self.line, self.searched, self.data_length, self.has_data) = (0, 0, 0, false);
         None
     }
 
-    /// Whether a message is the response: it has the `id`, or is an error without one, as of a server that could not read the request.
+    /// Whether a message is the response: it has the `id` of the request, or is an error without `id`, which a server sends if it could
+    /// not read the request.
     fn is_response(&self, message: &[u8]) -> bool {
         let Ok(head) = serde_json::from_slice::<MessageHead<'_>>(message) else { return false };
         let id = head.id.map(RawValue::get).filter(|id| *id != "null");

@@ -1,8 +1,8 @@
-//! Messages of MCP: they may need a session with the server that they are sent to, and their responses may be streams of events.
+//! Sends messages of MCP: they may need a session with their server, and their responses may be streams of events.
 //!
-//! A session begins with a handshake, which each server has on its own (specification, "Session Management"). It is begun for the first
-//! message, and begun again when the server no longer knows it; the message was then not carried out, and is sent once more. Requests
-//! of other callers have other sessions.
+//! A session begins with a handshake (specification, "Session Management"). Each server has sessions of its own, and so has each caller.
+//! The first message begins the session. If the server no longer knows it, the server has not carried out the message: another session
+//! begins, and the message is sent once more.
 
 use std::sync::Arc;
 
@@ -20,46 +20,50 @@ use super::outgoing::OutgoingRequest;
 use super::redirects;
 use super::send_policy::SendPolicy;
 use super::server::Server;
-use crate::codec::media::essence;
-use crate::http::media_type;
+use crate::http::media_type::is_event_stream;
 use crate::protocol::mcp::client::handshake;
-use crate::protocol::mcp::client::handshake::NoAgreement;
-use crate::protocol::mcp::client::message::{InSession, MessageId};
+use crate::protocol::mcp::client::handshake::HandshakeError;
+use crate::protocol::mcp::client::message::{MessageId, NeedsSession};
 use crate::protocol::mcp::headers::{SESSION, VERSION};
 
 /// The largest response to the request that begins a session, in bytes.
 const MAX_HANDSHAKE: usize = 1 << 20;
-/// The headers of the message itself.
-const OF_MESSAGE: [HeaderName; 3] = [ACCEPT, CONTENT_LENGTH, CONTENT_TYPE];
+/// The headers that describe the message, and not the caller.
+const MESSAGE_HEADERS: [HeaderName; 3] = [ACCEPT, CONTENT_LENGTH, CONTENT_TYPE];
 
-/// The headers of a request before it was prepared for a server, which may have credentials of its own, as an extension of the request.
+/// The headers of the caller, as an extension of a request. They were noted before the request was prepared for the first server, whose
+/// address may have added credentials that are not for other servers.
 #[derive(Clone)]
 struct CallerHeaders(HeaderMap);
 
-/// The headers of a request that are not those of its message: a session begins with the same.
-fn headers_of_caller(request: &Request<Bytes>) -> HeaderMap {
+/// The headers of a request without those of its message. A session begins with the same.
+fn caller_headers(request: &Request<Bytes>) -> HeaderMap {
     let mut headers = request.headers().clone();
-    for name in OF_MESSAGE.into_iter().chain([VERSION, SESSION]) {
+    for name in MESSAGE_HEADERS.into_iter().chain([VERSION, SESSION]) {
         headers.remove(name);
     }
     headers
 }
 
 impl Server {
-    /// Sends a message. The response has its `id` among its extensions; with a session, also what was agreed on.
+    /// Sends a message. The response has the `id` of the message as an extension and, in a session, the [`Agreement`].
+    ///
+    /// [`Agreement`]: handshake::Agreement
     pub(super) async fn send_message(
         &self,
         id: MessageId,
         request: OutgoingRequest,
-        (repeat, deadline): (Repeat, Option<Instant>),
+        repeat: Repeat,
+        deadline: Option<Instant>,
         policy: &SendPolicy,
         resent: u32,
     ) -> Result<Response<Incoming>, Failed> {
-        let mut response = match request.extensions().get::<InSession>() {
-            // A program begins its session when it is started.
-            None => self.send_counted(request, repeat, deadline, policy, resent).await?,
-            Some(_) if self.is_program() => self.send_counted(request, repeat, deadline, policy, resent).await?,
-            Some(_) => self.send_in_session(request, (repeat, deadline), policy, resent).await?,
+        // The session with a program has begun when the program was started.
+        let needs_session = request.extensions().get::<NeedsSession>().is_some() && !self.is_program();
+        let mut response = if needs_session {
+            self.send_in_session(request, repeat, deadline, policy, resent).await?
+        } else {
+            self.send_counted(request, repeat, deadline, policy, resent).await?
         };
         expect_events(&mut response, id);
         response.extensions_mut().insert(id);
@@ -69,13 +73,14 @@ impl Server {
     async fn send_in_session(
         &self,
         mut request: OutgoingRequest,
-        (repeat, deadline): (Repeat, Option<Instant>),
+        repeat: Repeat,
+        deadline: Option<Instant>,
         policy: &SendPolicy,
         resent: u32,
     ) -> Result<Response<Incoming>, Failed> {
         let headers = match request.extensions().get::<CallerHeaders>() {
             Some(CallerHeaders(headers)) => headers.clone(),
-            None => headers_of_caller(&request),
+            None => caller_headers(&request),
         };
         request.extensions_mut().insert(CallerHeaders(headers.clone()));
         let caller = request.extensions().get::<SessionCaller>().cloned();
@@ -87,7 +92,7 @@ impl Server {
         session.apply_to(&mut request);
         let mut response = self.send_counted(request, repeat, deadline, policy, resent).await?;
         let mut agreement = session.agreement.clone();
-        // Status 404 says that the session has ended.
+        // Status 404 means that the server no longer knows the session.
         if response.status() == StatusCode::NOT_FOUND && session.id.is_some() {
             self.sessions().forget(&session);
             redirects::discard(response, deadline).await;
@@ -103,7 +108,7 @@ impl Server {
         Ok(response)
     }
 
-    /// The session for requests of a caller with these headers, which begins if there is none.
+    /// The session of a caller. If there is none, one begins with these headers.
     async fn session(
         &self,
         caller: Option<&SessionCaller>,
@@ -114,7 +119,7 @@ impl Server {
         if let Some(known) = self.sessions().get(caller) {
             return Ok(known);
         }
-        let _beginning = self.sessions().beginning().await;
+        let _beginning = self.sessions().lock_beginning().await;
         if let Some(known) = self.sessions().get(caller) {
             return Ok(known);
         }
@@ -129,7 +134,7 @@ impl Server {
         deadline: Option<Instant>,
         policy: &SendPolicy,
     ) -> Result<McpSession, TransportError> {
-        let refused = |reason: NoAgreement| TransportError::no_session(self.address().to_string(), reason.into());
+        let refused = |reason: HandshakeError| TransportError::no_session(self.address().to_string(), reason.into());
         let with_headers = |mut request: Request<Bytes>| {
             request.headers_mut().extend(headers.clone());
             Box::new(request)
@@ -145,20 +150,20 @@ impl Server {
         let (head, body) = response.into_parts();
         let body = body.with_deadline(deadline.map(Instant::into_std)).collect(MAX_HANDSHAKE).await?;
         let response = Response::from_parts(head, body);
-        let agreement = handshake::agreement(&response).map_err(refused)?;
+        let agreement = handshake::read_agreement(&response).map_err(refused)?;
         let session = McpSession { id: response.headers().get(SESSION).cloned(), agreement: Arc::new(agreement) };
         let mut begun = with_headers(handshake::initialized());
         session.apply_to(&mut begun);
         let sent = self.send_counted(begun, Repeat::Harmless, deadline, policy, 0).await;
-        // A server that does not take the notification says so when it gets a call.
+        // The status is ignored: a server that refuses the notification refuses the call, too.
         redirects::discard(sent.map_err(|(error, _)| error)?, deadline).await;
         Ok(session)
     }
 }
 
-/// Reads the body of a response as a stream of events, if it is one.
+/// Prepares the body of a response that is a stream of events, so that collecting it yields the response in it, which is JSON.
 fn expect_events(response: &mut Response<Incoming>, id: MessageId) {
-    if essence(media_type::media_type(response.headers())) == "text/event-stream" {
+    if is_event_stream(response.headers()) {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response.body_mut().expect_event(EventFinder::new(id));
     }

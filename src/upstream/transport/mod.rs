@@ -10,12 +10,12 @@
 //!   host_set.rs   chooses one of several (`balancing`), and notes what a response tells of it
 //!   attempts.rs   sends again (`retry_budget.rs`, `backoff.rs`), to another server if there is one
 //!   server.rs     sends to one server, and counts
-//!   mcp.rs        begins the session of a message that needs one (mcp_sessions.rs); event_stream.rs finds its response among events
+//!   mcp.rs        begins the session that a message of MCP needs (mcp_sessions.rs); event_stream.rs finds the response among events
 //!   redirects.rs  follows redirects of safe requests within that server, if the request says so
 //!   pool.rs       hands out an idle connection of this thread, or
 //!   connect.rs    opens one: TCP, TLS or a unix socket
 //!   resolve/      the addresses of names, by DNS
-//!   child/        in place of these for a program: sends over its standard input, and waits for a line of its output
+//!   child/        if the server is a program: writes a line to its standard input, and waits for one of its output
 //!   http1.rs | http2.rs | scgi.rs   sends the request and reads the head of the response
 //!   outgoing.rs   the body of the request: bytes, or what arrives from a client (UnreadBody, an extension of the request)
 //!   body.rs       Incoming: the body of the response, and the way of the connection back into the pool
@@ -282,14 +282,14 @@ impl Transport {
         self.balancer.addresses().map(Address::to_string)
     }
 
-    /// Whether both are to the same servers, in the same order.
+    /// Whether both have the same servers, in the same order.
     pub(crate) fn has_same_servers(&self, other: &Transport) -> bool {
         let (own, other) = (&self.balancer, &other.balancer);
         own.addresses().count() == other.addresses().count()
             && own.addresses().zip(other.addresses()).all(|(own, other)| own.is_same_server(other))
     }
 
-    /// The names, with a number behind that of a server that is there more than once.
+    /// The names of the servers, with a number behind a name that occurs more than once.
     #[cfg(feature = "cli")]
     pub(super) fn distinct_names(&self) -> Vec<String> {
         server_set::names(self.balancer.addresses())

@@ -1,11 +1,11 @@
-//! A server that is a program: it is started, and reached over its standard input and output.
+//! The command of an upstream that is a program, and its environment.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A program that serves MCP over standard input and output.
 ///
-/// Of the environment of this process, the program gets only what programs need to run: `PATH`, `HOME`, `LANG` and the like.
+/// From the environment of this process, it inherits only what programs need to run: `PATH`, `HOME`, `LANG` and the like.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Program {
     /// The name of the program, or its path.
@@ -16,11 +16,11 @@ pub struct Program {
     pub env: Vec<(String, String)>,
     /// The folder in which it runs; that of this process if there is none.
     pub directory: Option<PathBuf>,
-    /// How many bytes a line of its output may have (64 MiB by default).
+    /// The longest line of its output, in bytes (64 MiB by default).
     pub max_line: usize,
 }
 
-/// The variables of the environment that a program gets.
+/// The variables of the environment that a program inherits.
 pub(super) const INHERITED: [&str; 14] = [
     "PATH",
     "HOME",
@@ -44,7 +44,7 @@ impl Program {
         Program { program: program.into(), args: Vec::new(), env: Vec::new(), directory: None, max_line: 64 << 20 }
     }
 
-    /// Whether both are the same server: the same command, which runs in the same folder with the same environment.
+    /// Whether both are the same server: the same command in the same folder, with the same environment.
     pub(super) fn is_same_server(&self, other: &Program) -> bool {
         let Program { program, args, env, directory, max_line: _ } = self;
         (program, args, env, directory) == (&other.program, &other.args, &other.env, &other.directory)

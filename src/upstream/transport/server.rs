@@ -89,7 +89,7 @@ impl Server {
         self.stats.store(known.stats());
     }
 
-    /// Whether the server is a program, with which each start begins a session.
+    /// Whether the server is a program. A session with it begins at each start.
     pub(super) fn is_program(&self) -> bool {
         #[cfg(feature = "server")]
         return self.child.is_some();
@@ -114,7 +114,7 @@ impl Server {
     ) -> Result<Response<Incoming>, Failed> {
         if let Some(id) = request.extensions().get::<MessageId>().copied() {
             // Boxed, because most upstreams have another protocol.
-            return Box::pin(self.send_message(id, request, (repeat, deadline), policy, resent)).await;
+            return Box::pin(self.send_message(id, request, repeat, deadline, policy, resent)).await;
         }
         if request.extensions().get::<FollowRedirects>().is_none() {
             return self.send_counted(request, repeat, deadline, policy, resent).await;

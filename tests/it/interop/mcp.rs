@@ -73,7 +73,7 @@ fn fixtures() -> Local {
     service.build().unwrap()
 }
 
-/// The prompts that the conformance suite asks for, as far as a prompt of croupier can be such a one: it is one text.
+/// The prompts that the conformance suite asks for, except those with images and resources: a prompt of croupier is one text.
 fn with_prompts(mut group: GroupMount) -> GroupMount {
     let argument =
         |name: &str| (name.to_owned(), PromptArgument { description: Some("An argument.".to_owned()), required: true });

@@ -1,18 +1,13 @@
 //! MCP servers of the Python package `mcp` behind croupier, in every form in which it serves: the current version, which needs no
 //! handshake, and version 1, which needs one. `MCP_1` names the Python that has version 1.
 
-use std::sync::Arc;
-
-use croupier::model::shape::Shapes;
 use croupier::protocol::Protocol;
-use croupier::service::RpcService;
 use croupier::upstream::transport;
 use croupier::upstream::transport::{Address, Program, Transport};
 use croupier::upstream::{Upstream, UpstreamOptions};
 use croupier::{Kind, Value};
 
 use crate::support::calls::value_of_json;
-use crate::support::hello::frontends;
 use crate::support::over::{Behind, Over};
 use crate::support::peers::Server;
 
@@ -22,7 +17,7 @@ async fn behind(address: Address) -> Behind {
     let transport = Transport::new(vec![address], transport::TransportOptions::default()).unwrap();
     let upstream = Upstream::new(transport, UpstreamOptions::new(Protocol::Mcp)).unwrap();
     upstream.discover().await.unwrap();
-    Behind { shapes: Shapes::of(&upstream.interface()), service: Arc::new(upstream), frontends: frontends() }
+    Behind::discovered(upstream)
 }
 
 /// Calls every tool over every protocol.

@@ -10,11 +10,13 @@ use croupier::server::gateway::Gateway;
 use croupier::server::mount::GroupMount;
 use croupier::service::local::{Local, named};
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::ServiceExt;
+
+use crate::support::mcp::{self, send};
 
 #[derive(Deserialize, JsonSchema)]
 struct Guest {
@@ -46,23 +48,8 @@ async fn gateway(options: McpOptions) -> Gateway {
     App::new().mount_group(group).unwrap().start().await.gateway()
 }
 
-async fn send(gateway: &Gateway, request: Request<Full<Bytes>>) -> (StatusCode, String) {
-    let response = gateway.clone().oneshot(request).await.unwrap();
-    let status = response.status();
-    let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(bytes.to_vec()).unwrap())
-}
-
-/// A message with these further headers.
 async fn post(gateway: &Gateway, headers: &[(&str, &str)], body: &str) -> (StatusCode, String) {
-    let mut request = Request::post("/house/mcp").header("host", "localhost");
-    if headers.iter().all(|(name, _)| *name != "content-type") {
-        request = request.header("content-type", "application/json");
-    }
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    send(gateway, request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await
+    mcp::post(gateway, "/house/mcp", headers, body).await
 }
 
 async fn result(gateway: &Gateway, method: &str, params: Value) -> Value {
@@ -79,7 +66,7 @@ async fn call(gateway: &Gateway, tool: &str, arguments: Value) -> Value {
 }
 
 fn names(list: &Value) -> Vec<&str> {
-    list["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect()
+    mcp::names(&list["tools"])
 }
 
 #[tokio::test]

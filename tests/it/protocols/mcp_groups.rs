@@ -19,6 +19,8 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::support::mcp::{self, ask, message, post};
+
 const WHEELS: &str = "
 [group.'/wheel/european']
 service = 'wheel'
@@ -45,36 +47,13 @@ async fn runtime(text: &str) -> Runtime {
     Runtime::start(config.mounts(), BodyReader::new(&config.settings)).await.unwrap()
 }
 
-/// The status and the body of the response to a POST with these further headers.
-async fn post(gateway: &Gateway, path: &str, headers: &[(&str, &str)], body: &Value) -> (StatusCode, String) {
-    let mut request = Request::post(path).header("host", "localhost").header("content-type", "application/json");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let request = request.body(Full::new(Bytes::from(body.to_string()))).unwrap();
-    let response = gateway.clone().oneshot(request).await.unwrap();
-    let status = response.status();
-    let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(bytes.to_vec()).unwrap())
-}
-
-fn message(method: &str, params: &Value) -> Value {
-    json!({ "jsonrpc": "2.0", "id": "m-9", "method": method, "params": params })
-}
-
-async fn ask(gateway: &Gateway, path: &str, method: &str, params: Value) -> Value {
-    let (_, text) = post(gateway, path, &[], &message(method, &params)).await;
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
 async fn call(gateway: &Gateway, path: &str, tool: &str, arguments: Value) -> Value {
-    ask(gateway, path, "tools/call", json!({ "name": tool, "arguments": arguments })).await
+    ask(gateway, path, "tools/call", &json!({ "name": tool, "arguments": arguments })).await
 }
 
 async fn names(gateway: &Gateway, path: &str) -> Vec<String> {
-    let answer = ask(gateway, path, "tools/list", json!({})).await;
-    let tools = answer["result"]["tools"].as_array().unwrap_or_else(|| panic!("{answer}"));
-    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    let answer = ask(gateway, path, "tools/list", &json!({})).await;
+    mcp::names(&answer["result"]["tools"]).into_iter().map(str::to_owned).collect()
 }
 
 #[tokio::test]
@@ -91,7 +70,7 @@ async fn each_tool_has_the_name_of_its_group_and_its_options() {
         "wheel_mini_spinList",
     ];
     assert_eq!(names(&gateway, "/mcp").await, expected);
-    let begun = ask(&gateway, "/mcp", "initialize", json!({ "protocolVersion": "2025-06-18" })).await;
+    let begun = ask(&gateway, "/mcp", "initialize", &json!({ "protocolVersion": "2025-06-18" })).await;
     let instructions = begun["result"]["instructions"].as_str().unwrap();
     assert!(instructions.contains("`wheel_european_…`: European wheel."), "{instructions}");
     let three = call(&gateway, "/mcp", "wheel_european_three", json!({})).await;
@@ -102,11 +81,11 @@ async fn each_tool_has_the_name_of_its_group_and_its_options() {
         let answer = call(&gateway, "/mcp", missing, json!({})).await;
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
     }
-    let listed = ask(&gateway, "/mcp", "resources/list", json!({})).await;
+    let listed = ask(&gateway, "/mcp", "resources/list", &json!({})).await;
     for uri in ["croupier:///wheel/mini/doc", "croupier:///wheel/european/openapi.json", "croupier:///wheel/mini/wsdl"]
     {
         assert!(listed.to_string().contains(&format!("\"{uri}\"")), "{uri}: {listed}");
-        let read = ask(&gateway, "/mcp", "resources/read", json!({ "uri": uri })).await;
+        let read = ask(&gateway, "/mcp", "resources/read", &json!({ "uri": uri })).await;
         assert!(!read["result"]["contents"][0]["text"].as_str().unwrap().is_empty(), "{read}");
     }
     assert!(!listed.to_string().contains("hidden"), "{listed}");
@@ -170,11 +149,11 @@ async fn an_upstream_that_is_described_later_is_among_the_tools() {
     let gateway = runtime(&text).await.gateway();
     let found = names(&gateway, "/mcp").await;
     assert!(found.contains(&"rates_GetRates".to_owned()) && found.contains(&"wheel_mini_spin".to_owned()), "{found:?}");
-    let answer = ask(&gateway, "/mcp", "tools/list", json!({})).await;
+    let answer = ask(&gateway, "/mcp", "tools/list", &json!({})).await;
     let tool = |name: &str| {
         answer["result"]["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == name).unwrap().clone()
     };
-    // Only of its own process croupier knows the results.
+    // croupier knows the types of results only of services in its own process.
     assert!(
         tool("rates_GetRates").get("outputSchema").is_none() && tool("wheel_mini_spin")["outputSchema"].is_object()
     );

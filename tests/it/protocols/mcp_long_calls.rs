@@ -193,7 +193,7 @@ async fn a_call_that_takes_long_reports_its_progress_and_then_its_result() {
 }
 
 #[tokio::test]
-async fn a_call_is_answered_with_json_if_nobody_asks_for_its_progress_or_it_is_ready_soon() {
+async fn a_call_returns_json_if_the_client_asks_for_no_progress_or_the_result_is_ready_soon() {
     let test = start().await;
     let json_only = ("accept", "application/json");
     for (headers, meta) in [

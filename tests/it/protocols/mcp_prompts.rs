@@ -10,28 +10,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::support::mcp::{Endpoint, Era};
-
-/// A folder for the files of a configuration, which is removed with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let folder = std::env::temp_dir().join(format!("croupier-prompts-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        std::fs::write(self.0.join(name), text).unwrap();
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use crate::support::peers::Folder;
 
 const CONFIG: &str = r#"
 [auth.staff.api-key]
@@ -63,9 +42,10 @@ fn gateway(config: &Config) -> Gateway {
 
 #[tokio::test]
 async fn a_client_lists_prompts_and_gets_them_with_its_arguments() {
-    let folder = Folder::new("list");
-    let prompt = folder.write("evening.md", "# An evening\n\nSpin {{times}} times; bet on {{colour}}. {{times}}!\n");
-    let file = folder.write("croupier.toml", CONFIG);
+    let folder = Folder::new();
+    let text = "# An evening\n\nSpin {{times}} times; bet on {{colour}}. {{times}}!\n";
+    let prompt = PathBuf::from(folder.file("evening.md", text));
+    let file = PathBuf::from(folder.file("croupier.toml", CONFIG));
     let config = Config::load(&file, &Registry::standard()).unwrap();
     assert!(config.files.files.contains(&prompt), "{:?}", config.files);
     let gateway = gateway(&config);
@@ -124,11 +104,11 @@ async fn a_client_lists_prompts_and_gets_them_with_its_arguments() {
 
 #[tokio::test]
 async fn the_file_of_a_prompt_is_read_again_with_the_configuration() {
-    let folder = Folder::new("again");
-    folder.write("evening.md", "{{times}} {{colour}}");
-    let file = folder.write("croupier.toml", CONFIG);
+    let folder = Folder::new();
+    folder.file("evening.md", "{{times}} {{colour}}");
+    let file = PathBuf::from(folder.file("croupier.toml", CONFIG));
     let config = Config::load(&file, &Registry::standard()).unwrap();
-    folder.write("evening.md", "Now {{times}} {{colour}}");
+    folder.file("evening.md", "Now {{times}} {{colour}}");
     let again = Config::load_keeping(&file, &Registry::standard(), &config.mounts()).unwrap();
     for (config, expected) in [(&config, "3 "), (&again, "Now 3 ")] {
         let gateway = gateway(config);
@@ -137,7 +117,7 @@ async fn the_file_of_a_prompt_is_read_again_with_the_configuration() {
         assert_eq!(got["messages"][0]["content"]["text"], expected);
     }
     for (text, expected) in [("{{tmes}}", "`{{tmes}}`"), (&*"x".repeat((256 << 10) + 1), "cannot be read")] {
-        folder.write("evening.md", text);
+        folder.file("evening.md", text);
         let problems = Config::load_keeping(&file, &Registry::standard(), &config.mounts()).unwrap_err().to_string();
         assert!(problems.contains(expected) && problems.contains("file = \"evening.md\""), "{problems}");
     }

@@ -123,7 +123,7 @@ async fn the_documents_of_a_group_are_resources_with_the_text_that_the_caller_ge
     }
 }
 
-/// For how long a client may keep a result, and whose it is: only clients without a handshake are told.
+/// A result says for how long a client may keep it, and for whom, only in the revision without a handshake.
 fn assert_kept(result: &Value, era: Era) {
     match era {
         Era::Legacy => assert!(result.get("ttlMs").is_none() && result.get("resultType").is_none(), "{result}"),

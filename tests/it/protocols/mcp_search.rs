@@ -2,32 +2,17 @@
 
 use std::fmt::Write as _;
 
-use bytes::Bytes;
 use croupier::config::{Config, Registry};
 use croupier::server::gateway::Gateway;
 use croupier::server::request_body::BodyReader;
 use croupier::server::runtime::Runtime;
-use http::Request;
-use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
-use tower::ServiceExt;
+
+use crate::support::mcp::{ask, names};
 
 async fn gateway(text: &str) -> Gateway {
     let config = Config::parse("test.toml", text, &Registry::standard()).unwrap_or_else(|errors| panic!("{errors}"));
     Runtime::start(config.mounts(), BodyReader::new(&config.settings)).await.unwrap().gateway()
-}
-
-async fn ask(gateway: &Gateway, path: &str, method: &str, params: &Value) -> Value {
-    let body = json!({ "jsonrpc": "2.0", "id": 11, "method": method, "params": params }).to_string();
-    let request = Request::post(path).header("host", "localhost").header("content-type", "application/json");
-    let request = request.body(Full::new(Bytes::from(body))).unwrap();
-    let response = gateway.clone().oneshot(request).await.unwrap();
-    let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{error}: {bytes:?}"))
-}
-
-fn names(tools: &Value) -> Vec<&str> {
-    tools.as_array().unwrap_or_else(|| panic!("{tools}")).iter().map(|tool| tool["name"].as_str().unwrap()).collect()
 }
 
 async fn find(gateway: &Gateway, path: &str, query: &str) -> Value {
@@ -74,26 +59,27 @@ async fn the_list_has_the_two_tools_and_those_that_are_to_be_listed() {
 #[tokio::test]
 async fn a_call_by_call_tool_ends_like_a_call_of_the_tool() {
     let gateway = gateway(WHEEL).await;
-    let seeded = [
+    for params in [
         json!({ "name": "pockets" }),
         json!({ "name": "pockets", "arguments": null }),
         json!({ "name": "spinList", "arguments": { "spins": -3 } }),
         json!({ "name": "spinList", "arguments": [3] }),
         json!({ "name": "statistics", "arguments": { "spins": 3 } }),
         json!({ "name": "missing", "arguments": {} }),
-        json!({ "name": "find_tools", "arguments": {} }),
-        json!({ "name": "call_tool", "arguments": { "name": "pockets" } }),
-    ];
-    for (at, params) in seeded.iter().enumerate() {
+    ] {
         let called =
             ask(&gateway, "/wheel/mcp", "tools/call", &json!({ "name": "call_tool", "arguments": params })).await;
-        // The two tools are none of those that can be found.
-        if at >= 6 {
-            assert_eq!(called["error"]["code"], -32602, "{called}");
-            continue;
-        }
-        let itself = ask(&gateway, "/wheel/mcp", "tools/call", params).await;
+        let itself = ask(&gateway, "/wheel/mcp", "tools/call", &params).await;
         assert_eq!(called, itself, "{params}");
+    }
+    // `call_tool` calls neither `find_tools` nor itself.
+    for params in [
+        json!({ "name": "find_tools", "arguments": {} }),
+        json!({ "name": "call_tool", "arguments": { "name": "pockets" } }),
+    ] {
+        let called =
+            ask(&gateway, "/wheel/mcp", "tools/call", &json!({ "name": "call_tool", "arguments": params })).await;
+        assert_eq!(called["error"]["code"], -32602, "{called}");
     }
     let three = json!({ "name": "call_tool", "arguments": { "name": "spinList", "arguments": { "spins": 3 } } });
     let three = ask(&gateway, "/wheel/mcp", "tools/call", &three).await;
@@ -135,7 +121,7 @@ users = { 1000 = 'ada' }
     let mut found = names(&answer["result"]["structuredContent"]["tools"]);
     found.sort_unstable();
     assert_eq!(found, ["secret_pockets", "shown_pockets", "shown_spin", "shown_spinCounts", "shown_spinList"]);
-    // A call of what is not found is refused in the same way as elsewhere.
+    // The access rules refuse a call of a tool that is not found, by either way.
     for tool in ["call_tool", "secret_spin"] {
         let params = json!({ "name": tool, "arguments": { "name": "secret_spin" } });
         let called = ask(&gateway, "/mcp", "tools/call", &params).await;
@@ -143,7 +129,7 @@ users = { 1000 = 'ada' }
     }
 }
 
-/// Natural questions, and the tool that is meant, among those of ten web services, two wheels and the diagnostics.
+/// Questions in plain English, and the tool that each is about, among those of ten web services, two wheels and the diagnostics.
 const QUESTIONS: [(&str, &str); 24] = [
     ("check if a VAT number is valid", "vat-numbers_checkVat"),
     ("approximate check of a VAT number", "vat-numbers_checkVatApprox"),
@@ -213,15 +199,15 @@ fn a_long_list_of_tools_is_advised_against() {
         .map(|at| format!("m{at} = {{ calls = {{ one = {{ group = '/wheel', method = 'spin' }} }} }}\n"))
         .collect();
     let wheel = "[group.'/wheel']\nservice = 'wheel'\noptions = { family = 'mini' }\n";
-    let remarks = |more: &str, key: &str| {
-        let text = format!("{wheel}[group.'/many']\n{more}[group.'/many'.aggregate.methods]\n{methods}{key}");
+    let remarks = |more: &str| {
+        let text = format!("{wheel}[group.'/many']\n{more}[group.'/many'.aggregate.methods]\n{methods}");
         let config =
             Config::parse("test.toml", &text, &Registry::standard()).unwrap_or_else(|errors| panic!("{errors}"));
         config.remarks.render(false)
     };
-    let shown = remarks("", "");
+    let shown = remarks("");
     assert!(shown.contains("clients of MCP are shown 41 tools of `/many`"), "{shown}");
     for more in ["mcp.find-tools = true\n", "mcp.exclude = ['m1']\n", "protocols = ['rest']\n"] {
-        assert_eq!(remarks(more, ""), "", "{more}");
+        assert_eq!(remarks(more), "", "{more}");
     }
 }

@@ -14,6 +14,7 @@ use croupier::server::settings::{ListenAddress, ServerSettings};
 use croupier::service::local::Local;
 use socket2::SockRef;
 
+use crate::support::mcp::STATELESS_META;
 use crate::support::running::{Running, call, post};
 
 /// What a call of `hang` tells of itself.
@@ -112,9 +113,8 @@ fn a_client_that_closes_only_its_own_side_gets_its_responses() {
 
 /// A call over MCP of a revision without sessions.
 fn mcp_request() -> String {
-    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
     let body = format!(
-        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{{meta},"name":"hang","arguments":{{}}}}}}"#
+        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{{STATELESS_META},"name":"hang","arguments":{{}}}}}}"#
     );
     let headers = "Content-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: hang\r\n";
     let length = body.len();

@@ -1,5 +1,5 @@
-//! What clients of OAuth learn: the metadata of the resource that they asked for, the scope that their token lacks, and that croupier
-//! is no authorization server.
+//! What OAuth clients learn: the metadata of the requested resource, the scope that their token lacks, and that croupier is not an
+//! authorization server.
 
 use bytes::Bytes;
 use croupier::PublicUrl;
@@ -70,33 +70,45 @@ async fn metadata(gateway: &Gateway, path: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// The forms of a call of `spin`: the verb, the path below the group, the media type, the body, and the path of the resource.
-const FORMS: [(&str, &str, &str, &str, &str); 6] = [
-    ("POST", "", "text/xml", "<methodCall><methodName>spin</methodName></methodCall>", ""),
-    ("POST", "", "application/json", r#"{"jsonrpc":"2.0","id":7,"method":"spin"}"#, ""),
-    ("POST", "/spin", "application/json", "{}", ""),
-    (
-        "POST",
-        "",
-        "application/soap+xml",
-        "<e:Envelope xmlns:e=\"http://www.w3.org/2003/05/soap-envelope\"><e:Body><spin xmlns=\"urn:wheel\"/></e:Body>\
-         </e:Envelope>",
-        "",
-    ),
-    (
-        "POST",
-        "/mcp",
-        "application/json",
-        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"spin"}}"#,
-        "/mcp",
-    ),
-    ("GET", "/openapi.json", "", "", ""),
+/// A form of a request to a group.
+struct Form {
+    verb: &'static str,
+    /// The path below the group.
+    below: &'static str,
+    media: &'static str,
+    body: &'static str,
+    /// The path of the resource below the group.
+    endpoint: &'static str,
+}
+
+const POST: Form = Form { verb: "POST", below: "", media: "application/json", body: "", endpoint: "" };
+const JSON_RPC: Form = Form { body: r#"{"jsonrpc":"2.0","id":7,"method":"spin"}"#, ..POST };
+const MCP: Form = Form {
+    below: "/mcp",
+    body: r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"spin"}}"#,
+    endpoint: "/mcp",
+    ..POST
+};
+
+/// The forms of a call of `spin`, and a document.
+const FORMS: [Form; 6] = [
+    Form { media: "text/xml", body: "<methodCall><methodName>spin</methodName></methodCall>", ..POST },
+    JSON_RPC,
+    Form { below: "/spin", body: "{}", ..POST },
+    Form {
+        media: "application/soap+xml",
+        body: "<e:Envelope xmlns:e=\"http://www.w3.org/2003/05/soap-envelope\">\
+               <e:Body><spin xmlns=\"urn:wheel\"/></e:Body></e:Envelope>",
+        ..POST
+    },
+    MCP,
+    Form { verb: "GET", below: "/openapi.json", media: "", ..POST },
 ];
 
 #[tokio::test]
 async fn a_request_without_a_token_learns_where_the_metadata_of_its_endpoint_is() {
     let gateway = gateway(&mounts("resource", WHEEL));
-    for (verb, below, media, body, endpoint) in FORMS {
+    for Form { verb, below, media, body, endpoint } in FORMS {
         for at in ["/wheel", "/also/wheel"] {
             let headers: &[_] = if media.is_empty() { &[] } else { &[("content-type", media)] };
             let (status, headers, text) = send(&gateway, verb, &format!("{at}{below}"), headers, body).await;
@@ -140,14 +152,14 @@ async fn the_path_without_a_resource_is_for_the_only_one_or_that_of_the_whole_se
     for path in ["/nowhere", "/wheel/nothing", "/wheel/mcp/more", "/wheels"] {
         assert_eq!(get(&two, &format!("{WELL_KNOWN}{path}")).await.0, StatusCode::NOT_FOUND, "{path}");
     }
-    // One slash at the end is the client's.
+    // A client may end the path of the resource with a slash.
     let slash = metadata(&two, &format!("{WELL_KNOWN}/wheel/")).await;
     assert_eq!(slash["resource"], "http://casino.example/wheel/");
     let root = "[group.\"/\"]\nservice = \"diagnostics\"\nauth = [\"tokens\"]\n";
     let root = gateway(&mounts("whole", &format!("{WHEEL}{root}")));
     assert_eq!(metadata(&root, WELL_KNOWN).await["resource"], "http://casino.example");
     assert_eq!(metadata(&root, &format!("{WELL_KNOWN}/mcp")).await["resource"], "http://casino.example/mcp");
-    let (_, headers, _) = send(&root, "POST", "/", &[("content-type", "application/json")], FORMS[1].3).await;
+    let (_, headers, _) = send(&root, "POST", "/", &[("content-type", "application/json")], JSON_RPC.body).await;
     let expected = format!("Bearer realm=\"tokens\", resource_metadata=\"http://casino.example{WELL_KNOWN}\"");
     assert_eq!(challenges(&headers), [expected]);
 }
@@ -160,7 +172,7 @@ async fn the_addresses_are_those_that_clients_know() {
         gateway(&Mounts { public_url: public_url.into(), ..mounts })
     };
     let fixed = behind(PublicUrl::at("https://example.org/rpc").unwrap());
-    let (_, headers, _) = send(&fixed, "POST", "/wheel/mcp", &[json], FORMS[4].3).await;
+    let (_, headers, _) = send(&fixed, "POST", "/wheel/mcp", &[json], MCP.body).await;
     let url = format!("https://example.org/rpc{WELL_KNOWN}/wheel/mcp");
     assert_eq!(challenges(&headers), [format!("Bearer realm=\"tokens\", resource_metadata=\"{url}\"")]);
     // The address in the challenge, and the one that a client makes of that of the resource.
@@ -172,7 +184,7 @@ async fn the_addresses_are_those_that_clients_know() {
     let proxies = vec!["10.0.0.0/8".parse().unwrap()];
     let proxied = behind(PublicUrl { trusted_proxies: proxies, ..PublicUrl::default() });
     let forwarded = [("x-forwarded-proto", "https"), ("x-forwarded-host", "public.example:8443")];
-    let (_, headers, _) = send(&proxied, "POST", "/wheel/mcp", &[json, forwarded[0], forwarded[1]], FORMS[4].3).await;
+    let (_, headers, _) = send(&proxied, "POST", "/wheel/mcp", &[json, forwarded[0], forwarded[1]], MCP.body).await;
     let url = format!("https://public.example:8443{WELL_KNOWN}/wheel/mcp");
     assert_eq!(challenges(&headers), [format!("Bearer realm=\"tokens\", resource_metadata=\"{url}\"")]);
     let (_, _, text) = send(&proxied, "GET", &format!("{WELL_KNOWN}/wheel"), &forwarded, "").await;
@@ -188,7 +200,7 @@ async fn a_token_without_a_scope_learns_which_one_it_lacks() {
         format!("Bearer {}", token_of(&all, SECRET))
     };
     let (other, allowed) = (token(json!({ "scope": "a b" })), token(json!({ "scope": "a wheel:all" })));
-    for (verb, below, media, body, endpoint) in FORMS.into_iter().filter(|form| form.0 == "POST") {
+    for Form { verb, below, media, body, endpoint } in FORMS.into_iter().filter(|form| form.verb == "POST") {
         let call = async |token: &str| {
             let headers = [("content-type", media), ("authorization", token)];
             send(&gateway, verb, &format!("/wheel{below}"), &headers, body).await
@@ -205,7 +217,7 @@ async fn a_token_without_a_scope_learns_which_one_it_lacks() {
 }
 
 #[tokio::test]
-async fn croupier_is_no_authorization_server() {
+async fn croupier_is_not_an_authorization_server() {
     let root = "[group.\"/\"]\nservice = \"diagnostics\"\nauth = [\"tokens\"]\n";
     let page = "[group.\"/x\"]\nservice = \"diagnostics\"\n\
                 [page.\"/\"]\ngroup = \"/x\"\nmethod = \"validator1.manyTypesTest\"\ntemplate = \"page.html\"\ntitle = \"A page\"\n";
@@ -345,10 +357,11 @@ async fn the_address_of_several_groups_is_a_resource_of_its_own() {
     let text = format!("[mcp]\npath = '/tools'\ngroups = ['/wheel']\nauth = ['tokens']\n{WHEEL}");
     let gateway = gateway(&mounts("resource-tools", &text));
     let list = r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#;
-    let sent = send(&gateway, "POST", "/tools", &[("content-type", "application/json")], list).await;
+    let json = [("content-type", "application/json")];
+    let (status, headers, text) = send(&gateway, "POST", "/tools", &json, list).await;
     let expected = format!("resource_metadata=\"http://casino.example{WELL_KNOWN}/tools\"");
-    assert_eq!(sent.0, StatusCode::UNAUTHORIZED, "{}", sent.2);
-    assert!(challenges(&sent.1).iter().any(|challenge| challenge.contains(&expected)), "{:?}", sent.1);
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{text}");
+    assert!(challenges(&headers).iter().any(|challenge| challenge.contains(&expected)), "{headers:?}");
     let found = metadata(&gateway, &format!("{WELL_KNOWN}/tools")).await;
     assert_eq!(
         (&found["resource"], &found["authorization_servers"]),

@@ -23,6 +23,7 @@ use http::Request;
 use http_body_util::BodyExt;
 
 use super::calls::{PATH, block, dialect, post_to};
+use super::mcp::STATELESS_META;
 use super::over::{Behind, Code, Over};
 use super::upstream::{ID, ScriptedUpstream};
 
@@ -38,6 +39,13 @@ pub(crate) fn sound() -> Arc<dyn RpcService> {
 
 pub(crate) fn frontends() -> Vec<Arc<dyn Frontend>> {
     ProtocolSet { xml_rpc: dialect(), ..ProtocolSet::default() }.of_group(PATH, &ServerInfo::default())
+}
+
+impl Behind {
+    /// An upstream that has been discovered, over all protocols.
+    pub(crate) fn discovered(upstream: Upstream) -> Behind {
+        Behind { shapes: Shapes::of(&upstream.interface()), service: Arc::new(upstream), frontends: frontends() }
+    }
 }
 
 /// What the server is known to be, so that it need not be asked.
@@ -82,9 +90,9 @@ pub(crate) async fn document(protocol: Protocol) -> (&'static str, String) {
             return ("application/json", body);
         }
         Protocol::Mcp => {
-            let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+            // The id is as long as what replaces it, so that the length of the response stays.
             let call = format!(
-                r#"{{"jsonrpc":"2.0","id":10000007,"method":"tools/call","params":{{"name":"hello","arguments":{{}},{meta}}}}}"#
+                r#"{{"jsonrpc":"2.0","id":10000007,"method":"tools/call","params":{{"name":"hello","arguments":{{}},{STATELESS_META}}}}}"#
             );
             let body = ask_mcp(&sound(), &[("mcp-method", "tools/call"), ("mcp-name", "hello")], &call).await;
             return ("application/json", body.replace("10000007", ID));
@@ -94,7 +102,7 @@ pub(crate) async fn document(protocol: Protocol) -> (&'static str, String) {
     (media, post_to(&sound(), &frontends(), "", media, call.as_bytes()).await.1)
 }
 
-/// The response of the frontend of MCP to a request without a handshake.
+/// The body of the MCP frontend's response to a message of a client without a handshake.
 async fn ask_mcp(service: &Arc<dyn RpcService>, headers: &[(&str, &str)], body: &str) -> String {
     let mut request = Request::post("/test/mcp").header("content-type", "application/json");
     for (name, value) in [("mcp-protocol-version", "2026-07-28")].iter().chain(headers) {
@@ -110,9 +118,8 @@ async fn ask_mcp(service: &Arc<dyn RpcService>, headers: &[(&str, &str)], body: 
 
 /// The list of tools of a server without a handshake.
 fn tools_of(service: &Arc<dyn RpcService>) -> String {
-    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
-    let list = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{{{meta}}}}}"#);
-    // The caller may be in a runtime of its own.
+    let list = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{{{STATELESS_META}}}}}"#);
+    // On a thread of its own, because the caller may be inside a runtime, where nothing may block.
     let ask = || block(ask_mcp(service, &[("mcp-method", "tools/list")], &list));
     let response = std::thread::scope(|scope| scope.spawn(ask).join().unwrap());
     serde_json::from_str::<serde_json::Value>(&response).unwrap()["result"].to_string()
@@ -138,7 +145,7 @@ pub(crate) async fn behind(urls: &[String], protocol: Protocol, idempotent: bool
     };
     let remote = Upstream::new(transport, options).unwrap();
     remote.discover().await.unwrap();
-    Behind { shapes: Shapes::of(&remote.interface()), service: Arc::new(remote), frontends: frontends() }
+    Behind::discovered(remote)
 }
 
 pub(crate) async fn at(server: &ScriptedUpstream, protocol: Protocol, idempotent: bool) -> Behind {

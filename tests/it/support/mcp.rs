@@ -1,4 +1,4 @@
-//! Requests of MCP to a gateway, of a revision with a handshake and of one without.
+//! Requests of MCP to a gateway, in revisions with a handshake and in one without.
 
 use bytes::Bytes;
 use croupier::server::gateway::Gateway;
@@ -6,6 +6,50 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
+
+/// The member of `params` with which a client without a handshake says its revision, as text.
+pub(crate) const STATELESS_META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+
+/// The status and the body of the response to a request.
+pub(crate) async fn send(gateway: &Gateway, request: Request<Full<Bytes>>) -> (StatusCode, String) {
+    let response = gateway.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+/// The status and the body of the response to a message. `headers` may have another `Content-Type` than JSON.
+pub(crate) async fn post(
+    gateway: &Gateway,
+    path: &str,
+    headers: &[(&str, &str)],
+    message: &str,
+) -> (StatusCode, String) {
+    let mut request = Request::post(path).header("host", "localhost");
+    if headers.iter().all(|(name, _)| *name != "content-type") {
+        request = request.header("content-type", "application/json");
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(gateway, request.body(Full::new(Bytes::from(message.to_owned()))).unwrap()).await
+}
+
+/// A request for a method in a revision with a handshake.
+pub(crate) fn message(method: &str, params: &Value) -> String {
+    json!({ "jsonrpc": "2.0", "id": "m-9", "method": method, "params": params }).to_string()
+}
+
+/// The response to [`message`].
+pub(crate) async fn ask(gateway: &Gateway, path: &str, method: &str, params: &Value) -> Value {
+    let (_, text) = post(gateway, path, &[], &message(method, params)).await;
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The names of tools.
+pub(crate) fn names(tools: &Value) -> Vec<&str> {
+    tools.as_array().unwrap_or_else(|| panic!("{tools}")).iter().map(|tool| tool["name"].as_str().unwrap()).collect()
+}
 
 /// A revision of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +100,8 @@ impl<'g> Endpoint<'g> {
         }
         let body = json!({ "jsonrpc": "2.0", "id": 17, "method": method, "params": params }).to_string();
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
-        let (head, body) = self.gateway.clone().oneshot(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        (head.status, serde_json::from_slice(&body).unwrap())
+        let (status, text) = send(self.gateway, request).await;
+        (status, serde_json::from_str(&text).unwrap())
     }
 
     pub(crate) async fn result(&self, era: Era, method: &str, params: Value) -> Value {

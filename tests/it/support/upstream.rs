@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Barrier, Semaphore};
 use tokio::task::JoinSet;
 
-/// What stands in a response for the `id` of the request, which is then written with blanks before it.
+/// The placeholder in a response for the `id` of the request. The `id` is padded with blanks to the same length.
 pub(crate) const ID: &str = "@@@@@@@@";
 
 /// What is done about a request.
@@ -47,7 +47,7 @@ pub(crate) fn with_id(response: Vec<u8>, request: &[u8]) -> Vec<u8> {
 
 impl Act {
     /// The same with the `id` of a request in place of [`ID`].
-    fn answering(self, request: &[u8]) -> Act {
+    fn with_id_of(self, request: &[u8]) -> Act {
         let filled = |bytes: Vec<u8>| with_id(bytes, request);
         match self {
             Act::Output(bytes) => Act::Output(filled(bytes)),
@@ -81,7 +81,7 @@ struct Script {
     speech: Speech,
     /// What is done about the requests to come; the last of it about all further ones.
     acts: Mutex<Vec<Act>>,
-    /// What decides by the request instead, if something does.
+    /// Decides what is done about each request, in place of `acts`.
     decide: Mutex<Option<Decide>>,
     /// Of how many requests something was read.
     requests: AtomicUsize,
@@ -131,7 +131,7 @@ impl ScriptedUpstream {
         self.script.flooded.store(0, SeqCst);
     }
 
-    /// Does what this says about each request from now on.
+    /// From now on, does about each request what `decide` returns.
     pub(crate) fn will_answer(&self, decide: impl Fn(&str) -> Act + Send + 'static) {
         self.will([Act::Silence]);
         *self.script.decide.lock().unwrap() = Some(Box::new(decide));
@@ -210,7 +210,7 @@ impl Script {
             self.requests.fetch_add(1, SeqCst);
             self.all.lock().unwrap().push(request.clone());
             let decided = self.decide.lock().unwrap().as_ref().map(|decide| decide(&String::from_utf8_lossy(&request)));
-            let act = decided.unwrap_or_else(|| self.next()).answering(&request);
+            let act = decided.unwrap_or_else(|| self.next()).with_id_of(&request);
             *self.last.lock().unwrap() = request;
             if !self.act(act, &mut stream).await {
                 return;

@@ -1,10 +1,6 @@
-//! MCP servers as upstreams: sessions, streams of events, results and errors in every form that servers send, and servers that mean no
-//! good.
-
-use std::sync::Arc;
+//! MCP servers as upstreams: sessions, streams of events, results and errors in every form that servers send, and hostile servers.
 
 use croupier::model::interface::Interface;
-use croupier::model::shape::Shapes;
 use croupier::protocol::Protocol;
 use croupier::service::RpcService;
 use croupier::upstream::transport;
@@ -13,7 +9,7 @@ use croupier::upstream::{Upstream, UpstreamOptions};
 use croupier::{Fault, Kind, Value};
 use serde_json::{Value as Json, json};
 
-use crate::support::hello::{LARGEST, frontends};
+use crate::support::hello::LARGEST;
 use crate::support::over::{Behind, Over};
 use crate::support::upstream::{Act, ID, ScriptedUpstream};
 
@@ -74,7 +70,7 @@ fn said(text: &str) -> Json {
     json!({ "content": [{ "type": "text", "text": text }] })
 }
 
-async fn at(servers: &[&ScriptedUpstream]) -> Upstream {
+fn upstream(servers: &[&ScriptedUpstream]) -> Upstream {
     let addresses = servers.iter().map(|server| format!("http://{}/mcp", server.address()).parse().unwrap()).collect();
     let options = transport::TransportOptions {
         balance: transport::Balance::RoundRobin,
@@ -84,16 +80,12 @@ async fn at(servers: &[&ScriptedUpstream]) -> Upstream {
     Upstream::new(transport, UpstreamOptions { max_response: LARGEST, ..UpstreamOptions::new(Protocol::Mcp) }).unwrap()
 }
 
-fn behind(upstream: Upstream) -> Behind {
-    Behind { shapes: Shapes::of(&upstream.interface()), service: Arc::new(upstream), frontends: frontends() }
-}
-
-/// A server with a session, and what it gets from now on.
+/// A server with a session, whose script begins anew after the discovery.
 async fn in_session(server: &ScriptedUpstream) -> Behind {
     server.will([no_discovery(), handshake("s-1"), accepted(), tools(&[spin()])]);
-    let upstream = at(&[server]).await;
+    let upstream = upstream(&[server]);
     upstream.discover().await.unwrap();
-    behind(upstream)
+    Behind::discovered(upstream)
 }
 
 /// The same without a handshake.
@@ -103,9 +95,9 @@ async fn stateless(server: &ScriptedUpstream) -> Behind {
         "_meta": { "io.modelcontextprotocol/serverInfo": { "name": "wheel" } },
     });
     server.will([result(&discovered), tools(&[spin()])]);
-    let upstream = at(&[server]).await;
+    let upstream = upstream(&[server]);
     upstream.discover().await.unwrap();
-    behind(upstream)
+    Behind::discovered(upstream)
 }
 
 async fn spun(behind: &Behind) -> Result<Value, i64> {
@@ -132,7 +124,7 @@ async fn a_session_begins_once_and_its_id_is_in_each_request() {
     let part = |tool: Json, next: Option<&str>| result(&json!({ "tools": [tool], "nextCursor": next }));
     let other = json!({ "name": "stop", "inputSchema": { "type": "object" } });
     server.will([no_discovery(), handshake("s-1"), accepted(), part(spin(), Some("p\"2")), part(other, None)]);
-    let upstream = at(&[&server]).await;
+    let upstream = upstream(&[&server]);
     assert!(upstream.discover().await.unwrap());
     let Interface { title, doc, methods, .. } = &*upstream.interface();
     assert_eq!((title.as_str(), doc.as_str()), ("The wheel", "Spin it."));
@@ -151,7 +143,7 @@ async fn a_session_begins_once_and_its_id_is_in_each_request() {
     }
 
     server.will([result(&said("17"))]);
-    assert_eq!(spun(&behind(upstream)).await, Ok(Value::Text("17".to_owned())));
+    assert_eq!(spun(&Behind::discovered(upstream)).await, Ok(Value::Text("17".to_owned())));
     let call = server.all().remove(0);
     assert_eq!(body(&call)["params"], json!({ "name": "spin-wheel", "arguments": { "times": 3 } }));
     assert_eq!(header(&call, "mcp-session-id"), Some("s-1"));
@@ -199,7 +191,7 @@ async fn a_session_that_has_ended_begins_again_once() {
 async fn each_host_has_a_session_of_its_own() {
     let servers = [ScriptedUpstream::start().await, ScriptedUpstream::start().await];
     for (server, session) in servers.iter().zip(["s-1", "s-2"]) {
-        // Whichever of them the requests of the discovery go to.
+        // The requests of the discovery may go to any of them.
         server.will_answer(move |request| match body(request)["method"].as_str().unwrap() {
             "server/discover" => no_discovery(),
             "initialize" => handshake(session),
@@ -208,9 +200,9 @@ async fn each_host_has_a_session_of_its_own() {
             _ => result(&said(session)),
         });
     }
-    let upstream = at(&[&servers[0], &servers[1]]).await;
+    let upstream = upstream(&[&servers[0], &servers[1]]);
     upstream.discover().await.unwrap();
-    let behind = behind(upstream);
+    let behind = Behind::discovered(upstream);
     for _ in 0..6 {
         assert!(spun(&behind).await.is_ok());
     }
@@ -256,7 +248,7 @@ async fn a_handshake_may_come_as_a_stream_of_events() {
         accepted(),
         events(&[message(&json!({ "tools": [spin()] }))]),
     ]);
-    let upstream = at(&[&server]).await;
+    let upstream = upstream(&[&server]);
     upstream.discover().await.unwrap();
     assert_eq!(upstream.interface().title, "wheel");
     assert_eq!(header(&server.all()[3], "mcp-protocol-version"), Some("2025-03-26"));
@@ -295,7 +287,7 @@ async fn a_server_that_refuses_the_handshake_is_not_called() {
     let server = ScriptedUpstream::start().await;
     let fault = async |acts: Vec<Act>| -> Fault {
         server.will(acts);
-        at(&[&server]).await.discover().await.unwrap_err()
+        upstream(&[&server]).discover().await.unwrap_err()
     };
     let newer = json!({ "protocolVersion": "2031-01-01", "capabilities": {} });
     for act in [
@@ -317,18 +309,18 @@ async fn lists_of_tools_are_bounded() {
     let server = ScriptedUpstream::start().await;
     let endless = result(&json!({ "tools": [], "nextCursor": "again" }));
     server.will([no_discovery(), handshake("s"), accepted(), endless]);
-    let fault = at(&[&server]).await.discover().await.unwrap_err();
+    let fault = upstream(&[&server]).discover().await.unwrap_err();
     assert!(fault.message.contains("more than 200 parts"), "{fault}");
     assert_eq!(server.requests(), 203);
 
     let many: Vec<Json> = (0..10_001).map(|at| json!({ "name": format!("t{at}"), "inputSchema": {} })).collect();
     server.will([no_discovery(), handshake("s"), accepted(), tools(&many)]);
-    let fault = at(&[&server]).await.discover().await.unwrap_err();
+    let fault = upstream(&[&server]).discover().await.unwrap_err();
     assert!(fault.message.contains("too long"), "{fault}");
 
     for wrong in [json!({}), json!({ "tools": {} }), json!(7)] {
         server.will([no_discovery(), handshake("s"), accepted(), result(&wrong)]);
-        assert_eq!(at(&[&server]).await.discover().await.unwrap_err().kind, Kind::Unreachable, "{wrong}");
+        assert_eq!(upstream(&[&server]).discover().await.unwrap_err().kind, Kind::Unreachable, "{wrong}");
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::fs;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
 use croupier::config::{Config, Registry};
-use croupier::model::shape::Shapes;
 use croupier::protocol::Protocol;
 use croupier::server::request_body::BodyReader;
 use croupier::server::runtime::Runtime;
@@ -19,22 +17,22 @@ use croupier::{Kind, Value};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::support::hello::frontends;
 use crate::support::over::{Behind, Over};
 use crate::support::peers::Folder;
 
 /// How long anything may take that hangs if it fails.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A program for `sh` that does this about calls. It notes its starts, and says to a pipe when its input ends.
+/// A program for `sh` that does this about calls. It adds a line to the file `starts` when it starts, and writes to the pipe `told` when
+/// its input ends.
 fn script(folder: &Folder, on_call: &str) -> Program {
-    made(folder, ON_HANDSHAKE, on_call)
+    script_with(folder, ON_HANDSHAKE, on_call)
 }
 
 const ON_HANDSHAKE: &str =
     r#"result '{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"wheel"}}'"#;
 
-fn made(folder: &Folder, on_handshake: &str, on_call: &str) -> Program {
+fn script_with(folder: &Folder, on_handshake: &str, on_call: &str) -> Program {
     let tool = r#"{"name":"spin-wheel","inputSchema":{"type":"object"}}"#;
     let text = format!(
         r#"
@@ -67,7 +65,7 @@ fn made(folder: &Folder, on_handshake: &str, on_call: &str) -> Program {
 async fn told(folder: &Folder) -> String {
     let path = folder.path("told");
     let (sender, read) = oneshot::channel();
-    // A thread of its own, because a runtime waits for those that it has for such work.
+    // A thread of its own, because a runtime does not end before its own blocking threads.
     std::thread::spawn(move || sender.send(fs::read_to_string(path)));
     timeout(LIMIT, read).await.expect("it says nothing").unwrap().unwrap()
 }
@@ -84,7 +82,7 @@ fn upstream(program: Program) -> Upstream {
 async fn behind(program: Program) -> Behind {
     let upstream = upstream(program);
     upstream.discover().await.unwrap();
-    Behind { shapes: Shapes::of(&upstream.interface()), service: Arc::new(upstream), frontends: frontends() }
+    Behind::discovered(upstream)
 }
 
 async fn spun(behind: &Behind) -> Result<Value, i64> {
@@ -216,7 +214,7 @@ async fn a_program_may_write_the_id_in_another_way() {
 #[tokio::test]
 async fn a_program_that_speaks_another_revision_is_ended() {
     let folder = Folder::new();
-    let upstream = upstream(made(&folder, r#"result '{"protocolVersion":"1999-01-01"}'"#, "say 17"));
+    let upstream = upstream(script_with(&folder, r#"result '{"protocolVersion":"1999-01-01"}'"#, "say 17"));
     let (told, discovered) = tokio::join!(told(&folder), upstream.discover());
     let fault = discovered.unwrap_err();
     assert!(fault.kind == Kind::Unreachable && fault.message.contains("it has not agreed to a session"), "{fault}");
@@ -279,7 +277,7 @@ async fn requests_of_a_program_are_answered() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_is_passed_over() {
+async fn lines_that_are_no_messages_are_ignored() {
     let folder = Folder::new();
     let chatters = r#"
         printf 'hello\n\n[]\n{}\n{"id":0,"result":{}}\n{"id":{},"result":{}}\n\377\n'
@@ -316,7 +314,7 @@ async fn a_program_gets_a_little_of_the_environment() {
 #[tokio::test]
 async fn a_program_that_needs_no_handshake_refuses_it() {
     let folder = Folder::new();
-    let program = made(&folder, "error -32601", "say 17");
+    let program = script_with(&folder, "error -32601", "say 17");
     let file = folder.path("server.sh");
     let discovered = r#"*'"method":"server/discover"'*) result '{"resultType":"complete","supportedVersions":["2026-07-28"]}' ;;
                 *'"method":"tools/list"'*)"#;

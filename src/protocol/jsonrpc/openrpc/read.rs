@@ -13,7 +13,7 @@ use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method, Param};
 use crate::model::text::abridge;
 use crate::protocol::discovered::{is_valid_method_name, schema};
-use crate::protocol::discovered_schemas::{SchemaReader, pointed};
+use crate::protocol::discovered_schemas::{SchemaReader, resolve_reference};
 
 /// The largest number of references in a chain that leads to a parameter or a result.
 const HOPS: usize = 8;
@@ -112,7 +112,7 @@ impl<'d> Reader<'d> {
         let mut it = it;
         for _ in 0..HOPS {
             let Some(target) = it.get("$ref").and_then(Json::as_str) else { return Ok(it) };
-            let found = pointed(self.document, target);
+            let found = resolve_reference(self.document, target);
             it = found.ok_or_else(|| wrong(place, &format!("the reference `{}` leads nowhere", abridge(target))))?;
         }
         Err(wrong(place, "there are too many references in a chain"))

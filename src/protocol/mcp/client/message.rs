@@ -1,4 +1,4 @@
-//! The request with a message for a server, and the members that say what a message of the server is.
+//! Writes a request for a server, and reads the members that tell what a message of the server is.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,7 +17,7 @@ use crate::protocol::mcp::revision::Revision;
 /// The media types of responses: servers refuse a request that does not accept both (specification, "Sending Messages to the Server").
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
-/// What a request without a handshake says of the client.
+/// The `_meta` of a request without a handshake: its revision, and the name and the capabilities of the client.
 const META: &str = concat!(
     r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"croupier","version":""#,
     env!("CARGO_PKG_VERSION"),
@@ -30,19 +30,19 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// How client and server agree on a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Era {
-    /// By a handshake, with which a session begins.
+    /// By a handshake, which begins a session.
     #[default]
     Handshake,
-    /// Each request says its revision.
+    /// Each request names its revision.
     Stateless,
 }
 
-/// The `id` of a message, as an extension of its request and of the response. No two messages of this process have the same.
+/// The `id` of a request, as an extension of the HTTP request and of its response. It is unique in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MessageId(pub(crate) u64);
 
 impl MessageId {
-    /// Reads an `id` that has come back, as JSON. A server may write the number as a text or as a floating-point number.
+    /// Reads the `id` of a response, as JSON. A server may write the number as a text or as a floating-point number.
     pub(crate) fn read(json: &str) -> Option<MessageId> {
         if let Ok(text) = serde_json::from_str::<Cow<'_, str>>(json) {
             let id = text.parse::<u64>().ok()?;
@@ -53,7 +53,7 @@ impl MessageId {
     }
 }
 
-/// The members that say whether a message of a server is a request, a notice, or the response to which request.
+/// The members that tell whether a message of a server is a request, a notification or a response, and to which request.
 #[derive(Deserialize)]
 pub(crate) struct MessageHead<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
@@ -65,9 +65,9 @@ pub(crate) struct MessageHead<'a> {
     pub(crate) error: bool,
 }
 
-/// Says that a request belongs to a session, as an extension of the request: the transport begins the session.
+/// An extension of a request that needs a session. The transport begins the session, and sends the request in it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct InSession;
+pub(crate) struct NeedsSession;
 
 /// Writes a request.
 pub(crate) struct MessageWriter {
@@ -98,8 +98,8 @@ impl MessageWriter {
         write(&mut self.params)
     }
 
-    /// Names what the request is about, in the header that repeats it.
-    pub(crate) fn name(&mut self, name: &str) {
+    /// Adds the header that repeats the name of the tool, in the era that has it.
+    pub(crate) fn name_header(&mut self, name: &str) {
         if self.era == Era::Stateless {
             self.header(NAME, header_value(name));
         }
@@ -124,7 +124,7 @@ impl MessageWriter {
             request.headers_mut().insert(VERSION, HeaderValue::from_static(Revision::July2026.name()));
             request.headers_mut().insert(METHOD, HeaderValue::from_static(method));
         } else {
-            request.extensions_mut().insert(InSession);
+            request.extensions_mut().insert(NeedsSession);
         }
         request.headers_mut().extend(self.headers);
         request.extensions_mut().insert(self.id);
@@ -132,7 +132,7 @@ impl MessageWriter {
     }
 }
 
-/// A request with a message.
+/// The HTTP request with a message.
 pub(super) fn post(body: Vec<u8>) -> Request<Bytes> {
     let mut request = post_request(body, "application/json");
     request.headers_mut().insert(header::ACCEPT, ACCEPT);

@@ -1,14 +1,14 @@
 //! The MCP codec for upstream servers: it encodes calls of tools and decodes their results in memory.
 //!
 //! ```text
-//! message.rs    the request with a message, in either era of the protocol
+//! message.rs    writes a request, in either era of the protocol, and reads the head of a message
 //! handshake.rs  what client and server say of themselves before the first call
 //! tools.rs      the list of tools of a server as an interface
 //! result.rs     the result of a tool as a value
 //! ```
 //!
-//! A method has the name of its tool, in which each character that the name of a method cannot have is `_`. The codec knows which
-//! tool a method is, and which of its parameters a request repeats in a header.
+//! A method has the name of its tool, with `_` in place of each character that no method name has. The codec knows the tool of each
+//! method, and which of its arguments a request repeats in a header.
 
 pub(crate) mod handshake;
 pub(crate) mod message;
@@ -34,11 +34,11 @@ use crate::protocol::jsonrpc::client::JsonRpcCodec;
 use crate::service::args::{ArgValues, KnownParams};
 use message::{Era, MessageId, MessageWriter};
 
-/// The beginning of the message with which servers refuse a tool that they do not have (specification, "Error Handling" of tools). It
-/// shares its code with other errors.
+/// The beginning of the error message for a tool that the server does not have (specification, "Error Handling" of tools). The code of
+/// the error, -32602, does not tell: wrong arguments have the same.
 const UNKNOWN_TOOL: &str = "unknown tool";
 
-/// MCP towards a server.
+/// MCP towards an upstream.
 #[derive(Debug, Clone)]
 pub struct McpCodec {
     /// The tools of the server, from its description.
@@ -77,11 +77,11 @@ pub(crate) struct McpParam {
 /// What is known of the structured result of a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResultForm {
-    /// It is the result.
+    /// It is the result of the method.
     Plain,
-    /// It is an object whose only member, `result`, is the result.
+    /// It is an object whose only member, `result`, is the result of the method.
     Wrapped,
-    /// The server does not say which.
+    /// The tool has no `outputSchema`, so it may be either.
     Undescribed,
 }
 
@@ -98,17 +98,19 @@ impl McpCodec {
     pub fn encode_call(&self, target: CallTarget<'_>, arguments: ArgValues) -> Result<Request<Bytes>, Fault> {
         let tool = self.tools.by_method.get(target.method);
         let arguments = match target.known {
-            Some(known) => named(tool, known, arguments)?,
-            None => unplaced(arguments)?,
+            Some(known) => name_arguments(tool, known, arguments)?,
+            None => undescribed_arguments(arguments)?,
         };
         let name = tool.map_or(target.method, |tool| tool.name.as_str());
         let mut writer = MessageWriter::new(self.tools.era, "tools/call");
         writer.member("name", |to| write_value(to, name, self.dialect).map_err(|error| not_encodable(&error)))?;
-        writer.name(name);
-        for (header, value) in repeated(tool, &arguments).filter(|_| self.tools.era == Era::Stateless) {
-            writer.header(header.clone(), header_value(&value));
+        writer.name_header(name);
+        if self.tools.era == Era::Stateless {
+            for (header, value) in arguments_in_headers(tool, &arguments) {
+                writer.header(header.clone(), header_value(&value));
+            }
         }
-        let members = Value::Struct(arguments.into_iter().map(|(_, name, value)| (name, value)).collect());
+        let members = Value::Struct(arguments.into_iter().map(|argument| (argument.name, argument.value)).collect());
         writer
             .member("arguments", |to| write_value(to, &members, self.dialect).map_err(|error| not_encodable(&error)))?;
         Ok(writer.into_request())
@@ -126,12 +128,12 @@ impl McpCodec {
         let form = self.tools.by_method.get(target.method).map_or(ResultForm::Undescribed, |tool| tool.form);
         match self.decode_message(response) {
             Ok(result) => result::read(result, form, target.known, self.limits),
-            Err(ResponseError::Fault(fault)) => Err(ResponseError::Fault(of_tool(fault))),
+            Err(ResponseError::Fault(fault)) => Err(ResponseError::Fault(with_unknown_tool(fault))),
             Err(error) => Err(error),
         }
     }
 
-    /// The result of any request.
+    /// The result in the response to any request, such as `tools/list`.
     ///
     /// # Errors
     /// A [`ResponseError`] if the response has no result.
@@ -140,39 +142,58 @@ impl McpCodec {
     }
 }
 
-/// The result in the response to a message.
+/// The result in the response to a request, whose `id` is an extension of the response.
 fn decode_message(response: &Response<Bytes>, limits: DocumentLimits) -> Result<Value, ResponseError> {
     let id = response.extensions().get::<MessageId>().map(|MessageId(id)| id.to_string());
     let target = CallTarget { sent_id: Some(id.as_deref().unwrap_or("null")), ..CallTarget::new("", None) };
     JsonRpcCodec { limits, ..JsonRpcCodec::default() }.decode_response(target, response)
 }
 
-/// The arguments by the names of the tool's parameters, each with its position. Nil leaves an argument out if it is optional and
-/// cannot be nil: callers by position have no other way to do so.
-fn named(
+/// The member `name` of a struct.
+fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    match value {
+        Value::Struct(members) => members.iter().find(|(own, _)| own == name).map(|(_, value)| value),
+        _ => None,
+    }
+}
+
+/// An argument of a call.
+struct NamedArgument {
+    /// The position of its parameter.
+    position: usize,
+    /// The name of the parameter of the tool.
+    name: String,
+    value: Value,
+}
+
+/// The arguments with the names of the tool's parameters. Nil leaves out an argument that is optional and cannot be nil: callers by
+/// position have no other way to do so.
+fn name_arguments(
     tool: Option<&McpTool>,
     known: KnownParams<'_>,
     arguments: ArgValues,
-) -> Result<Vec<(usize, String, Value)>, Fault> {
+) -> Result<Vec<NamedArgument>, Fault> {
     let params = &known.method.params;
     let placed = arguments.placed(known)?.into_iter().enumerate();
     let means_absent = |value: &Value, field: Option<&Field>| {
         *value == Value::Nil && field.is_some_and(|field| !field.required && !field.shape.may_be_nil())
     };
-    let given =
-        placed.filter_map(|(at, value)| Some((at, value.filter(|value| !means_absent(value, params.get(at)))?)));
-    let name = |at: usize| {
-        let own = tool.and_then(|tool| tool.params.get(at)).map(|param| param.name.clone());
-        own.or_else(|| params.get(at).map(|field| field.name.clone())).ok_or_else(without_names)
+    let given = placed.filter_map(|(position, value)| {
+        Some((position, value.filter(|value| !means_absent(value, params.get(position)))?))
+    });
+    let name = |position: usize| {
+        let own = tool.and_then(|tool| tool.params.get(position)).map(|param| param.name.clone());
+        own.or_else(|| params.get(position).map(|field| field.name.clone())).ok_or_else(without_names)
     };
-    given.map(|(at, value)| Ok((at, name(at)?, value))).collect()
+    given.map(|(position, value)| Ok(NamedArgument { position, name: name(position)?, value })).collect()
 }
 
 /// The arguments of a method that the server does not describe.
-fn unplaced(arguments: ArgValues) -> Result<Vec<(usize, String, Value)>, Fault> {
+fn undescribed_arguments(arguments: ArgValues) -> Result<Vec<NamedArgument>, Fault> {
     match arguments {
         ArgValues::ByName(members) => {
-            Ok(members.into_iter().enumerate().map(|(at, (name, value))| (at, name, value)).collect())
+            let members = members.into_iter().enumerate();
+            Ok(members.map(|(position, (name, value))| NamedArgument { position, name, value }).collect())
         }
         ArgValues::ByPosition(values) if values.is_empty() => Ok(Vec::new()),
         ArgValues::ByPosition(_) => Err(without_names()),
@@ -183,13 +204,14 @@ fn without_names() -> Fault {
     Fault::bad_params("the upstream server takes arguments by name, and the names of these are not known")
 }
 
-/// The arguments that a request repeats in headers, as texts.
-fn repeated<'t>(
+/// The headers that repeat arguments, and their texts.
+fn arguments_in_headers<'t>(
     tool: Option<&'t McpTool>,
-    arguments: &[(usize, String, Value)],
+    arguments: &[NamedArgument],
 ) -> impl Iterator<Item = (&'t HeaderName, Cow<'static, str>)> {
-    arguments.iter().filter_map(move |(at, _, value)| {
-        let header = tool?.params.get(*at)?.header.as_ref()?;
+    arguments.iter().filter_map(move |argument| {
+        let header = tool?.params.get(argument.position)?.header.as_ref()?;
+        let value = &argument.value;
         let text = match value {
             Value::Text(text) => text.clone().into(),
             Value::Bool(true) => "true".into(),
@@ -202,8 +224,8 @@ fn repeated<'t>(
     })
 }
 
-/// The fault for an error of the protocol: -32602 is also the code of a tool that the server does not have.
-fn of_tool(fault: Fault) -> Fault {
+/// The fault for an error of the protocol, in which an unknown tool is told apart from wrong arguments by the message.
+fn with_unknown_tool(fault: Fault) -> Fault {
     let start = fault.message.get(..UNKNOWN_TOOL.len()).unwrap_or_default();
     match fault.kind {
         Kind::BadParams if start.eq_ignore_ascii_case(UNKNOWN_TOOL) => Fault { kind: Kind::NoSuchMethod, ..fault },
@@ -281,7 +303,7 @@ mod tests {
             ("Unknown parameter", Kind::BadParams),
             ("é", Kind::BadParams),
         ] {
-            assert_eq!(of_tool(Fault::bad_params(message)).kind, kind, "{message}");
+            assert_eq!(with_unknown_tool(Fault::bad_params(message)).kind, kind, "{message}");
         }
     }
 }

@@ -1,20 +1,19 @@
 //! The result of a tool as a value.
 //!
-//! The structured result is the result of the method, if there is one. Many servers wrap a result that is not an object into one with the
-//! only member `result`: it is taken out if the schema of the tool says so or, without a schema, if the content of the result is what the
-//! member says.
+//! The structured result is the result of the method, if there is one. Many servers wrap a result that is not an object into an object
+//! with the only member `result`. Then this member is the result of the method, if the schema of the tool declares it or, without a
+//! schema, if the content repeats the member and not the object.
 //!
-//! Otherwise the content is the result: the only item of it, or an array of all. Pictures, sounds and the bytes of resources are bytes.
-//! A text is a text. If its type is not known, an object or array of JSON is that, because texts are the only way in which older
-//! servers return them; a number or a word stays a text, because it may be one.
+//! Without a structured result, the content is the result: its only item, or an array of all items. Pictures, sounds and the bytes of
+//! resources are bytes. A text whose type is not known is parsed if it is an object or array of JSON, because older servers return
+//! these as texts only. A number or a word stays a text, because it may be one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::ResultForm;
-use super::handshake::member;
+use super::{ResultForm, member};
 use crate::codec::DocumentLimits;
 use crate::codec::json::{TypedJson, check};
 use crate::model::fault::{Fault, Kind};
@@ -23,24 +22,24 @@ use crate::model::value::Value;
 use crate::protocol::client_codec::ResponseError;
 use crate::service::args::KnownParams;
 
-/// The member of an object around a result.
+/// The only member of an object that wraps a result.
 const WRAPPED: &str = "result";
 
-/// What a text in the content may be.
+/// How a text in the content is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TextRule {
-    /// A text.
+    /// As a text.
     Text,
-    /// JSON of another type.
+    /// As JSON, if it is that.
     Json,
-    /// A text, or an object or array of JSON.
+    /// As JSON, if it is an object or array.
     Any,
 }
 
 /// Reads the result of `tools/call`; `None` if it has no content.
 ///
 /// # Errors
-/// The fault of a tool that has failed; `Limit` if the server has cut the result; `Malformed` if it is not a result.
+/// The fault of a tool that has failed; `Limit` if the server has truncated the result; `Malformed` if it is not a result.
 pub(super) fn read(
     result: Value,
     form: ResultForm,
@@ -60,7 +59,7 @@ pub(super) fn read(
         Some(_) => return Err(malformed("the content of the result is not an array")),
     };
     if take("isError") == Some(Value::Bool(true)) {
-        return Err(ResponseError::Fault(fault(&content, structured, &meta)));
+        return Err(ResponseError::Fault(tool_fault(&content, structured, &meta)));
     }
     if let Some(Value::Text(kind)) = take("resultType")
         && kind != "complete"
@@ -69,12 +68,12 @@ pub(super) fn read(
         return Err(ResponseError::Fault(Fault::new(Kind::Service(None), message)));
     }
     if member(&meta, "croupier/truncated") == Some(&Value::Bool(true)) {
-        let message = "the upstream server has cut the result: ask for less";
+        let message = "the upstream server has truncated the result: ask for less";
         return Err(ResponseError::Fault(Fault::new(Kind::Limit, message)));
     }
     match structured {
         Some(value) if value != Value::Nil || content.is_empty() => Ok(Some(unwrapped(value, form, &content, limits))),
-        Some(Value::Nil) if only_text(&content) == Some("null") => Ok(Some(Value::Nil)),
+        Some(Value::Nil) if only_item_text(&content) == Some("null") => Ok(Some(Value::Nil)),
         _ => {
             let shape = known.map(|known| (&known.method.result, known.shapes));
             from_content(content, shape, limits)
@@ -82,12 +81,12 @@ pub(super) fn read(
     }
 }
 
-/// The structured result without the object around it, if there is one.
+/// The structured result without the object that wraps it, if there is one.
 fn unwrapped(value: Value, form: ResultForm, content: &[Value], limits: DocumentLimits) -> Value {
     let is_wrapper = match (&value, form) {
         (Value::Struct(members), ResultForm::Wrapped) => matches!(members.as_slice(), [(name, _)] if name == WRAPPED),
         (Value::Struct(members), ResultForm::Undescribed) => {
-            matches!(members.as_slice(), [(name, inner)] if name == WRAPPED && says(content, inner, limits))
+            matches!(members.as_slice(), [(name, inner)] if name == WRAPPED && repeats(content, inner, limits))
         }
         _ => false,
     };
@@ -97,25 +96,25 @@ fn unwrapped(value: Value, form: ResultForm, content: &[Value], limits: Document
     }
 }
 
-/// Whether content says this value, and not an object around it.
-fn says(content: &[Value], value: &Value, limits: DocumentLimits) -> bool {
+/// Whether the content repeats this value, and not the object that has it as a member.
+fn repeats(content: &[Value], value: &Value, limits: DocumentLimits) -> bool {
     match (content, value) {
-        ([item], Value::Text(text)) => only_text(content) == Some(text) || data_of(item) == Some(text),
-        ([_], _) => only_text(content).and_then(|text| parsed(text, limits)).is_some_and(|said| said == *value),
-        // Some servers make an item of each item of a list.
+        ([item], Value::Text(text)) => only_item_text(content) == Some(text) || base64_data(item) == Some(text),
+        ([_], _) => only_item_text(content).and_then(|text| parsed(text, limits)).is_some_and(|said| said == *value),
+        // Some servers write each element of a list as an item of the content.
         (_, Value::Array(items)) => items.len() == content.len(),
         _ => false,
     }
 }
 
-fn only_text(content: &[Value]) -> Option<&str> {
+fn only_item_text(content: &[Value]) -> Option<&str> {
     match content {
-        [item] => text_of(item),
+        [item] => item_text(item),
         _ => None,
     }
 }
 
-fn text_of(item: &Value) -> Option<&str> {
+fn item_text(item: &Value) -> Option<&str> {
     let is_text = matches!(member(item, "type"), Some(Value::Text(kind)) if kind == "text");
     match member(item, "text") {
         Some(Value::Text(text)) if is_text => Some(text),
@@ -124,7 +123,7 @@ fn text_of(item: &Value) -> Option<&str> {
 }
 
 /// The bytes of an item, in Base64.
-fn data_of(item: &Value) -> Option<&String> {
+fn base64_data(item: &Value) -> Option<&String> {
     let holder = member(item, "resource").unwrap_or(item);
     match member(holder, "blob").or_else(|| member(holder, "data")) {
         Some(Value::Text(data)) => Some(data),
@@ -140,36 +139,36 @@ fn from_content(
     let mut items = content.into_iter();
     match (items.next(), items.len()) {
         (None, _) => Ok(None),
-        (Some(only), 0) => item_value(only, rule_of(shape), limits).map(Some),
+        (Some(only), 0) => item_value(only, text_rule(shape), limits).map(Some),
         (Some(first), _) => {
-            let inner = match shape.map(|(shape, shapes)| (required(shape, shapes), shapes)) {
+            let inner = match shape.map(|(shape, shapes)| (non_nil(shape, shapes), shapes)) {
                 Some((Shape::List(inner), shapes)) => Some((&**inner, shapes)),
                 _ => None,
             };
-            let rule = rule_of(inner);
+            let rule = text_rule(inner);
             let all = std::iter::once(first).chain(items).map(|item| item_value(item, rule, limits));
             all.collect::<Result<_, _>>().map(|all| Some(Value::Array(all)))
         }
     }
 }
 
-/// The shape of what a value is if it is not nil.
-fn required<'s>(shape: &'s Shape, shapes: &'s Shapes) -> &'s Shape {
+/// The shape of the values that are not nil.
+fn non_nil<'s>(shape: &'s Shape, shapes: &'s Shapes) -> &'s Shape {
     match shapes.follow(shape) {
         Shape::Optional(inner) => shapes.follow(inner),
         shape => shape,
     }
 }
 
-fn rule_of(shape: Option<(&Shape, &Shapes)>) -> TextRule {
-    match shape.map(|(shape, shapes)| required(shape, shapes)) {
+fn text_rule(shape: Option<(&Shape, &Shapes)>) -> TextRule {
+    match shape.map(|(shape, shapes)| non_nil(shape, shapes)) {
         None | Some(Shape::Any) => TextRule::Any,
         Some(Shape::Text | Shape::Choice(_) | Shape::Date | Shape::Binary) => TextRule::Text,
         Some(_) => TextRule::Json,
     }
 }
 
-/// The value of an item of the content. An item of another kind, such as a link to a resource, is an object.
+/// The value of an item of the content: its text, its bytes, or for other types, such as a link to a resource, the item itself.
 fn item_value(item: Value, rule: TextRule, limits: DocumentLimits) -> Result<Value, ResponseError> {
     let kind = match member(&item, "type") {
         Some(Value::Text(kind)) => kind.as_str(),
@@ -179,7 +178,7 @@ fn item_value(item: Value, rule: TextRule, limits: DocumentLimits) -> Result<Val
         ("resource", Some(resource)) => resource,
         _ => &item,
     };
-    match (kind, member(holder, "text"), data_of(&item)) {
+    match (kind, member(holder, "text"), base64_data(&item)) {
         ("text" | "resource", Some(Value::Text(text)), _) => Ok(text_value(text, rule, limits)),
         ("image" | "audio" | "resource", _, Some(data)) => {
             STANDARD.decode(data).map(Value::Binary).map_err(|_| malformed("the bytes in the content are not Base64"))
@@ -199,16 +198,16 @@ fn text_value(text: &str, rule: TextRule, limits: DocumentLimits) -> Value {
     value.unwrap_or_else(|| Value::Text(text.to_owned()))
 }
 
-/// A text of JSON as a value; `None` if it is none, or readers could understand it differently.
+/// The value of a JSON text; `None` if it is not JSON, or is ambiguous, as with a name that occurs twice.
 fn parsed(text: &str, limits: DocumentLimits) -> Option<Value> {
     let checked = check(text.as_bytes(), limits).ok()?;
     let raw: &RawValue = serde_json::from_str(checked.text()).ok()?;
     Value::deserialize(TypedJson(raw)).ok()
 }
 
-/// The fault of a tool that has failed. Another croupier says its kind and its code.
-fn fault(content: &[Value], structured: Option<Value>, meta: &Value) -> Fault {
-    let texts: Vec<&str> = content.iter().filter_map(text_of).collect();
+/// The fault of a tool that has failed. Another croupier sends its kind and its code, too.
+fn tool_fault(content: &[Value], structured: Option<Value>, meta: &Value) -> Fault {
+    let texts: Vec<&str> = content.iter().filter_map(item_text).collect();
     let mut message = texts.join("\n");
     let code = match member(meta, "croupier/code") {
         Some(Value::Int(code)) => i32::try_from(*code).ok(),

@@ -1,9 +1,9 @@
 //! Reads the list of tools of a server into an interface.
 //!
-//! The annotations of a tool, such as `readOnlyHint`, are not believed: the server may not be trusted (specification, "Tool"). Which
-//! methods are safe is for the configuration to say.
+//! The annotations of a tool, such as `readOnlyHint`, are ignored: the server may not be trusted (specification, "Tool"). The
+//! configuration lists the methods that are safe.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use http::HeaderName;
 use schemars::Schema;
@@ -17,25 +17,30 @@ use crate::codec::json::{check, not_well_formed};
 use crate::model::fault::{Fault, Kind};
 use crate::model::interface::{Interface, Method, Param};
 use crate::protocol::discovered::{LeftOutOperation, UniqueNames, is_valid_method_name, schema};
-use crate::protocol::discovered_schemas::{SchemaReader, pointed};
+use crate::protocol::discovered_schemas::{SchemaReader, resolve_reference};
 
 /// How many tools a server may have.
 pub(crate) const MAX_TOOLS: usize = 10_000;
-/// The largest number of references in a chain that leads to the schema of a tool, and how deep the parts of a schema may be nested.
+/// The largest number of references in a chain that leads to the schema of a tool.
 const MAX_REFERENCES: usize = 8;
-/// How many parameters a tool may have, and of how many parts its schema may consist at each level.
+/// How many parameters a tool may have. Further ones are left out.
 const MAX_PARAMS: usize = 1000;
+/// How deep the parts of a schema (`allOf`, `anyOf`, `oneOf`) may be nested. Deeper ones are left out.
+const MAX_DEPTH: usize = 8;
+/// How many parts each of these keywords may have. Further ones are left out.
 const MAX_PARTS: usize = 8;
 /// The largest number of JSON values in all schemas together.
-const VALUES: usize = 500_000;
-/// The longest name of a tool that is repeated in a request, in bytes.
-const LONGEST_NAME: usize = 1024;
-/// The keyword that names the header which repeats an argument, and the beginning of that header.
-const HEADER: (&str, &str) = ("x-mcp-header", "mcp-param-");
-/// The beginnings of the names of methods that belong to other protocols.
+const MAX_VALUES: usize = 500_000;
+/// The longest name of a tool, in bytes: each call repeats it.
+const MAX_NAME: usize = 1024;
+/// The keyword in the schema of a parameter that names the header which repeats the argument.
+const HEADER_KEYWORD: &str = "x-mcp-header";
+/// The beginning of the names of such headers.
+const HEADER_PREFIX: &str = "mcp-param-";
+/// The beginnings of the names of methods that other protocols define.
 const RESERVED: [&str; 2] = ["rpc.", "system."];
 
-/// What a server offers.
+/// The tools of a server, as an interface and as what its codec needs.
 #[derive(Debug)]
 pub(crate) struct McpDescription {
     pub(crate) interface: Interface,
@@ -49,48 +54,53 @@ pub(crate) struct McpDescription {
 /// # Errors
 /// `Limit` if their schemas become too large with their references.
 pub(crate) fn read(listed: &[Json], server: ServerDescription, era: Era) -> Result<McpDescription, Fault> {
-    let mut left_out = Vec::new();
-    let mut leave_out = |name: &str, reason: &str| {
-        left_out.push(LeftOutOperation { name: name.to_owned(), reason: reason.to_owned() });
-    };
-    let mut usable: BTreeMap<&str, &Json> = BTreeMap::new();
-    let mut order = Vec::new();
+    let (mut usable, mut names, mut left_out) = (Vec::new(), BTreeSet::new(), Vec::new());
     for tool in listed {
         let name = text(tool, "name");
-        match () {
-            () if name.is_empty() => leave_out("", "it has no name"),
-            () if name.len() > LONGEST_NAME => leave_out(name, "its name is too long"),
-            () if usable.contains_key(name) => leave_out(name, "there is another one with this name"),
-            () if !tool.get("inputSchema").is_some_and(Json::is_object) => {
-                leave_out(name, "it has no `inputSchema` that is an object");
-            }
-            () => {
-                usable.insert(name, tool);
-                order.push(name);
+        match why_unusable(tool, name, &names) {
+            Some(reason) => left_out.push(LeftOutOperation { name: name.to_owned(), reason: reason.to_owned() }),
+            None => {
+                usable.push((name, tool));
+                names.insert(name);
             }
         }
     }
-    let names = method_names(usable.keys().copied());
-    let mut schemas = SchemaReader::new(VALUES, "the tools");
-    let (mut methods, mut by_method) = (Vec::with_capacity(order.len()), HashMap::new());
-    for (name, tool) in order.into_iter().filter_map(|name| Some((name, *usable.get(name)?))) {
-        let Some(method_name) = names.get(name) else { continue };
-        let (params, own) = params(tool, &mut schemas)?;
+    let method_names = method_names(names.iter().copied());
+    let mut schemas = SchemaReader::new(MAX_VALUES, "the tools");
+    let (mut methods, mut by_method) = (Vec::with_capacity(usable.len()), HashMap::new());
+    for (name, tool) in usable {
+        let Some(method_name) = method_names.get(name) else { continue };
+        let (params, tool_params) = params(tool, &mut schemas)?;
         let (result, form) = result(tool, &mut schemas)?;
         methods.push(Method { name: method_name.clone(), doc: doc(tool), params, result, safe: false });
-        by_method.insert(method_name.clone(), McpTool { name: name.to_owned(), params: own, form });
+        by_method.insert(method_name.clone(), McpTool { name: name.to_owned(), params: tool_params, form });
     }
     let ServerDescription { title, doc } = server;
     let interface = Interface { title, doc, methods, defs: schemas.into_definitions()?, ..Interface::default() };
     Ok(McpDescription { interface, tools: McpTools { era, by_method }, left_out })
 }
 
-/// Reads the result of `tools/list` that was written to a file. If it has a `resultType`, it is that of a server without a handshake.
+/// Why a tool cannot be called; `None` if it can be. `names` has the tools before it that can be called.
+fn why_unusable(tool: &Json, name: &str, names: &BTreeSet<&str>) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("it has no name")
+    } else if name.len() > MAX_NAME {
+        Some("its name is too long")
+    } else if names.contains(name) {
+        Some("another tool has this name")
+    } else if !tool.get("inputSchema").is_some_and(Json::is_object) {
+        Some("it has no `inputSchema` that is an object")
+    } else {
+        None
+    }
+}
+
+/// Reads the result of `tools/list` from a file. A result with `resultType` comes from a server without a handshake.
 ///
 /// # Errors
 /// Those of [`read`]; `NotWellFormed` if the text is not JSON; `Structure` if it has no array of tools.
 pub(crate) fn read_text(text: &[u8]) -> Result<McpDescription, Fault> {
-    let checked = check(text, DocumentLimits { elements: VALUES, depth: 100 })?;
+    let checked = check(text, DocumentLimits { elements: MAX_VALUES, depth: 100 })?;
     let list: Json = serde_json::from_str(checked.text()).map_err(not_well_formed)?;
     let tools = list.get("tools").and_then(Json::as_array);
     let tools = tools.ok_or_else(|| Fault::new(Kind::Structure, "the list of tools has no array `tools`"))?;
@@ -109,18 +119,18 @@ fn doc(tool: &Json) -> String {
     texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default().to_owned()
 }
 
-/// The names of the methods of tools, which come in their order: the name of the tool, in which each other character becomes `_`. So a
-/// name depends on the order of a list only among tools whose names differ in nothing but such characters.
+/// The names of the methods, by those of their tools: the name of the tool, with `_` in place of characters that no method name has, and
+/// with a number if another method has that name. `tools` are sorted, so names do not depend on the order in which a server lists them.
 fn method_names<'t>(tools: impl Iterator<Item = &'t str> + Clone) -> HashMap<&'t str, String> {
-    let is_own = |name: &str| is_valid_method_name(name) && !is_reserved(name) && !has_odd_segment(name);
-    let mut taken: HashSet<String> = tools.clone().filter(|name| is_own(name)).map(str::to_owned).collect();
+    let is_valid = |name: &str| is_valid_method_name(name) && !is_reserved(name) && !has_odd_segment(name);
+    let mut taken: HashSet<String> = tools.clone().filter(|name| is_valid(name)).map(str::to_owned).collect();
     let (mut names, mut unique) = (HashMap::new(), UniqueNames::default());
     for tool in tools {
-        if is_own(tool) {
+        if is_valid(tool) {
             names.insert(tool, tool.to_owned());
             continue;
         }
-        let name = unique.unique(&plain_name(tool), |name| taken.contains(name));
+        let name = unique.unique(&method_name_from(tool), |name| taken.contains(name));
         taken.insert(name.clone());
         names.insert(tool, name);
     }
@@ -131,16 +141,16 @@ fn is_reserved(name: &str) -> bool {
     RESERVED.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether a path of REST could not have this name.
+/// Whether the name cannot be part of a path: REST calls a method by a path that ends with its name.
 fn has_odd_segment(name: &str) -> bool {
     name.split('/').any(|segment| matches!(segment, "" | "." | ".."))
 }
 
-fn plain_name(tool: &str) -> String {
+fn method_name_from(tool: &str) -> String {
     let keeps_more = !is_reserved(tool) && !has_odd_segment(tool);
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || keeps_more && ".:/".contains(c);
     let name: String = tool.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
-    // A name with `_` before it would be private.
+    // Methods whose names begin with `_` are private.
     let name = name.trim_start_matches('_');
     let name = if has_odd_segment(name) { name.replace('/', "_") } else { name.to_owned() };
     let name = name.trim_start_matches('_');
@@ -148,11 +158,11 @@ fn plain_name(tool: &str) -> String {
 }
 
 /// Follows the references from a schema of a document to their end.
-fn followed<'j>(document: &'j Json, schema: &'j Json) -> &'j Json {
+fn follow_references<'j>(document: &'j Json, schema: &'j Json) -> &'j Json {
     let mut root = schema;
     for _ in 0..MAX_REFERENCES {
         let target = root.get("$ref").and_then(Json::as_str);
-        match target.and_then(|target| pointed(document, target)) {
+        match target.and_then(|target| resolve_reference(document, target)) {
             Some(next) => root = next,
             None => break,
         }
@@ -168,15 +178,16 @@ fn requires(schema: &Json, name: &str) -> bool {
     schema.get("required").and_then(Json::as_array).is_some_and(|required| required.iter().any(|own| own == name))
 }
 
-/// The members of the objects that a schema describes, each with its schema and whether it is required: its own, and those of what it
-/// consists of. Of several choices, none is required.
+/// Adds the members of the objects that a schema describes, each with its schema and whether it is required: its own, and those of its
+/// parts. The members of alternatives (`anyOf`, `oneOf`) are optional.
 fn gather_members<'j>(
     document: &'j Json,
-    (schema, is_required): (&'j Json, bool),
+    schema: &'j Json,
+    is_required: bool,
     depth: usize,
     to: &mut Vec<(&'j String, &'j Json, bool)>,
 ) {
-    let schema = followed(document, schema);
+    let schema = follow_references(document, schema);
     for (name, property) in properties(schema).into_iter().flatten() {
         let required = is_required && requires(schema, name);
         let is_full = to.len() >= MAX_PARAMS;
@@ -186,26 +197,26 @@ fn gather_members<'j>(
             None => to.push((name, property, required)),
         }
     }
-    if depth == MAX_REFERENCES {
+    if depth == MAX_DEPTH {
         return;
     }
     for (keyword, is_required) in [("allOf", is_required), ("anyOf", false), ("oneOf", false)] {
         for part in schema.get(keyword).and_then(Json::as_array).into_iter().flatten().take(MAX_PARTS) {
-            gather_members(document, (part, is_required), depth + 1, to);
+            gather_members(document, part, is_required, depth + 1, to);
         }
     }
 }
 
-/// The parameters of a tool, and how they are sent.
+/// The parameters of the method of a tool, and those of the tool.
 fn params<'j>(tool: &'j Json, schemas: &mut SchemaReader<'j>) -> Result<(Vec<Param>, Vec<McpParam>), Fault> {
     let Some(document) = tool.get("inputSchema") else { return Ok(Default::default()) };
-    let (mut params, mut own) = (Vec::new(), Vec::new());
+    let (mut params, mut tool_params) = (Vec::new(), Vec::new());
     let mut members = Vec::new();
-    gather_members(document, (document, true), 0, &mut members);
+    gather_members(document, document, true, 0, &mut members);
     for (name, property, required) in members {
         let mut converted = schemas.read(property, document)?;
         if let Json::Object(members) = &mut converted {
-            members.shift_remove(HEADER.0);
+            members.shift_remove(HEADER_KEYWORD);
         }
         params.push(Param {
             name: name.clone(),
@@ -213,19 +224,19 @@ fn params<'j>(tool: &'j Json, schemas: &mut SchemaReader<'j>) -> Result<(Vec<Par
             schema: schema(converted),
             required,
         });
-        let header = property.get(HEADER.0).and_then(Json::as_str).filter(|name| !name.is_empty());
-        let header = header.and_then(|header| format!("{}{header}", HEADER.1).parse::<HeaderName>().ok());
-        own.push(McpParam { name: name.clone(), header });
+        let header = property.get(HEADER_KEYWORD).and_then(Json::as_str).filter(|name| !name.is_empty());
+        let header = header.and_then(|header| format!("{HEADER_PREFIX}{header}").parse::<HeaderName>().ok());
+        tool_params.push(McpParam { name: name.clone(), header });
     }
-    Ok((params, own))
+    Ok((params, tool_params))
 }
 
-/// The type of the result of a tool, and whether the structured result is an object around it.
+/// The type of the result of a tool, and whether its structured result is an object that wraps it.
 fn result<'j>(tool: &'j Json, schemas: &mut SchemaReader<'j>) -> Result<(Schema, ResultForm), Fault> {
     let Some(document) = tool.get("outputSchema").filter(|schema| schema.is_object()) else {
         return Ok((Schema::default(), ResultForm::Undescribed));
     };
-    let root = followed(document, document);
+    let root = follow_references(document, document);
     let wrapped = properties(root).filter(|properties| properties.len() == 1).and_then(|properties| {
         let inner = properties.get("result")?;
         requires(root, "result").then_some(inner)
@@ -346,7 +357,7 @@ mod tests {
         };
         let short = read_list(&json!([{ "name": "a", "inputSchema": schema("x".to_owned()) }]));
         assert_eq!(short.interface.defs.len(), 1);
-        let long = [json!({ "name": "a", "inputSchema": schema("x".repeat(64 * VALUES)) })];
+        let long = [json!({ "name": "a", "inputSchema": schema("x".repeat(64 * MAX_VALUES)) })];
         assert_eq!(read(&long, ServerDescription::default(), Era::Handshake).unwrap_err().kind, Kind::Limit);
     }
 
@@ -367,7 +378,7 @@ mod tests {
         let circle = json!({ "type": "object", "properties": { "a": { "$ref": "#" } } });
         let tools = json!([{ "name": "a", "inputSchema": circle }, { "name": "b", "inputSchema": { "$ref": "#" } }]);
         assert_eq!(read_list(&tools).interface.methods.len(), 2);
-        let long = json!({ "type": "object", "properties": { "a": { "anyOf": vec![json!({}); VALUES] } } });
+        let long = json!({ "type": "object", "properties": { "a": { "anyOf": vec![json!({}); MAX_VALUES] } } });
         let tools = [json!({ "name": "a", "inputSchema": long })];
         assert_eq!(read(&tools, ServerDescription::default(), Era::Handshake).unwrap_err().kind, Kind::Limit);
     }

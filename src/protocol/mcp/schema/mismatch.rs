@@ -1,58 +1,57 @@
-//! Where arguments do not match the schema of a tool, in words by which a model can correct them.
+//! Compares arguments with the schema of a tool, and writes each mismatch as a text by which a model can correct it.
 
 use serde_json::{Map, Value};
 
 use crate::model::text::excerpt;
 
-/// How many mismatches are told.
-const MOST: usize = 5;
-/// How many characters of a value, or of what is expected, are told.
-const LONGEST: usize = 120;
-/// How many values are compared. A schema with choices within choices would compare the same value again and again.
-const WORK: usize = 10_000;
+/// How many mismatches are reported.
+const MAX_MISMATCHES: usize = 5;
+/// How many characters of a path, a value or an expectation a report has.
+const MAX_SHOWN_CHARS: usize = 120;
+/// How many comparisons are made. With nested `anyOf`, one value is compared many times.
+const MAX_COMPARISONS: usize = 10_000;
 
 /// The first places where a value does not match a schema of the plain subset, such as "`guests[2].name`: expected string, got 7".
-/// What the schema leaves to words is not checked.
+/// What the schema says in descriptions only is not checked.
 pub(crate) fn mismatches(schema: &Value, value: &Value) -> Vec<String> {
-    let mut found = Mismatches { told: Vec::new(), work: WORK };
+    let mut found = Mismatches { reports: Vec::new(), comparisons_left: MAX_COMPARISONS };
     found.compare(schema, value, "");
-    found.told
+    found.reports
 }
 
 struct Mismatches {
-    told: Vec<String>,
-    /// How many more values are compared.
-    work: usize,
+    reports: Vec<String>,
+    comparisons_left: usize,
 }
 
 impl Mismatches {
-    fn tell(&mut self, path: &str, what: &str) {
-        if self.told.len() < MOST {
+    fn report(&mut self, path: &str, what: &str) {
+        if self.reports.len() < MAX_MISMATCHES {
             let path = if path.is_empty() { "arguments" } else { path };
-            self.told.push(format!("`{}`: {what}", excerpt(path, LONGEST)));
+            self.reports.push(format!("`{}`: {what}", excerpt(path, MAX_SHOWN_CHARS)));
         }
     }
 
-    fn expected(&mut self, path: &str, schema: &Value, value: &Value) {
+    fn report_value(&mut self, path: &str, schema: &Value, value: &Value) {
         let got = shown(value);
-        self.tell(path, &format!("expected {}, got {got}", excerpt(&expectation(schema), LONGEST)));
+        self.report(path, &format!("expected {}, got {got}", excerpt(&expectation(schema), MAX_SHOWN_CHARS)));
     }
 
     fn compare(&mut self, schema: &Value, value: &Value, path: &str) {
-        if self.told.len() >= MOST || self.work == 0 {
+        if self.reports.len() >= MAX_MISMATCHES || self.comparisons_left == 0 {
             return;
         }
-        self.work -= 1;
+        self.comparisons_left -= 1;
         if !allows_type(schema, value) || !is_one_of(schema, value) || !is_within_bounds(schema, value) {
-            return self.expected(path, schema, value);
+            return self.report_value(path, schema, value);
         }
         if let Some(choices) = schema.get("anyOf").and_then(Value::as_array)
             && !choices.iter().any(|choice| self.matches(choice, value))
         {
-            // Of the choices, the one of the same type is the one that was meant.
+            // The caller probably meant the choice of the same type.
             return match choices.iter().find(|choice| allows_type(choice, value)) {
                 Some(meant) => self.compare(meant, value, path),
-                None => self.expected(path, schema, value),
+                None => self.report_value(path, schema, value),
             };
         }
         match value {
@@ -68,10 +67,10 @@ impl Mismatches {
     }
 
     fn matches(&mut self, schema: &Value, value: &Value) -> bool {
-        let mut found = Mismatches { told: Vec::new(), work: self.work };
+        let mut found = Mismatches { reports: Vec::new(), comparisons_left: self.comparisons_left };
         found.compare(schema, value, "");
-        self.work = found.work;
-        found.told.is_empty()
+        self.comparisons_left = found.comparisons_left;
+        found.reports.is_empty()
     }
 
     fn compare_members(&mut self, schema: &Value, members: &Map<String, Value>, path: &str) {
@@ -81,24 +80,24 @@ impl Mismatches {
         for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
             if !members.contains_key(name) {
                 let expected = property(name).map_or_else(|| "a value".to_owned(), expectation);
-                self.tell(&below(name), &format!("missing, expected {}", excerpt(&expected, LONGEST)));
+                self.report(&below(name), &format!("missing, expected {}", excerpt(&expected, MAX_SHOWN_CHARS)));
             }
         }
         let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
         for (name, member) in members {
             match property(name) {
                 Some(property) => self.compare(property, member, &below(name)),
-                None if is_closed => self.tell(&below(name), "not a parameter of this tool"),
+                None if is_closed => self.report(&below(name), "not a parameter of this tool"),
                 None => {}
             }
         }
     }
 }
 
-/// A value in short. A long one is not written as a whole first.
+/// A value, shortened before it is written, so that a long one costs nothing.
 fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) => Value::from(excerpt(text, LONGEST)).to_string(),
+        Value::String(text) => Value::from(excerpt(text, MAX_SHOWN_CHARS)).to_string(),
         Value::Array(items) if items.is_empty() => "[]".to_owned(),
         Value::Array(items) => format!("an array of {}", items.len()),
         Value::Object(_) => "an object".to_owned(),
@@ -106,7 +105,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn words(schema: &Value) -> Vec<&str> {
+fn type_words(schema: &Value) -> Vec<&str> {
     match schema.get("type") {
         Some(Value::String(word)) => vec![word],
         Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).collect(),
@@ -115,7 +114,7 @@ fn words(schema: &Value) -> Vec<&str> {
 }
 
 fn allows_type(schema: &Value, value: &Value) -> bool {
-    let words = words(schema);
+    let words = type_words(schema);
     words.is_empty()
         || words.iter().any(|word| match (*word, value) {
             ("null", Value::Null)
@@ -162,7 +161,7 @@ fn expectation(schema: &Value) -> String {
             several => format!("one of {}", several.join(", ")),
         };
     }
-    let mut text = match words(schema) {
+    let mut text = match type_words(schema) {
         words if words.is_empty() => match schema.get("anyOf").and_then(Value::as_array) {
             Some(choices) => choices.iter().map(expectation).collect::<Vec<_>>().join(" or "),
             None => "any value".to_owned(),
@@ -215,16 +214,16 @@ mod tests {
             "required": ["table"],
             "additionalProperties": false
         });
-        let told = |value: Value| mismatches(&schema, &value);
-        assert_eq!(told(json!({ "table": 7, "guests": [{ "name": "Ada", "age": null }], "when": [1] })), [""; 0]);
-        assert_eq!(told(json!({})), ["`table`: missing, expected integer from 1 to 36"]);
-        assert_eq!(told(json!({ "table": 37.0 })), ["`table`: expected integer from 1 to 36, got 37.0"]);
+        let reported = |value: Value| mismatches(&schema, &value);
+        assert_eq!(reported(json!({ "table": 7, "guests": [{ "name": "Ada", "age": null }], "when": [1] })), [""; 0]);
+        assert_eq!(reported(json!({})), ["`table`: missing, expected integer from 1 to 36"]);
+        assert_eq!(reported(json!({ "table": 37.0 })), ["`table`: expected integer from 1 to 36, got 37.0"]);
         assert_eq!(
-            told(json!({ "table": "7", "chair": 1 })),
+            reported(json!({ "table": "7", "chair": 1 })),
             ["`table`: expected integer from 1 to 36, got \"7\"", "`chair`: not a parameter of this tool"]
         );
         assert_eq!(
-            told(json!({ "table": 1, "guests": [{ "name": "" }, { "age": 1.5 }, 7] })),
+            reported(json!({ "table": 1, "guests": [{ "name": "" }, { "age": 1.5 }, 7] })),
             [
                 "`guests[0].name`: expected string with at least 1 characters, got \"\"",
                 "`guests[1].name`: missing, expected string with at least 1 characters",
@@ -232,15 +231,15 @@ mod tests {
                 "`guests[2]`: expected object, got 7"
             ]
         );
-        assert_eq!(told(json!({ "table": 1, "guests": [1, 2, 3, 4] })).len(), 1);
+        assert_eq!(reported(json!({ "table": 1, "guests": [1, 2, 3, 4] })).len(), 1);
         assert_eq!(
-            told(json!({ "table": 1, "color": "GREEN" })),
+            reported(json!({ "table": 1, "color": "GREEN" })),
             ["`color`: expected one of \"RED\", \"BLACK\", got \"GREEN\""]
         );
-        assert_eq!(told(json!({ "table": 1, "when": 4 })), ["`when`: expected string or array, got 4"]);
-        assert_eq!(told(json!({ "table": 1, "when": [1, "x"] })), ["`when[1]`: expected integer, got \"x\""]);
-        assert_eq!(told(json!([])), ["`arguments`: expected object, got []"]);
+        assert_eq!(reported(json!({ "table": 1, "when": 4 })), ["`when`: expected string or array, got 4"]);
+        assert_eq!(reported(json!({ "table": 1, "when": [1, "x"] })), ["`when[1]`: expected integer, got \"x\""]);
+        assert_eq!(reported(json!([])), ["`arguments`: expected object, got []"]);
         let many: Vec<Value> = vec![json!("x"); 100];
-        assert_eq!(told(json!({ "table": 1, "when": many })).len(), MOST);
+        assert_eq!(reported(json!({ "table": 1, "when": many })).len(), MAX_MISMATCHES);
     }
 }

@@ -1,4 +1,4 @@
-//! What a request is answered with: a result or an error, as the text of a JSON-RPC response.
+//! The text of a JSON-RPC response: a result or an error.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::model::fault::Kind;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
 
-/// An error of the protocol: the request is none, or there is no such tool. A tool that fails has a result that says so.
+/// An error of the protocol, such as a malformed request or an unknown tool. The failure of a tool is a result instead.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RpcError {
     pub(super) code: i32,
@@ -19,7 +19,7 @@ pub(super) struct RpcError {
     pub(super) data: Option<Value>,
     /// The status of the response if it is not 200.
     pub(super) status: Option<StatusCode>,
-    /// Whether the reason is that an upstream is not available, which is no defect of this server.
+    /// Whether an upstream is not available: the access log then has `Unreachable`, and not an internal error.
     pub(super) is_outage: bool,
 }
 
@@ -51,8 +51,8 @@ impl RpcError {
         RpcError { status: Some(StatusCode::BAD_REQUEST), ..self }
     }
 
-    /// The same error, if the reason is that an upstream is not available.
-    pub(super) fn of_outage(self) -> RpcError {
+    /// The same error, because an upstream is not available.
+    pub(super) fn caused_by_outage(self) -> RpcError {
         RpcError { is_outage: true, ..self }
     }
 
@@ -78,14 +78,14 @@ impl RpcError {
     }
 }
 
-/// What the response to a request needs of it.
+/// What a response takes from its request and from the server.
 #[derive(Debug, Clone)]
 pub(super) struct ResultFrame {
     /// The `id`, as text.
     pub(super) id: Box<str>,
-    /// Whether requests say their revision themselves, and there is no handshake.
+    /// Whether the revision has no handshake, so that each request has its revision.
     pub(super) is_stateless: bool,
-    /// The description with the title by which a server without a handshake names itself in each response.
+    /// The interface, whose title is in each response of a server without a handshake.
     pub(super) interface: Arc<Interface>,
 }
 
@@ -101,7 +101,7 @@ impl ResultFrame {
     }
 
     /// Writes what follows the members of a result, of which there is at least one. `meta` becomes a part of `_meta`.
-    pub(super) fn write_tail(&self, meta: Option<Members>, to: &mut Vec<u8>) {
+    pub(super) fn write_tail(&self, meta: Option<JsonObject>, to: &mut Vec<u8>) {
         let meta = meta.unwrap_or_default();
         if !meta.is_empty() || self.is_stateless {
             to.extend_from_slice(b",\"_meta\":{");
@@ -120,7 +120,7 @@ impl ResultFrame {
         to.extend_from_slice(b"}}");
     }
 
-    /// Writes the member by which a server without a handshake names itself.
+    /// Writes [`server_info`] as a member of `_meta`, without a [`Value`] for each response.
     fn write_server_info(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(b"\"io.modelcontextprotocol/serverInfo\":{\"name\":\"croupier\",\"title\":");
         write_json(&self.interface.title, to);
@@ -128,7 +128,7 @@ impl ResultFrame {
     }
 
     /// A whole response, with these members of its result.
-    pub(super) fn response(&self, members: &Members) -> Vec<u8> {
+    pub(super) fn response(&self, members: &JsonObject) -> Vec<u8> {
         let mut text = Vec::with_capacity(256);
         self.write_head(&mut text);
         for (index, (name, value)) in members.iter().enumerate() {
@@ -148,10 +148,10 @@ impl ResultFrame {
     }
 }
 
-/// The members of an object.
-pub(super) type Members = serde_json::Map<String, Value>;
+/// A JSON object.
+pub(super) type JsonObject = serde_json::Map<String, Value>;
 
-/// What a server says of itself.
+/// The `serverInfo` of a server.
 pub(super) fn server_info(title: &str) -> Value {
     json!({ "name": "croupier", "title": title, "version": env!("CARGO_PKG_VERSION") })
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use super::answer::{Members, ResultFrame, RpcError, write_json};
-use super::tools::WrittenTool;
+use super::answer::{JsonObject, ResultFrame, RpcError, write_json};
+use super::tools::ToolDefinition;
 use crate::model::fault::{Fault, Kind};
 use crate::model::text::abridge;
 use crate::protocol::frontend;
@@ -18,13 +18,13 @@ use crate::service::{Encode, Format, Rows};
 /// How many bytes of rows are written at a time.
 const PORTION: usize = 4 << 10;
 
-/// What the result of a tool needs of its call.
+/// Writes the result of a tool call.
 #[derive(Debug, Clone)]
 pub(super) struct ToolResult {
     pub(super) frame: ResultFrame,
-    pub(super) tool: Arc<WrittenTool>,
-    /// Where the bytes of a result are counted that is written while it is made; `None` if nobody asks.
-    pub(super) written: Option<Arc<AtomicUsize>>,
+    pub(super) tool: Arc<ToolDefinition>,
+    /// How many bytes of the result are written so far, for progress reports; `None` if the client has not asked for them.
+    pub(super) bytes_written: Option<Arc<AtomicUsize>>,
 }
 
 /// A fault as the protocol has it: as an error of the protocol, or as the text of a failed tool.
@@ -47,7 +47,7 @@ impl ToolResult {
         self.write_json_result(&json, None)
     }
 
-    /// The response with rows as result. What is beyond the bound is left out, and the response says so.
+    /// The response with rows as result. If they exceed `max_result`, the rest is left out, and the response says so.
     ///
     /// # Errors
     /// If the rows fail, or cannot be written.
@@ -58,8 +58,8 @@ impl ToolResult {
             rows.ready().await?;
             let until = json.len() + PORTION;
             has_more = frontend::fill(&mut rows, Format::Json(self.tool.dialect), &mut json, until)?;
-            if let Some(written) = &self.written {
-                written.store(json.len(), Relaxed);
+            if let Some(bytes_written) = &self.bytes_written {
+                bytes_written.store(json.len(), Relaxed);
             }
         }
         let left_out = has_more.then(|| {
@@ -97,7 +97,7 @@ impl ToolResult {
             to.extend_from_slice(json);
         }
         to.extend_from_slice(b",\"isError\":false");
-        let meta = note.map(|_| Members::from_iter([("croupier/truncated".to_owned(), Value::Bool(true))]));
+        let meta = note.map(|_| JsonObject::from_iter([("croupier/truncated".to_owned(), Value::Bool(true))]));
         self.frame.write_tail(meta, &mut to);
         Ok(to)
     }
@@ -119,8 +119,7 @@ impl ToolResult {
         to.push(b'}');
     }
 
-    /// What a fault is to the client. A model can do something about most of them, so they are results; the errors of the protocol are
-    /// for the program around it.
+    /// The response to a fault. A model can react to most faults, so these are results; errors of the protocol are for the client program.
     pub(super) fn fault(&self, fault: &Fault) -> ToolFault {
         match fault.kind {
             Kind::NoSuchMethod => ToolFault::Error(RpcError::no_such_tool(&self.tool.name)),
@@ -139,7 +138,7 @@ impl ToolResult {
     }
 }
 
-/// Bytes in Base64, as the content of their media type.
+/// An item of `content` with Base64 data: an image, audio, or else an embedded resource.
 fn bytes_content(media: &str, data: String, method: &str) -> Value {
     let kind = if media.starts_with("image/") { "image" } else { "audio" };
     match media.starts_with("image/") || media.starts_with("audio/") {
@@ -151,7 +150,7 @@ fn bytes_content(media: &str, data: String, method: &str) -> Value {
     }
 }
 
-/// The response with a fault as the text of a failed tool.
+/// The response of a failed tool: the message of the fault as text, with `isError`.
 pub(super) fn failed(frame: &ResultFrame, fault: &Fault) -> Vec<u8> {
     let mut text = fault.message.clone().into_owned();
     if let Some(advice) = advice(fault) {
@@ -162,7 +161,7 @@ pub(super) fn failed(frame: &ResultFrame, fault: &Fault) -> Vec<u8> {
         text.push_str("\ndetails: ");
         text.push_str(&data.text());
     }
-    let mut meta = Members::from_iter([("croupier/kind".to_owned(), Value::from(fault.kind.word()))]);
+    let mut meta = JsonObject::from_iter([("croupier/kind".to_owned(), Value::from(fault.kind.word()))]);
     if let Kind::Service(Some(code)) = fault.kind {
         text.push_str(&format!("\ncode: {code}"));
         meta.insert("croupier/code".to_owned(), code.into());
@@ -179,10 +178,10 @@ pub(super) fn failed(frame: &ResultFrame, fault: &Fault) -> Vec<u8> {
 /// The arguments of a call with those that are fixed; `None` if there are none.
 ///
 /// # Errors
-/// If they are no object, or have one that is fixed.
+/// If they are not an object, or one of them is fixed.
 pub(super) fn arguments<'a>(
     given: Option<&'a RawValue>,
-    fixed: Option<&Members>,
+    fixed: Option<&JsonObject>,
 ) -> Result<Option<Cow<'a, RawValue>>, RpcError> {
     let given = given.filter(|given| given.get() != "null");
     if given.is_some_and(|given| !given.get().starts_with('{')) {

@@ -1,7 +1,8 @@
-//! The groups whose tools an endpoint has: one, whose own endpoint it is, or several that are joined at an address of their own.
+//! The members of an endpoint: the groups whose tools it has. A group's own endpoint has one member; an endpoint of several joined groups
+//! has an address of its own.
 //!
-//! A joined group is called through [`JoinedGroups`], the service of the endpoint, and not directly. So what the gateway puts in the
-//! place of that service, such as one that refuses every call because the server is stopping, holds for all of them.
+//! A joined group is called through [`JoinedGroups`], the service of the endpoint, and not directly. The gateway may replace that service,
+//! such as by one that refuses every call while the server stops, and this then holds for all groups.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::service::{Call, CallFuture, Context, RpcService};
 pub struct JoinedGroup {
     /// The path of the group.
     pub path: String,
-    /// What the names of its tools begin with: letters, digits, `_` and `-`. The prefixes of two groups differ.
+    /// The prefix of the names of its tools, unique among the groups: letters, digits, `_` and `-`.
     pub prefix: String,
     /// The service of the group, within its limits and layers.
     pub service: Arc<dyn RpcService>,
@@ -30,25 +31,25 @@ pub struct JoinedGroup {
 }
 
 impl JoinedGroup {
-    /// The prefix of the group at a path unless another is chosen: the path with `_` in place of each slash inside it, such as
-    /// `wheel_european`. That of the group at `/` is `root`.
+    /// The default prefix of the group at a path: the path with `_` in place of each slash inside it, such as `wheel_european`, and
+    /// `root` for the group at `/`.
     pub fn prefix_of(path: &str) -> String {
         names::prefix_of(path)
     }
 }
 
-/// A group whose tools an endpoint has.
+/// A group of an endpoint.
 pub(super) struct Member {
     /// The path and the service of a joined group; `None` if the endpoint is the group's own.
     joined: Option<(String, Arc<dyn RpcService>)>,
-    /// What the names of its tools begin with; empty if the endpoint is the group's own.
+    /// The prefix of the names of its tools; empty if the endpoint is the group's own.
     pub(super) prefix: String,
     pub(super) dialect: JsonDialect,
     pub(super) options: McpOptions,
 }
 
 impl Member {
-    /// The group whose own endpoint it is.
+    /// The only member of a group's own endpoint.
     pub(super) fn own(dialect: JsonDialect, options: McpOptions) -> Member {
         Member { joined: None, prefix: String::new(), dialect, options }
     }
@@ -63,12 +64,12 @@ impl Member {
         self.joined.as_ref().map(|(path, _)| path.as_str())
     }
 
-    /// The service that describes the group. `endpoint` is that of the endpoint.
-    pub(super) fn described<'s>(&'s self, endpoint: &'s dyn RpcService) -> &'s dyn RpcService {
+    /// The service of the group. `endpoint` is the service of the endpoint.
+    pub(super) fn group_service<'s>(&'s self, endpoint: &'s dyn RpcService) -> &'s dyn RpcService {
         self.joined.as_ref().map_or(endpoint, |(_, service)| service.as_ref())
     }
 
-    /// Begins a call of a method of the group.
+    /// Begins a call of a method of the group, through the service of the endpoint.
     pub(super) fn start_call(&self, endpoint: &dyn RpcService, call: Call<'_>) -> CallFuture {
         match &self.joined {
             None => frontend::start_call(endpoint, call),
@@ -76,15 +77,15 @@ impl Member {
         }
     }
 
-    /// Whether a caller may call a method that may change something. Callers without an identity on other machines may not, unless the
-    /// operator allows it. Everyone may call safe methods.
+    /// Whether a caller may call a method in view of its effects. Everyone may call safe methods. Callers without an identity on other
+    /// machines may call the rest only with the option `anonymous-effects`.
     pub(super) fn may_have_effects(&self, method: &Method, caller: &Context) -> bool {
         let is_local = caller.client.is_none_or(|client| client.to_canonical().is_loopback());
         method.safe || is_local || caller.identity.is_some() || self.options.anonymous_effects
     }
 }
 
-/// What is between the path of a joined group and the name of its method. The path of a group has no white space.
+/// Separates the path of a joined group from the name of its method. The path of a group has no white space.
 const SEPARATOR: char = ' ';
 
 /// The service of an endpoint of several groups. It is called with the path of a group, a space and the name of a method. Its interface
@@ -95,7 +96,7 @@ pub struct JoinedGroups {
 }
 
 impl JoinedGroups {
-    /// The groups as they describe themselves now. If one of them changes its description, make another.
+    /// The interface is made of those that the groups have now. Make another service when one of them changes.
     pub fn new(groups: Vec<JoinedGroup>) -> JoinedGroups {
         let described: Vec<_> = groups.iter().map(|group| (group, group.service.interface())).collect();
         let has = |has: fn(&Interface) -> bool| described.iter().any(|(_, interface)| has(interface));
@@ -107,7 +108,7 @@ impl JoinedGroups {
         }
         let interface = Interface {
             title: "croupier".to_owned(),
-            doc: described.iter().map(|(group, interface)| line(group, interface)).collect(),
+            doc: described.iter().map(|(group, interface)| doc_line(group, interface)).collect(),
             incomplete: has(|interface| interface.incomplete),
             request_headers,
             reads_request_target: has(|interface| interface.reads_request_target),
@@ -119,8 +120,8 @@ impl JoinedGroups {
     }
 }
 
-/// What the instructions of the endpoint say of a group.
-fn line(group: &JoinedGroup, interface: &Interface) -> String {
+/// The line about a group in the documentation of the endpoint, which clients get as `instructions`.
+fn doc_line(group: &JoinedGroup, interface: &Interface) -> String {
     let title = if interface.title.is_empty() { &group.path } else { &interface.title };
     let first = interface.doc.trim().lines().next().unwrap_or_default();
     format!("`{}_…`: {title}. {first}", group.prefix).trim_end().to_owned() + "\n"

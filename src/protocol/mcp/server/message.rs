@@ -24,7 +24,7 @@ pub(super) struct MessageMembers<'a> {
     jsonrpc: Option<Cow<'a, str>>,
     #[serde(default, borrow, deserialize_with = "present")]
     id: Option<&'a RawValue>,
-    // Some writers escape the slash in `tools/list`, so the text is not always one of the body.
+    // Not always borrowed: some JSON writers escape the slash in `tools/list`.
     #[serde(borrow)]
     method: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -55,7 +55,7 @@ pub(super) struct Params<'a> {
     /// The revision that a client asks for in the handshake.
     #[serde(borrow, rename = "protocolVersion")]
     pub(super) asked_version: Option<Cow<'a, str>>,
-    /// Which request a notification that cancels one is about.
+    /// The `id` of the request that a notification cancels.
     #[serde(borrow, rename = "requestId")]
     pub(super) request_id: Option<&'a RawValue>,
 }
@@ -66,7 +66,7 @@ struct Meta<'a> {
     protocol_version: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
     client_capabilities: Option<&'a RawValue>,
-    /// By what the client knows the reports on the progress of the request.
+    /// The token that progress reports repeat, so that the client knows the request.
     #[serde(borrow, rename = "progressToken")]
     progress_token: Option<&'a RawValue>,
 }
@@ -120,7 +120,7 @@ impl Params<'_> {
         }
     }
 
-    /// By what the client knows the reports on the progress of the request, if it asks for them.
+    /// The token of progress reports, if the client asks for them.
     pub(super) fn progress_token(&self) -> Option<&RawValue> {
         self.meta.as_ref()?.progress_token.filter(|token| is_id(token))
     }
@@ -134,11 +134,11 @@ impl Params<'_> {
     }
 }
 
-/// What is equal for two texts of the same `id`: a client may write a character in two ways.
-pub(crate) fn key_of(id: &str) -> Box<str> {
+/// The key of an `id`, equal for all ways to write the same one: JSON can escape a character of a text.
+pub(crate) fn id_key(id: &str) -> Box<str> {
     match serde_json::from_str::<Value>(id) {
         Ok(text @ Value::String(_)) => text.to_string().into(),
-        // A number stays as it is: it may be larger than what can be computed with.
+        // A number is compared as text: it may exceed 64 bits.
         _ => id.into(),
     }
 }

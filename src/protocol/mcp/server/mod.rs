@@ -1,20 +1,22 @@
-//! The MCP frontend: POST at `mcp` below the path of the group, or at an address of its own for several groups, with a JSON-RPC message as body ("Streamable HTTP" of the
-//! specification), answered with JSON. There are no sessions: each request says what is needed to serve it.
+//! The MCP frontend, for the transport "Streamable HTTP" of the specification. Clients send JSON-RPC messages by POST, to `mcp` below the
+//! path of a group, or to an address of its own for several groups. A response is JSON, or a stream of events if a call takes long.
+//! There are no sessions: each request says what is needed to serve it.
 //!
 //! ```text
-//! message.rs    a JSON text as a request, a notification or a response
-//! revision.rs   of which revision it is, by its headers and its body
-//! members.rs    the groups whose tools an endpoint has
-//! tools.rs      their methods as tools
-//! call.rs       the result of a tool, as content and as a value
-//! answer.rs     the text of a response
-//! options.rs    which methods are tools
-//! search.rs     tools that find and call other tools
-//! resources.rs  what describes the groups, as resources
-//! prompts.rs    texts of the operator for users of clients; prompt_options.rs is one of them
-//! progress.rs   a response as a stream of events, with reports on a call that takes long
-//! running.rs    the calls that a notification can cancel
-//! stdio.rs      messages as lines, for clients that start a program
+//! message.rs         a JSON text as a request, a notification or a response
+//! revision.rs        the revision of a message, by its headers and its body
+//! members.rs         the groups of an endpoint
+//! tools.rs           their methods as tools
+//! call.rs            the result of a tool, as content and as a value
+//! answer.rs          the text of a response
+//! options.rs         which methods are tools, and how they are shown
+//! search.rs          tools that find and call other tools
+//! resources.rs       documents about the groups, as resources
+//! prompts.rs         texts of the configuration that clients offer to their users
+//! prompt_options.rs  one such text, with its arguments
+//! progress.rs        a stream of events with progress reports, as the response to a call that takes long
+//! running.rs         the calls that a notification can cancel
+//! stdio.rs           messages as lines, for clients that start a program
 //! ```
 
 mod answer;
@@ -58,17 +60,15 @@ use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendRespons
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::{Call, Context, Output, RpcService};
-use answer::{Members, ResultFrame, RpcError, server_info, write_json};
+use answer::{JsonObject, ResultFrame, RpcError, server_info, write_json};
 use call::{ToolFault, ToolResult};
 use members::Member;
 pub use members::{JoinedGroup, JoinedGroups};
 use message::{Message, MessageMembers};
-#[cfg(feature = "config")]
-pub(crate) use options::is_name;
 pub use options::{McpOptions, ToolOptions, WrongToolName};
 use progress::Progress;
 #[cfg(feature = "config")]
-pub(crate) use prompt_options::LONGEST_PROMPT;
+pub(crate) use prompt_options::MAX_PROMPT_BYTES;
 pub use prompt_options::{PromptArgument, PromptOptions, WrongPrompt};
 use resources::Documents;
 use revision::Revision;
@@ -79,10 +79,10 @@ use tools::{FoundTool, Tools};
 /// The path of the endpoint below that of the group.
 const TAIL: &str = "mcp";
 /// How many messages a batch has at most. Only one revision has batches, and no client is known to send them.
-const BATCH: usize = 16;
-/// For how long a client may keep what a server says of itself and its tools, in milliseconds.
-const KEPT: u64 = 60_000;
-/// The longest text about a group, in characters, that a client adds to what its model reads.
+const MAX_BATCH: usize = 16;
+/// How long a client may cache a list or `server/discover`, in milliseconds (`ttlMs`).
+const TTL_MS: u64 = 60_000;
+/// The longest `instructions`, in characters. Clients add them to the context of their model.
 const LONGEST_INSTRUCTIONS: usize = 2000;
 
 /// The MCP frontend of a group, or of several groups at one address.
@@ -93,20 +93,20 @@ pub struct Mcp {
     limits: DocumentLimits,
     /// The groups whose methods are tools.
     members: Arc<[Member]>,
-    /// The tools that are listed, if the others are found by words; `None` if all are listed.
+    /// With `find_tools`, the tools that are listed nevertheless; `None` if all tools are listed.
     search: Option<NamePatterns>,
-    /// What describes them, as resources.
+    /// The documents about these groups, which are resources.
     documents: Documents,
-    /// The tools of the last descriptions of these groups.
+    /// The tools, made again when the interface of a group has changed.
     tools: ArcSwapOption<Tools>,
     /// The calls that a notification can cancel.
     running: Arc<RunningCalls>,
 }
 
-/// The answer to a message: a status, and the text of the response if there is one.
+/// The answer to a message: a status, and a body unless the message needs no response.
 struct Answer {
     status: StatusCode,
-    text: Option<Body>,
+    body: Option<Body>,
     /// The method that was called; empty if none was.
     method: Box<str>,
     fault: Option<Kind>,
@@ -120,16 +120,16 @@ impl Mcp {
     /// The frontend of a group with these settings.
     pub fn new(dialect: JsonDialect, limits: DocumentLimits, options: McpOptions) -> Mcp {
         let search = options.search();
-        Mcp { search, ..Mcp::of_members(TAIL, limits, [Member::own(dialect, options)].into()) }
+        Mcp { search, ..Mcp::with_members(TAIL, limits, [Member::own(dialect, options)].into()) }
     }
 
-    /// The frontend of several groups, at the path at which it is mounted, with the service [`JoinedGroups`] of the same groups. With
-    /// `search`, only these tools are listed, and the others are found by words.
+    /// The frontend of several groups. It is mounted with [`JoinedGroups`] of the same groups as its service, and the endpoint is the path
+    /// at which it is mounted. With `search`, only these tools are listed, and the others are found with `find_tools`.
     pub fn joining(groups: Vec<JoinedGroup>, limits: DocumentLimits, search: Option<NamePatterns>) -> Mcp {
-        Mcp { search, ..Mcp::of_members("", limits, groups.into_iter().map(Member::joined).collect()) }
+        Mcp { search, ..Mcp::with_members("", limits, groups.into_iter().map(Member::joined).collect()) }
     }
 
-    fn of_members(tail: &'static str, limits: DocumentLimits, members: Arc<[Member]>) -> Mcp {
+    fn with_members(tail: &'static str, limits: DocumentLimits, members: Arc<[Member]>) -> Mcp {
         let (documents, tools) = (Documents::default(), ArcSwapOption::empty());
         Mcp { tail, limits, members, search: None, documents, tools, running: Arc::default() }
     }
@@ -144,7 +144,7 @@ impl Frontend for Mcp {
         if tail == self.tail { &[Method::POST] } else { &[] }
     }
 
-    fn resource(&self) -> &'static str {
+    fn protected_resource(&self) -> &'static str {
         self.tail
     }
 
@@ -167,8 +167,8 @@ impl Frontend for Mcp {
             return MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: Some(kind) });
         }
         self.answer_body(service.as_ref(), request).map(|answer| {
-            let Answer { status, text, method, fault, headers, runs_on } = answer;
-            let mut response = match text {
+            let Answer { status, body, method, fault, headers, runs_on } = answer;
+            let mut response = match body {
                 Some(body) => frontend::ok(CONTENT_TYPE, body),
                 None => Response::new(Body::default()),
             };
@@ -196,12 +196,12 @@ impl Frontend for Mcp {
     }
 
     /// Since the revision without a handshake, a client cancels a request by closing the connection.
-    fn ends_with_client(&self, head: &Parts) -> bool {
+    fn ends_on_half_close(&self, head: &Parts) -> bool {
         revision::of_head(&head.headers).is_some_and(Revision::is_stateless)
     }
 
-    /// A page of another origin may have been given the address of this server by whoever wrote it, and could call tools with what the
-    /// network of its reader may do (specification, "Security Warning" of the transport).
+    /// Otherwise a web page could call tools from the machine and network of its reader (specification, "Security Warning" of the
+    /// transport).
     fn refuses_foreign_origins(&self) -> bool {
         true
     }
@@ -209,7 +209,7 @@ impl Frontend for Mcp {
 
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Whether a client sends what is read here, and reads what is written.
+/// Checks the verb, `Content-Type` and `Accept` of a request.
 fn check_head(head: &Parts) -> Result<(), HttpRejection> {
     if head.method != Method::POST {
         let reason = "messages are sent by POST; there is no stream to open and no session to end";
@@ -266,7 +266,7 @@ impl Mcp {
             return refuse("this revision of the protocol has no batches");
         };
         let messages = match serde_json::from_str::<Vec<MessageMembers<'_>>>(text) {
-            Ok(messages) if (1..=BATCH).contains(&messages.len()) => messages,
+            Ok(messages) if (1..=MAX_BATCH).contains(&messages.len()) => messages,
             _ => return refuse("a batch has from 1 to 16 messages"),
         };
         let begun: Vec<MaybeReady<Answer>> = messages
@@ -278,8 +278,7 @@ impl Mcp {
             for answer in begun {
                 let answer = answer.await;
                 fault = fault.or(answer.fault);
-                let text = answer.text.as_ref().and_then(Body::as_whole);
-                if let Some(text) = text {
+                if let Some(text) = answer.body.as_ref().and_then(Body::as_whole) {
                     whole.extend_from_slice(if whole.len() > 1 { b"," } else { b"" });
                     whole.extend_from_slice(text);
                 }
@@ -287,8 +286,8 @@ impl Mcp {
             let is_empty = whole.len() == 1;
             whole.push(b']');
             let status = if is_empty { StatusCode::ACCEPTED } else { StatusCode::OK };
-            let text = (!is_empty).then(|| Body::whole(whole));
-            Answer { status, text, method: Box::from(""), fault, headers: HeaderMap::new(), runs_on: false }
+            let body = (!is_empty).then(|| Body::whole(whole));
+            Answer { status, body, method: Box::from(""), fault, headers: HeaderMap::new(), runs_on: false }
         })
     }
 
@@ -325,13 +324,13 @@ impl Mcp {
                 answer.headers.insert(SESSION, new_session());
                 return MaybeReady::now(answer);
             }
-            "ping" if !frame.is_stateless => Ok(Members::new()),
+            "ping" if !frame.is_stateless => Ok(JsonObject::new()),
             "server/discover" if frame.is_stateless => Ok(discovery(&interface, self.capabilities())),
             "tools/list" => return MaybeReady::now(self.list(service, request.context, &message, &frame)),
             "tools/call" => {
-                // A batch is one response.
-                let progress = if is_of_batch { None } else { wanted_progress(request, &message) };
-                return self.call(service, request, &message, (frame, progress));
+                // The response to a batch is one JSON array, so a call in it has no stream of its own.
+                let progress = if is_of_batch { None } else { requested_progress(request, &message) };
+                return self.call(service, request, &message, frame, progress);
             }
             method if method.starts_with("resources/") => self.answer_resources(service, request, &message, &frame),
             method if method.starts_with("prompts/") => self.answer_prompts(&message, &frame),
@@ -343,7 +342,7 @@ impl Mcp {
         })
     }
 
-    /// What the server can do: it says nothing of its own accord.
+    /// The capabilities of the server: it sends no notifications of its own accord.
     fn capabilities(&self) -> Value {
         match self.has_prompts() {
             true => json!({ "tools": {}, "resources": {}, "prompts": {} }),
@@ -351,9 +350,9 @@ impl Mcp {
         }
     }
 
-    /// The tools of the groups as they describe themselves now.
+    /// The tools of the current interfaces of the groups.
     fn tools(&self, service: &dyn RpcService) -> Arc<Tools> {
-        let interface = |member: &Member| member.described(service).interface();
+        let interface = |member: &Member| member.group_service(service).interface();
         let is_current = |known: &&Arc<Tools>| {
             self.members.iter().zip(&known.interfaces).all(|(member, known)| Arc::ptr_eq(known, &interface(member)))
         };
@@ -392,8 +391,8 @@ impl Mcp {
             text.extend_from_slice(format!(r#","nextCursor":"{next}""#).as_bytes());
         }
         if frame.is_stateless {
-            let kept = if visible.is_incomplete() { 0 } else { KEPT };
-            text.extend_from_slice(format!(r#","ttlMs":{kept},"cacheScope":"{CACHE_SCOPE}""#).as_bytes());
+            let ttl = if visible.is_incomplete() { 0 } else { TTL_MS };
+            text.extend_from_slice(format!(r#","ttlMs":{ttl},"cacheScope":"{CACHE_SCOPE}""#).as_bytes());
         }
         frame.write_tail(None, &mut text);
         Answer::of(text, "")
@@ -404,7 +403,8 @@ impl Mcp {
         service: &dyn RpcService,
         request: GroupRequest<'_>,
         message: &Message<'_>,
-        (frame, progress): (ResultFrame, Option<Progress>),
+        frame: ResultFrame,
+        progress: Option<Progress>,
     ) -> MaybeReady<Answer> {
         let refuse = |error: &RpcError| MaybeReady::now(Answer::error(message.id, error));
         let params = message.params.as_ref();
@@ -413,8 +413,10 @@ impl Mcp {
         };
         let arguments = params.and_then(|params| params.arguments);
         let (tool, arguments) = match (&self.search, tool) {
-            (Some(_), search::FIND) => return MaybeReady::now(self.find_tools(service, request, arguments, &frame)),
-            (Some(_), search::CALL) => match search::read_arguments::<CallArguments<'_>>(arguments) {
+            (Some(_), search::FIND_TOOLS) => {
+                return MaybeReady::now(self.find_tools(service, request, arguments, &frame));
+            }
+            (Some(_), search::CALL_TOOL) => match search::read_arguments::<CallArguments<'_>>(arguments) {
                 Ok(CallArguments { name, arguments }) => (name, arguments),
                 Err(fault) => return MaybeReady::now(Answer::failed(&frame, &fault)),
             },
@@ -425,7 +427,7 @@ impl Mcp {
             Ok(found) => found,
             Err(error) => return refuse(&error),
         };
-        let Some(written) = tools.written(index) else { return refuse(&RpcError::no_such_tool(&tool)) };
+        let Some(definition) = tools.definition(index) else { return refuse(&RpcError::no_such_tool(&tool)) };
         let fixed = member.options.tools.get(&method.name).map(|options| &options.args);
         let given = arguments;
         let arguments = match call::arguments(given, fixed.filter(|fixed| !fixed.is_empty())) {
@@ -438,8 +440,8 @@ impl Mcp {
         };
         let result = ToolResult {
             frame,
-            tool: written.clone(),
-            written: progress.as_ref().map(|progress| progress.written.clone()),
+            tool: definition.clone(),
+            bytes_written: progress.as_ref().map(|progress| progress.bytes_written.clone()),
         };
         if !member.may_have_effects(method, request.context) {
             let reason =
@@ -466,7 +468,7 @@ impl Mcp {
                     Err(fault) => Answer::of_fault(&result, &fault),
                 }
             }),
-            // Only a call in its original form has such a result.
+            // Only a passthrough call has such a result.
             Ok(Output::Raw(_)) => MaybeReady::now(Answer::of_fault(&result, &Fault::internal())),
             Err(fault) => MaybeReady::now(Answer::of_fault(&result, &fault)),
         });
@@ -477,7 +479,7 @@ impl Mcp {
         }
     }
 
-    /// The tools that match the query of a caller best, of those that the caller is shown.
+    /// The response to `find_tools`: of the tools that the caller may see, those that match the query best.
     fn find_tools(
         &self,
         service: &dyn RpcService,
@@ -493,11 +495,11 @@ impl Mcp {
         let tools = self.tools(service);
         let visible = VisibleTools::new(&self.members, service, request.context, &tools);
         let found = tools.search(query, |tool| visible.has(tool));
-        let written = found.into_iter().take(limit).filter_map(|index| tools.written(index));
-        Answer::of(search::found_response(frame, written.map(|tool| &*tool.json)), "")
+        let definitions = found.into_iter().take(limit).filter_map(|index| tools.definition(index));
+        Answer::of(search::found_response(frame, definitions.map(|tool| &*tool.json)), "")
     }
 
-    /// The answer to a call that a notification may cancel; it then has no response.
+    /// Lets a notification cancel a call. A cancelled call has no response.
     fn cancellable(
         &self,
         answer: MaybeReady<Answer>,
@@ -525,8 +527,8 @@ impl Mcp {
     }
 }
 
-/// The progress of a call, if the client wants to know it and takes a stream of events.
-fn wanted_progress(request: GroupRequest<'_>, message: &Message<'_>) -> Option<Progress> {
+/// The progress reports that a request asks for: it has a progress token, and accepts a stream of events.
+fn requested_progress(request: GroupRequest<'_>, message: &Message<'_>) -> Option<Progress> {
     let token = message.params.as_ref()?.progress_token()?;
     let takes_events = weight(&media_ranges(&request.head.headers), "text/event-stream") > 0;
     let has_accept = request.head.headers.contains_key(header::ACCEPT);
@@ -534,33 +536,38 @@ fn wanted_progress(request: GroupRequest<'_>, message: &Message<'_>) -> Option<P
     Some(Progress::new(token, id, request.context.record.clone()))
 }
 
-/// The tools of an endpoint that a caller is shown.
+/// Which tools of an endpoint a caller may see.
 struct VisibleTools<'v> {
     caller: &'v Context,
-    /// What the caller may read of each group, and whether that is all of it.
-    shown: Vec<(Arc<Interface>, bool)>,
+    /// The part of each member's interface that the caller may see.
+    groups: Vec<VisibleGroup>,
+}
+
+struct VisibleGroup {
+    interface: Arc<Interface>,
+    /// Whether the caller may see all methods, so that none has to be looked up.
+    is_whole: bool,
 }
 
 impl<'v> VisibleTools<'v> {
     fn new(members: &[Member], service: &dyn RpcService, caller: &'v Context, tools: &Tools) -> VisibleTools<'v> {
-        let shown = members.iter().zip(&tools.interfaces).map(|(member, whole)| {
-            let shown = member.described(service).interface_for(caller);
-            let is_whole = Arc::ptr_eq(&shown, whole);
-            (shown, is_whole)
+        let groups = members.iter().zip(&tools.interfaces).map(|(member, whole)| {
+            let interface = member.group_service(service).interface_for(caller);
+            let is_whole = Arc::ptr_eq(&interface, whole);
+            VisibleGroup { interface, is_whole }
         });
-        VisibleTools { caller, shown: shown.collect() }
+        VisibleTools { caller, groups: groups.collect() }
     }
 
-    /// Whether the caller is shown a tool.
     fn has(&self, tool: &FoundTool<'_>) -> bool {
-        let shown = self.shown.get(tool.member_index);
-        let is_visible = shown.is_some_and(|(shown, is_whole)| *is_whole || shown.method(&tool.method.name).is_some());
+        let has_method = |group: &VisibleGroup| group.is_whole || group.interface.method(&tool.method.name).is_some();
+        let is_visible = self.groups.get(tool.member_index).is_some_and(has_method);
         is_visible && tool.member.may_have_effects(tool.method, self.caller)
     }
 
-    /// Whether a group has not described itself yet.
+    /// Whether the interface of a group is not known yet.
     fn is_incomplete(&self) -> bool {
-        self.shown.iter().any(|(shown, _)| shown.incomplete)
+        self.groups.iter().any(|group| group.interface.incomplete)
     }
 }
 
@@ -568,7 +575,7 @@ impl Answer {
     fn whole(body: Body, method: &str) -> Answer {
         Answer {
             status: StatusCode::OK,
-            text: Some(body),
+            body: Some(body),
             method: method.into(),
             fault: None,
             headers: HeaderMap::new(),
@@ -584,7 +591,7 @@ impl Answer {
     fn accepted() -> Answer {
         Answer {
             status: StatusCode::ACCEPTED,
-            text: None,
+            body: None,
             method: Box::from(""),
             fault: None,
             headers: HeaderMap::new(),
@@ -598,7 +605,7 @@ impl Answer {
         Answer { status: error.status.unwrap_or(StatusCode::OK), fault: Some(error.kind()), ..answer }
     }
 
-    /// A tool of the endpoint itself that fails.
+    /// The answer to a call of `find_tools` or `call_tool` with wrong arguments.
     fn failed(frame: &ResultFrame, fault: &Fault) -> Answer {
         Answer { fault: Some(fault.kind), ..Answer::of(call::failed(frame, fault), "") }
     }
@@ -622,27 +629,27 @@ fn instructions(interface: &Interface) -> Option<Value> {
 }
 
 /// The result of `initialize`.
-fn handshake(interface: &Interface, capabilities: Value, message: &Message<'_>) -> Members {
+fn handshake(interface: &Interface, capabilities: Value, message: &Message<'_>) -> JsonObject {
     let asked = message.params.as_ref().and_then(|params| params.asked_version.as_deref()).unwrap_or_default();
-    let mut members = Members::new();
-    members.insert("protocolVersion".to_owned(), Revision::for_handshake(asked).name().into());
-    members.insert("capabilities".to_owned(), capabilities);
-    members.insert("serverInfo".to_owned(), server_info(&interface.title));
-    members.extend(instructions(interface).map(|text| ("instructions".to_owned(), text)));
-    members
+    let mut result = JsonObject::new();
+    result.insert("protocolVersion".to_owned(), Revision::for_handshake(asked).name().into());
+    result.insert("capabilities".to_owned(), capabilities);
+    result.insert("serverInfo".to_owned(), server_info(&interface.title));
+    result.extend(instructions(interface).map(|text| ("instructions".to_owned(), text)));
+    result
 }
 
 /// The result of `server/discover`: the revisions without a handshake, since a client that wants another begins with one.
-fn discovery(interface: &Interface, capabilities: Value) -> Members {
-    let mut members = Members::new();
+fn discovery(interface: &Interface, capabilities: Value) -> JsonObject {
+    let mut result = JsonObject::new();
     let versions: Vec<Value> = Revision::stateless().map(|revision| revision.name().into()).collect();
-    members.insert("supportedVersions".to_owned(), versions.into());
-    members.insert("capabilities".to_owned(), capabilities);
-    members.extend(instructions(interface).map(|text| ("instructions".to_owned(), text)));
-    members.insert("ttlMs".to_owned(), KEPT.into());
-    members.insert("cacheScope".to_owned(), CACHE_SCOPE.into());
-    members
+    result.insert("supportedVersions".to_owned(), versions.into());
+    result.insert("capabilities".to_owned(), capabilities);
+    result.extend(instructions(interface).map(|text| ("instructions".to_owned(), text)));
+    result.insert("ttlMs".to_owned(), TTL_MS.into());
+    result.insert("cacheScope".to_owned(), CACHE_SCOPE.into());
+    result
 }
 
-/// Who may keep a list: only its reader, since it may be another for each caller, and for each address.
+/// Lists must not be cached for several clients: they can differ by caller and by address.
 const CACHE_SCOPE: &str = "private";

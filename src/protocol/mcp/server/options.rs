@@ -12,7 +12,7 @@ use super::search::RESERVED;
 use crate::model::interface::{Interface, Method};
 use crate::model::name_patterns::NamePatterns;
 use crate::model::units::{Size, bytes};
-use crate::protocol::mcp::names::{MAX_GIVEN_NAME, is_tool};
+use crate::protocol::mcp::names::{is_name, is_tool};
 
 /// Which methods are tools of MCP, and how they are shown.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -74,7 +74,7 @@ impl Default for McpOptions {
 /// What is wrong with the name that the configuration gives a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WrongToolName<'o> {
-    /// It is that of a tool that finds or calls others.
+    /// It is `find_tools` or `call_tool`, and the option `find-tools` is set.
     Reserved {
         /// The method of the tool.
         method: &'o str,
@@ -118,7 +118,7 @@ impl McpOptions {
         None
     }
 
-    /// The tools that are listed, if the others are found by words; `None` if all are listed.
+    /// With `find-tools`, the tools that are listed nevertheless; `None` if all tools are listed.
     pub(super) fn search(&self) -> Option<NamePatterns> {
         self.find_tools.then(|| self.listed.clone())
     }
@@ -129,7 +129,7 @@ impl McpOptions {
     }
 
     /// A method without the parameters whose values are fixed.
-    pub(super) fn open<'m>(&self, method: &'m Method) -> Cow<'m, Method> {
+    pub(super) fn without_fixed_args<'m>(&self, method: &'m Method) -> Cow<'m, Method> {
         let Some(tool) = self.tools.get(&method.name).filter(|tool| !tool.args.is_empty()) else {
             return Cow::Borrowed(method);
         };
@@ -141,10 +141,4 @@ impl McpOptions {
     pub(super) fn has(&self, method: &str) -> bool {
         self.include.has(method) && !self.exclude.has(method)
     }
-}
-
-/// Whether a text can be the name of a tool, or the prefix of such names.
-pub(crate) fn is_name(name: &str) -> bool {
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    !name.is_empty() && name.len() <= MAX_GIVEN_NAME && name.chars().all(is_allowed)
 }

@@ -1,6 +1,6 @@
-//! Calls that take long. If the client asks for its progress, the response becomes a stream of events (`text/event-stream`): how long
-//! the call runs and how much of its result there is, and at last the response itself. So a client that resets its timeout at each
-//! report waits as long as the group allows.
+//! Progress reports for calls that take long. If the client asks for them, the response is a stream of events (`text/event-stream`): each
+//! second a notification with the duration of the call and the size of its result so far, and at last the response itself. A client that
+//! resets its timeout at each report can therefore wait until the deadline of the group.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,16 +25,16 @@ use crate::service::current_request::CurrentRequest;
 use crate::service::future::{MaybeReady, catch_panic_of, with_timeout};
 use crate::service::request_record::RequestRecord;
 
-/// How long a call runs before its response becomes a stream, and the time between two reports.
-const EVERY: Duration = Duration::from_secs(1);
+/// The time before the response becomes a stream, and between two reports.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a client wants to know of a call.
+/// Makes the progress reports of one call.
 pub(super) struct Progress {
-    /// The token by which the client knows the call, as JSON.
+    /// The progress token of the request, as JSON.
     token: Box<str>,
-    /// How many bytes of the result there are.
-    pub(super) written: Arc<AtomicUsize>,
-    /// The record of the request, for a fault that is known only after the response has begun.
+    /// How many bytes of the result are written so far.
+    pub(super) bytes_written: Arc<AtomicUsize>,
+    /// The record of the request: a fault that comes after the head of the response is noted here.
     record: Option<Arc<RequestRecord>>,
     /// The `id` of the request, as text.
     id: Box<str>,
@@ -43,26 +43,27 @@ pub(super) struct Progress {
 impl Progress {
     /// `token` is a text or a number.
     pub(super) fn new(token: &RawValue, id: &RawValue, record: Option<Arc<RequestRecord>>) -> Progress {
-        Progress { token: token.get().into(), written: Arc::default(), record, id: id.get().into() }
+        Progress { token: token.get().into(), bytes_written: Arc::default(), record, id: id.get().into() }
     }
 
-    /// Reports the progress of a call that is not ready soon.
+    /// Turns an answer that is not ready within [`REPORT_INTERVAL`] into a stream of events.
     pub(super) fn report(self, answer: MaybeReady<Answer>, method: &str) -> MaybeReady<Answer> {
         let MaybeReady::Later(mut answer) = answer else { return answer };
         let method: Box<str> = method.into();
         MaybeReady::later(async move {
             let begun = Instant::now();
-            if let Some(ready) = with_timeout(EVERY, answer.as_mut()).await {
+            if let Some(ready) = with_timeout(REPORT_INTERVAL, answer.as_mut()).await {
                 return ready;
             }
-            // The body is polled only while the client takes it, and where its request is not known any more.
+            // A task of its own: hyper polls the body only while the client reads it, which would stop the call for slow clients, and
+            // outside the scope of the current request, which log lines of the call need.
             let answer = catch_panic_of(answer).in_current_span();
             let mut running = JoinSet::new();
             match CurrentRequest::get() {
                 Some(request) => running.spawn(request.scope(answer)),
                 None => running.spawn(answer),
             };
-            let mut ticks = interval_at(tokio::time::Instant::now(), EVERY);
+            let mut ticks = interval_at(tokio::time::Instant::now(), REPORT_INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let stream = EventStream { running, is_ended: false, progress: self, begun, ticks };
             Answer { headers: stream_headers(), runs_on: true, ..Answer::whole(Body::coming(stream), &method) }
@@ -71,7 +72,7 @@ impl Progress {
 
     fn event(&self, seconds: u64) -> Vec<u8> {
         let token = &self.token;
-        let so_far = match self.written.load(Relaxed) {
+        let so_far = match self.bytes_written.load(Relaxed) {
             0 => String::new(),
             bytes => format!(", {} KiB of the result", bytes.div_ceil(1024)),
         };
@@ -80,11 +81,11 @@ impl Progress {
     }
 }
 
-/// The response to a call that runs: reports of its progress, then its result.
+/// The body of a response: progress reports while the call runs, then its response.
 struct EventStream {
-    /// The call, which ends with the stream.
+    /// The call. Dropping the stream aborts it.
     running: JoinSet<Result<Answer, Fault>>,
-    /// Whether the response has been sent.
+    /// Whether the last event has been returned.
     is_ended: bool,
     progress: Progress,
     begun: Instant,
@@ -117,10 +118,10 @@ impl http_body::Body for EventStream {
 }
 
 impl Progress {
-    /// The event with the response, or no event for a call that was cancelled.
+    /// The event with the response; empty for a call that was cancelled.
     fn last_event(&self, ended: Result<Answer, Fault>) -> Vec<u8> {
         let (text, fault) = match ended {
-            Ok(answer) => (answer.text, answer.fault),
+            Ok(answer) => (answer.body, answer.fault),
             Err(fault) => {
                 let error = RpcError::new(-32603, fault.message);
                 (Some(Body::whole(error.text(Some(&self.id)))), Some(Kind::Internal))
@@ -136,7 +137,7 @@ impl Progress {
 fn stream_headers() -> HeaderMap {
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
-        // A proxy that collects the response would defeat its purpose. nginx heeds the last of these.
+        // Proxies must pass each report on at once. nginx obeys the last of these headers.
         (header::CACHE_CONTROL, "no-cache, no-transform"),
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
@@ -151,7 +152,7 @@ fn event(message: &[u8]) -> Vec<u8> {
     [BEFORE_MESSAGE, &in_one_line(message), AFTER_MESSAGE].concat()
 }
 
-/// The message in an event of a response.
+/// The message in an event that [`event`] has written.
 #[cfg(feature = "cli")]
 pub(crate) fn event_message(event: &Bytes) -> Bytes {
     let message = event.strip_prefix(BEFORE_MESSAGE).and_then(|rest| rest.strip_suffix(AFTER_MESSAGE));

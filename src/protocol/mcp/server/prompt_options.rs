@@ -1,4 +1,4 @@
-//! A prompt of the configuration: a text, in which a client puts its arguments in the place of `{{name}}`.
+//! A prompt of the configuration: a template, in which arguments of the client replace placeholders such as `{{name}}`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,15 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::answer::{Members, RpcError};
+use super::answer::{JsonObject, RpcError};
 use crate::model::text::abridge;
+use crate::protocol::mcp::names::{is_name, is_name_char};
 
-/// How many bytes the text of a prompt may have.
-pub(crate) const LONGEST_PROMPT: usize = 256 << 10;
+/// How many bytes the template of a prompt may have.
+pub(crate) const MAX_PROMPT_BYTES: usize = 256 << 10;
 /// How many bytes a prompt may have with its arguments.
-const LONGEST_RESULT: usize = 1 << 20;
-/// How many bytes the name of a prompt or an argument may have.
-const LONGEST_NAME: usize = 64;
+const MAX_FILLED_BYTES: usize = 1 << 20;
 
 /// A text that clients offer to their users, such as a command, and send to the model.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -28,7 +27,7 @@ pub struct PromptOptions {
     /// The file with its text, relative to the folder of the configuration file: Markdown in UTF-8, up to 256 KiB. It is read with the
     /// configuration. Exactly one of `file` and `text` is given.
     pub file: Option<String>,
-    /// Its text, in which `{{name}}` stands for the argument of that name.
+    /// The text. `{{name}}` in it is replaced by the argument of that name.
     pub text: Option<String>,
     /// The arguments, by their names: letters, digits, `_` and `-`.
     pub args: BTreeMap<String, PromptArgument>,
@@ -40,7 +39,7 @@ pub struct PromptOptions {
 pub struct PromptArgument {
     /// What it is, for people.
     pub description: Option<String>,
-    /// Whether it has to be given. One that may be left out is an empty text then.
+    /// Whether it has to be given. Without it, an argument that is left out is an empty text.
     pub required: bool,
 }
 
@@ -50,79 +49,71 @@ pub enum WrongPrompt {
     /// Clients cannot make a command of its name.
     #[error("`{}` is not a valid name of a prompt", abridge(.0))]
     Name(String),
-    /// The name of an argument cannot stand in a text.
+    /// A placeholder cannot have the name of an argument.
     #[error("`{}` is not a valid name of an argument", abridge(.0))]
     ArgumentName(String),
     /// The text is too long.
-    #[error("the text has {0} bytes, and a prompt may have {LONGEST_PROMPT}")]
+    #[error("the text has {0} bytes, and a prompt may have {MAX_PROMPT_BYTES}")]
     TooLong(usize),
-    /// The text names an argument that there is not.
+    /// The text has a placeholder without an argument.
     #[error("the text has `{{{{{}}}}}`, and there is no such argument", abridge(.0))]
     UnknownArgument(String),
-    /// The text does not name an argument.
+    /// The text has no placeholder for an argument.
     #[error("the text does not have `{{{{{}}}}}`", abridge(.0))]
     UnusedArgument(String),
 }
 
-/// A part of the text of a prompt.
+/// A part of a template.
 #[derive(Debug, PartialEq, Eq)]
-enum Piece<'t> {
+enum TemplatePart<'t> {
     Text(&'t str),
     /// The name of an argument.
-    Argument(&'t str),
+    Placeholder(&'t str),
 }
 
-/// The parts of a text. Braces with anything but a name between them are text.
-fn pieces(text: &str) -> Vec<Piece<'_>> {
-    let (mut pieces, mut rest, mut from) = (Vec::new(), text, 0);
+/// The parts of a template. Braces with anything but a name between them are text.
+fn template_parts(text: &str) -> Vec<TemplatePart<'_>> {
+    let (mut parts, mut rest, mut from) = (Vec::new(), text, 0);
     while let Some(at) = rest.get(from..).and_then(|rest| rest.find("{{")).map(|at| from + at) {
-        match rest.get(at + 2..).and_then(argument) {
+        match rest.get(at + 2..).and_then(placeholder) {
             Some((name, after)) => {
-                pieces.extend(rest.get(..at).filter(|before| !before.is_empty()).map(Piece::Text));
-                pieces.push(Piece::Argument(name));
+                parts.extend(rest.get(..at).filter(|before| !before.is_empty()).map(TemplatePart::Text));
+                parts.push(TemplatePart::Placeholder(name));
                 (rest, from) = (after, 0);
             }
             None => from = at + 1,
         }
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Text(rest));
+        parts.push(TemplatePart::Text(rest));
     }
-    pieces
+    parts
 }
 
-/// The name of an argument that follows two braces, and the text after it. This reads no further than to the next brace.
-fn argument(inside: &str) -> Option<(&str, &str)> {
+/// The name in a placeholder whose two opening braces have been read, and the text after it. Reads no further than to the next brace.
+fn placeholder(inside: &str) -> Option<(&str, &str)> {
     let inside = inside.trim_start_matches(' ');
-    let (name, after) = inside.split_at_checked(inside.find(|c: char| !is_of_name(c))?)?;
+    let (name, after) = inside.split_at_checked(inside.find(|c: char| !is_name_char(c))?)?;
     let after = after.trim_start_matches(' ').strip_prefix("}}")?;
     is_name(name).then_some((name, after))
 }
 
-fn is_of_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_' || c == '-'
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.len() <= LONGEST_NAME && text.chars().all(is_of_name)
-}
-
 impl PromptOptions {
-    /// What is wrong with the prompt of this name. An argument that its text does not have comes last.
-    pub fn wrong(&self, name: &str) -> Vec<WrongPrompt> {
+    /// What is wrong with the prompt of this name. Arguments without a placeholder come last.
+    pub fn check(&self, name: &str) -> Vec<WrongPrompt> {
         let mut wrong = Vec::new();
         if !is_name(name) {
             wrong.push(WrongPrompt::Name(name.to_owned()));
         }
         wrong.extend(self.args.keys().filter(|name| !is_name(name)).cloned().map(WrongPrompt::ArgumentName));
         let text = self.text.as_deref().unwrap_or_default();
-        if text.len() > LONGEST_PROMPT {
+        if text.len() > MAX_PROMPT_BYTES {
             wrong.push(WrongPrompt::TooLong(text.len()));
             return wrong;
         }
-        let named: Vec<&str> = pieces(text)
+        let named: Vec<&str> = template_parts(text)
             .into_iter()
-            .filter_map(|piece| if let Piece::Argument(name) = piece { Some(name) } else { None })
+            .filter_map(|part| if let TemplatePart::Placeholder(name) = part { Some(name) } else { None })
             .collect();
         for name in named.iter().filter(|name| !self.args.contains_key(**name)) {
             let unknown = WrongPrompt::UnknownArgument((*name).to_owned());
@@ -135,8 +126,8 @@ impl PromptOptions {
         wrong
     }
 
-    /// The text with arguments in it. What looks like an argument within another one is text.
-    pub(super) fn filled(&self, arguments: &BTreeMap<Cow<'_, str>, Cow<'_, str>>) -> Result<String, RpcError> {
+    /// The text with arguments in place of the placeholders. Placeholders within an argument are text.
+    pub(super) fn fill(&self, arguments: &BTreeMap<Cow<'_, str>, Cow<'_, str>>) -> Result<String, RpcError> {
         if let Some(unknown) = arguments.keys().find(|name| !self.args.contains_key(name.as_ref())) {
             return Err(RpcError::invalid_params(format!("the prompt has no argument `{}`", abridge(unknown))));
         }
@@ -146,23 +137,23 @@ impl PromptOptions {
         if let Some((name, _)) = self.args.iter().find(is_missing) {
             return Err(RpcError::invalid_params(format!("the argument `{}` is missing", abridge(name))));
         }
-        let pieces = pieces(self.text.as_deref().unwrap_or_default());
+        let parts = template_parts(self.text.as_deref().unwrap_or_default());
         let texts = || {
-            pieces.iter().map(|piece| match piece {
-                Piece::Text(text) => *text,
-                Piece::Argument(name) => arguments.get(*name).map_or("", |value| value.as_ref()),
+            parts.iter().map(|part| match part {
+                TemplatePart::Text(text) => *text,
+                TemplatePart::Placeholder(name) => arguments.get(*name).map_or("", |value| value.as_ref()),
             })
         };
-        if texts().map(str::len).sum::<usize>() > LONGEST_RESULT {
-            let message = format!("with these arguments, the prompt has more than {LONGEST_RESULT} bytes");
+        if texts().map(str::len).sum::<usize>() > MAX_FILLED_BYTES {
+            let message = format!("with these arguments, the prompt has more than {MAX_FILLED_BYTES} bytes");
             return Err(RpcError::invalid_params(message));
         }
         Ok(texts().collect())
     }
 
-    /// The prompt in a list.
-    pub(super) fn item(&self, name: &str) -> Value {
-        let mut item = Members::new();
+    /// The prompt as an item of `prompts/list`.
+    pub(super) fn list_item(&self, name: &str) -> Value {
+        let mut item = JsonObject::new();
         item.insert("name".to_owned(), name.into());
         for (member, text) in [("title", &self.title), ("description", &self.description)] {
             item.extend(text.as_deref().map(|text| (member.to_owned(), text.into())));
@@ -188,18 +179,18 @@ mod tests {
 
     #[test]
     fn arguments_are_names_in_braces_and_everything_else_is_text() {
-        use Piece::{Argument, Text};
+        use TemplatePart::{Placeholder, Text};
         for (text, expected) in [
             ("", vec![]),
             ("plain } {", vec![Text("plain } {")]),
-            ("{{a}}{{b-c}}", vec![Argument("a"), Argument("b-c")]),
-            ("x {{ a }} y", vec![Text("x "), Argument("a"), Text(" y")]),
+            ("{{a}}{{b-c}}", vec![Placeholder("a"), Placeholder("b-c")]),
+            ("x {{ a }} y", vec![Text("x "), Placeholder("a"), Text(" y")]),
             ("{{\"a\": {}}} {{", vec![Text("{{\"a\": {}}} {{")]),
-            ("{{{a}}}", vec![Text("{"), Argument("a"), Text("}")]),
+            ("{{{a}}}", vec![Text("{"), Placeholder("a"), Text("}")]),
             ("{{}} {{a b}} {{#if}} {{ä}}", vec![Text("{{}} {{a b}} {{#if}} {{ä}}")]),
-            ("{{x {{a}}", vec![Text("{{x "), Argument("a")]),
+            ("{{x {{a}}", vec![Text("{{x "), Placeholder("a")]),
         ] {
-            assert_eq!(pieces(text), expected, "{text}");
+            assert_eq!(template_parts(text), expected, "{text}");
         }
     }
 
@@ -213,7 +204,7 @@ mod tests {
     #[test]
     fn a_prompt_and_its_text_have_the_same_arguments() {
         let wrong = |name: &str, prompt: &PromptOptions| {
-            prompt.wrong(name).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+            prompt.check(name).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         };
         assert_eq!(wrong("spin-it", &prompt("{{a}} {{a}}", &[("a", true)])), "");
         assert_eq!(wrong("s", &prompt("{{b}} {{b}}", &[])), "the text has `{{b}}`, and there is no such argument");
@@ -231,7 +222,7 @@ mod tests {
         let prompt = prompt("{{a}}: {{b}}, {{a}}", &[("a", true), ("b", false)]);
         let filled = |arguments: &[(&'static str, String)]| {
             let arguments = arguments.iter().map(|(name, value)| ((*name).into(), value.clone().into())).collect();
-            prompt.filled(&arguments).map_err(|error| (error.code, error.message.into_owned()))
+            prompt.fill(&arguments).map_err(|error| (error.code, error.message.into_owned()))
         };
         assert_eq!(filled(&[("a", "{{b}}".to_owned())]).unwrap(), "{{b}}: , {{b}}");
         let missing = Err((-32602, "the argument `a` is missing".to_owned()));

@@ -1,5 +1,5 @@
 //! The resources of an endpoint: the documentation of its groups, and the documents of their other protocols, with the same text as
-//! over HTTP. Their addresses are `croupier://`, the path of the group, and the name of the document.
+//! over HTTP. The URI of a resource is `croupier://`, the path of the group, and the name of the document.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::answer::{Members, ResultFrame, RpcError};
+use super::answer::{JsonObject, ResultFrame, RpcError};
 use super::message::Message;
 use super::options::McpOptions;
-use super::{CACHE_SCOPE, KEPT, Mcp};
+use super::{CACHE_SCOPE, Mcp, TTL_MS};
 use crate::http::public_url::PublicUrl;
 use crate::model::interface::{Interface, Method};
 use crate::model::text::abridge;
@@ -20,8 +20,8 @@ use crate::protocol::frontend::{GroupRequest, refuse_undescribed};
 use crate::protocol::mcp::names::is_tool;
 use crate::service::RpcService;
 
-/// The error of a request for a resource that is not there, in the revisions with a handshake.
-const NOT_FOUND: i32 = -32002;
+/// The error code for an unknown resource, in the revisions with a handshake.
+const RESOURCE_NOT_FOUND: i32 = -32002;
 /// What is percent-encoded in the path of a group.
 const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
@@ -30,12 +30,12 @@ const ENCODED: &AsciiSet =
 #[derive(Default)]
 pub(super) struct Documents {
     public_url: Arc<PublicUrl>,
-    /// Those of each member, without its documentation, which is always there.
-    of_members: Box<[Vec<Arc<dyn GroupDocument>>]>,
+    /// The documents of each member. The documentation is not among them, because every group has one.
+    by_member: Box<[Vec<Arc<dyn GroupDocument>>]>,
 }
 
-/// What the resources of a group are made of.
-struct Described<'m> {
+/// A group with what its resources are made of.
+struct GroupResources<'m> {
     /// The path of the group, percent-encoded.
     path: Cow<'m, str>,
     service: &'m dyn RpcService,
@@ -44,92 +44,96 @@ struct Described<'m> {
 }
 
 impl Mcp {
-    /// The same frontend with documents as resources: those of each of its groups, in the same order. `public_url` is for the
-    /// addresses in them.
+    /// The same frontend with documents as resources: those of each of its groups, in the order of the groups. `public_url` makes the
+    /// addresses in the documents.
     #[must_use]
     pub fn with_documents(
         self,
         public_url: Arc<PublicUrl>,
-        of_members: impl IntoIterator<Item = Vec<Arc<dyn GroupDocument>>>,
+        by_member: impl IntoIterator<Item = Vec<Arc<dyn GroupDocument>>>,
     ) -> Mcp {
-        Mcp { documents: Documents { public_url, of_members: of_members.into_iter().collect() }, ..self }
+        Mcp { documents: Documents { public_url, by_member: by_member.into_iter().collect() }, ..self }
     }
 
-    /// The result of a method about resources.
+    /// The result of a method that begins with `resources/`.
     pub(super) fn answer_resources(
         &self,
         service: &dyn RpcService,
         request: GroupRequest<'_>,
         message: &Message<'_>,
         frame: &ResultFrame,
-    ) -> Result<Members, RpcError> {
+    ) -> Result<JsonObject, RpcError> {
         let params = message.params.as_ref();
-        let described = self.described(service, request);
-        let mut members = Members::new();
+        let groups = self.group_resources(service, request);
+        let mut result = JsonObject::new();
         match &*message.method {
             "resources/read" => {
                 let uri = params.and_then(|params| params.uri());
                 let uri =
                     uri.ok_or_else(|| RpcError::invalid_params("`params.uri` is not the address of a resource"))?;
-                members.insert("contents".to_owned(), json!([self.read(&described, uri, request, frame)?]));
+                result.insert("contents".to_owned(), json!([self.read(&groups, uri, request, frame)?]));
             }
             "resources/list" | "resources/templates/list" => {
-                // Each list is a whole, so no cursor has been given to any client.
+                // Each list has one page, so no cursor is valid.
                 if params.is_some_and(|params| params.cursor.is_some()) {
                     return Err(RpcError::invalid_params("the cursor is not valid"));
                 }
                 let (name, items) = match &*message.method {
-                    "resources/list" => ("resources", described.iter().flat_map(|group| group.list(request)).collect()),
+                    "resources/list" => ("resources", groups.iter().flat_map(|group| group.list(request)).collect()),
                     _ => ("resourceTemplates", Vec::new()),
                 };
-                members.insert(name.to_owned(), Value::Array(items));
+                result.insert(name.to_owned(), Value::Array(items));
             }
             method => return Err(RpcError::no_such_method(abridge(method).as_ref(), frame.is_stateless)),
         }
         if frame.is_stateless {
-            let is_incomplete = described.iter().any(|group| group.service.interface().incomplete);
-            members.insert("ttlMs".to_owned(), if is_incomplete { 0 } else { KEPT }.into());
-            members.insert("cacheScope".to_owned(), CACHE_SCOPE.into());
+            let is_incomplete = groups.iter().any(|group| group.service.interface().incomplete);
+            result.insert("ttlMs".to_owned(), if is_incomplete { 0 } else { TTL_MS }.into());
+            result.insert("cacheScope".to_owned(), CACHE_SCOPE.into());
         }
-        Ok(members)
+        Ok(result)
     }
 
     /// The groups of the endpoint with their documents.
-    fn described<'m>(&'m self, service: &'m dyn RpcService, request: GroupRequest<'m>) -> Vec<Described<'m>> {
-        let documents = self.documents.of_members.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
-        let groups = self.members.iter().zip(documents).map(|(member, documents)| Described {
+    fn group_resources<'m>(
+        &'m self,
+        service: &'m dyn RpcService,
+        request: GroupRequest<'m>,
+    ) -> Vec<GroupResources<'m>> {
+        let documents = self.documents.by_member.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
+        let groups = self.members.iter().zip(documents).map(|(member, documents)| GroupResources {
             path: match member.path() {
                 Some(path) => utf8_percent_encode(path, ENCODED).into(),
                 None => Cow::Borrowed(request.path()),
             },
-            service: member.described(service),
+            service: member.group_service(service),
             options: &member.options,
             documents,
         });
         groups.collect()
     }
 
-    /// The text of a resource.
+    /// The contents of a resource.
     fn read(
         &self,
-        described: &[Described<'_>],
+        groups: &[GroupResources<'_>],
         uri: &str,
         request: GroupRequest<'_>,
         frame: &ResultFrame,
     ) -> Result<Value, RpcError> {
-        let found = described.iter().find_map(|group| {
-            let name = uri.strip_prefix(group.address().as_str())?;
+        let found = groups.iter().find_map(|group| {
+            let name = uri.strip_prefix(group.base_uri().as_str())?;
             let mut documents = group.documents();
             Some((group, documents.find(|document| document.name() == name)?))
         });
         let Some((group, document)) = found else {
-            let code = if frame.is_stateless { -32602 } else { NOT_FOUND };
+            let code = if frame.is_stateless { -32602 } else { RESOURCE_NOT_FOUND };
             let uri = abridge(uri);
             let error = RpcError::new(code, format!("there is no resource `{uri}`"));
             return Err(RpcError { data: Some(json!({ "uri": uri })), ..error });
         };
         if let Some(rejection) = refuse_undescribed(group.service) {
-            return Err(RpcError::new(-32603, rejection.reason).of_outage());
+            return Err(RpcError::new(-32603, rejection.reason).caused_by_outage());
         }
         let base = self.documents.public_url.base(request.head, request.context.peer);
         let interface = group.service.interface_for(request.context);
@@ -141,16 +145,20 @@ impl Mcp {
     }
 }
 
-impl Described<'_> {
-    /// What the addresses of its resources begin with.
-    fn address(&self) -> String {
+impl GroupResources<'_> {
+    /// The beginning of the URIs of its resources.
+    fn base_uri(&self) -> String {
         format!("croupier://{}/", self.path.trim_end_matches('/'))
     }
 
-    /// The methods that are tools, without the parameters whose values are fixed.
+    /// The part of an interface that tools show: their methods, without parameters that have fixed values.
     fn tools_of(&self, interface: &Interface) -> Interface {
         let is_shown = |method: &&Method| is_tool(&method.name) && self.options.has(&method.name);
-        let methods = interface.methods.iter().filter(is_shown).map(|method| self.options.open(method).into_owned());
+        let methods = interface
+            .methods
+            .iter()
+            .filter(is_shown)
+            .map(|method| self.options.without_fixed_args(method).into_owned());
         let (title, doc) = (interface.title.clone(), interface.doc.clone());
         Interface { title, doc, methods: methods.collect(), ..Interface::default() }
     }
@@ -161,11 +169,11 @@ impl Described<'_> {
     }
 
     fn list(&self, request: GroupRequest<'_>) -> Vec<Value> {
-        let (address, interface) = (self.address(), self.service.interface_for(request.context));
+        let (base, interface) = (self.base_uri(), self.service.interface_for(request.context));
         let title = if interface.title.is_empty() { &*self.path } else { &interface.title };
         let item = |document: &dyn GroupDocument| {
             json!({
-                "uri": format!("{address}{}", document.name()),
+                "uri": format!("{base}{}", document.name()),
                 "name": document.name(),
                 "title": format!("{title}: {}", document.title()),
                 "mimeType": document.media_type(),
@@ -175,7 +183,7 @@ impl Described<'_> {
     }
 }
 
-/// What a group and its methods are for, for people and models.
+/// The documentation of a group and its tools, as Markdown.
 struct Documentation;
 
 impl GroupDocument for Documentation {
@@ -192,7 +200,7 @@ impl GroupDocument for Documentation {
     }
 
     fn text(&self, interface: &Interface, _: &str) -> String {
-        let mut text = format!("# {}\n", in_line(&interface.title));
+        let mut text = format!("# {}\n", on_one_line(&interface.title));
         add_doc(&interface.doc, &mut text);
         for method in &interface.methods {
             add_method(method, &mut text);
@@ -203,12 +211,12 @@ impl GroupDocument for Documentation {
 
 fn add_method(method: &Method, to: &mut String) {
     // Writing into a text cannot fail.
-    let _ = write!(to, "\n## `{}`\n", in_line(&method.name));
+    let _ = write!(to, "\n## `{}`\n", on_one_line(&method.name));
     add_doc(&method.doc, to);
     for (index, param) in method.params.iter().enumerate() {
         let (before, optional) = (if index == 0 { "\n" } else { "" }, if param.required { "" } else { " (optional)" });
-        let _ = write!(to, "{before}- `{}`{optional}", in_line(&param.name));
-        let doc = in_line(&param.doc);
+        let _ = write!(to, "{before}- `{}`{optional}", on_one_line(&param.name));
+        let doc = on_one_line(&param.doc);
         if !doc.is_empty() {
             let _ = write!(to, ": {doc}");
         }
@@ -223,8 +231,8 @@ fn add_doc(doc: &str, to: &mut String) {
     }
 }
 
-/// A text in one line.
-fn in_line(text: &str) -> String {
+/// A text on one line, with a blank for each run of white space.
+fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -260,11 +268,12 @@ mod tests {
         let expected = "# A wheel\n\nIt spins.\n\n## `wheel.spin`\n\nSpins.\n\nTwice.\n\n- `spins`: How often.\n- `seed` (optional)\n\n## `rest`\n";
         let of_group = |options: &McpOptions| {
             let service = Local::new("A wheel", ()).build().unwrap();
-            let group = Described { path: "/w".into(), service: &service, options, documents: &[] };
+            let group = GroupResources { path: "/w".into(), service: &service, options, documents: &[] };
             Documentation.text(&group.tools_of(&interface), "")
         };
         assert_eq!(of_group(&McpOptions::default()), expected);
-        let fixed = ToolOptions { args: Members::from_iter([("seed".to_owned(), 4.into())]), ..ToolOptions::default() };
+        let fixed =
+            ToolOptions { args: JsonObject::from_iter([("seed".to_owned(), 4.into())]), ..ToolOptions::default() };
         let options = McpOptions {
             exclude: NamePatterns(vec!["rest".to_owned()]),
             tools: BTreeMap::from([("wheel.spin".to_owned(), fixed)]),

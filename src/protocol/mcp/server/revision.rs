@@ -1,7 +1,7 @@
-//! The revisions of the protocol, and which one a request is of.
+//! The revision of the protocol that a request follows.
 //!
-//! Those before 2026-07-28 begin with a handshake (`initialize`) and name themselves in a header only. Since then, each request says
-//! its revision in a header and in its body. One endpoint serves all of them without a session.
+//! Clients of revisions before 2026-07-28 begin with a handshake (`initialize`), and later requests have the revision in a header only.
+//! Since then, each request has its revision in a header and in its body. One endpoint serves all revisions without a session.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,12 +13,12 @@ use super::message::{Message, Params};
 pub(super) use crate::protocol::mcp::headers::{METHOD, NAME, VERSION};
 pub(super) use crate::protocol::mcp::revision::Revision;
 
-/// The error of a request whose headers are not those of its body.
+/// The error code for a request whose headers contradict its body.
 const HEADER_MISMATCH: i32 = -32020;
-/// The error of a request of a revision that is not served.
+/// The error code for a revision that is not supported.
 const UNSUPPORTED_VERSION: i32 = -32022;
 
-/// Which revision a request is of, by its header alone.
+/// The revision in the header of a request.
 pub(super) fn of_head(headers: &HeaderMap) -> Option<Revision> {
     match headers.get(VERSION) {
         None => Some(Revision::March2025),
@@ -26,10 +26,10 @@ pub(super) fn of_head(headers: &HeaderMap) -> Option<Revision> {
     }
 }
 
-/// Which revision a message is of.
+/// The revision of a message.
 ///
 /// # Errors
-/// If it is none that is served, or the headers are not those of the body.
+/// If the revision is not supported, or the headers contradict the body.
 pub(super) fn of_message(headers: &HeaderMap, message: &Message<'_>) -> Result<Revision, RpcError> {
     let header = only(headers, &VERSION)?;
     let in_body = message.params.as_ref().and_then(Params::protocol_version);
@@ -45,7 +45,7 @@ pub(super) fn of_message(headers: &HeaderMap, message: &Message<'_>) -> Result<R
     }
 }
 
-/// Checks what each request without a handshake has to say.
+/// Checks the headers and `_meta` that each request without a handshake needs.
 fn check_stateless(
     headers: &HeaderMap,
     header: Option<&str>,
@@ -106,7 +106,7 @@ fn mismatch(message: String) -> RpcError {
     RpcError::new(HEADER_MISMATCH, message).bad_request()
 }
 
-/// The error of a request of a revision that is not served. A request of its kind may be of one of these instead.
+/// The error for a revision that is not supported. The client can choose one of the `supported` ones instead.
 fn unsupported(asked: &str, supported: impl IntoIterator<Item = Revision>) -> RpcError {
     let supported: Vec<&str> = supported.into_iter().map(Revision::name).collect();
     let data = json!({ "supported": supported, "requested": asked });

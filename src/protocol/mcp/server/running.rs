@@ -1,6 +1,6 @@
-//! Cancelling by a notification. Clients of the revisions with a handshake send `notifications/cancelled` in a request of its own.
-//! Request ids are those of one client, so the session says whose request is meant. Nothing else is kept of a session, and any
-//! server takes the requests of any session; but only the one that runs a call can cancel it.
+//! Running calls, and how a notification cancels them. Clients of the revisions with a handshake send `notifications/cancelled` in an
+//! HTTP request of its own. Two clients may use the same request id, so a call is found by the session id and the request id together.
+//! Nothing else depends on a session: every server accepts requests with any session id. Only the server that runs a call can cancel it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 use http::{HeaderMap, HeaderValue};
 use tokio::sync::Notify;
 
-use super::message::key_of;
+use super::message::id_key;
 pub(super) use crate::protocol::mcp::headers::SESSION;
 use crate::service::lock::lock;
 
-/// The longest session that is looked up; those that [`new_session`] makes have half of that.
+/// The longest session id that is accepted, in bytes. Those of [`new_session`] have half of that.
 const LONGEST_SESSION: usize = 64;
 
-/// A session that nobody can guess, for the response to a handshake.
+/// An unpredictable session id, for the response to a handshake.
 pub(super) fn new_session() -> HeaderValue {
     let text = format!("{:032x}", rand::random::<u128>());
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
@@ -25,10 +25,10 @@ pub(super) fn new_session() -> HeaderValue {
 #[derive(Default)]
 pub(super) struct RunningCalls(Mutex<HashMap<CallKey, Arc<Notify>>>);
 
-/// A request of a session: the session, and the [key](key_of) of the request's `id`.
+/// The session id, and the [key](id_key) of the request's `id`.
 type CallKey = (Box<[u8]>, Box<str>);
 
-/// A call that is listed as running until this is dropped.
+/// A call in [`RunningCalls`]. Dropping it removes the call from the list.
 pub(super) struct RunningCall {
     calls: Arc<RunningCalls>,
     key: CallKey,
@@ -36,7 +36,7 @@ pub(super) struct RunningCall {
 }
 
 impl RunningCalls {
-    /// Lists the call of a request with this `id`; `None` if the request has no session, so that nobody can cancel it.
+    /// Lists the call of a request with this `id` as running; `None` if the request has no session id, and so cannot be cancelled.
     pub(super) fn begin(self: &Arc<RunningCalls>, headers: &HeaderMap, id: &str) -> Option<RunningCall> {
         let (key, cancelled) = (call_key(headers, id)?, Arc::new(Notify::new()));
         lock(&self.0).insert(key.clone(), cancelled.clone());
@@ -54,7 +54,7 @@ impl RunningCalls {
 
 fn call_key(headers: &HeaderMap, id: &str) -> Option<CallKey> {
     let session = headers.get(SESSION)?.as_bytes();
-    (1..=LONGEST_SESSION).contains(&session.len()).then(|| (session.into(), key_of(id)))
+    (1..=LONGEST_SESSION).contains(&session.len()).then(|| (session.into(), id_key(id)))
 }
 
 impl RunningCall {

@@ -1,6 +1,5 @@
-//! Finding tools by words: for endpoints with more tools than a client should list.
-//!
-//! Such an endpoint lists `find_tools`, which returns the tools that match best, and `call_tool`, which calls one of them.
+//! Search for tools, for endpoints with more tools than clients accept. Such an endpoint lists `find_tools`, which returns the tools that
+//! match a query best, and `call_tool`, which calls one of them.
 //!
 //! A query and a tool are compared by the stems of their words. A word of the name counts more than one of the parameters, and that
 //! more than one of the description. A word that few tools have counts more than a common one. The same query has the same result
@@ -15,41 +14,52 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::answer::{Members, ResultFrame, write_json};
+use super::answer::{JsonObject, ResultFrame, write_json};
 use crate::model::fault::{Fault, Kind};
 
 /// The name of the tool that finds tools.
-pub(super) const FIND: &str = "find_tools";
+pub(super) const FIND_TOOLS: &str = "find_tools";
 /// The name of the tool that calls a tool.
-pub(super) const CALL: &str = "call_tool";
-/// The names that no method has as a tool where these two are.
-pub(super) const RESERVED: [&str; 2] = [CALL, FIND];
+pub(super) const CALL_TOOL: &str = "call_tool";
+/// The names that no other tool has where these two are listed.
+pub(super) const RESERVED: [&str; 2] = [CALL_TOOL, FIND_TOOLS];
 
-/// How many tools a search returns if the query does not say, and how many at most.
-const LIMITS: (usize, usize) = (5, 20);
-/// How many bytes the descriptions of the returned tools have together. The first is returned in any case.
-const LONGEST_RESULT: usize = 64 << 10;
-/// How many bytes a query has at most, and how many of its different words count.
-const LONGEST_QUERY: (usize, usize) = (1000, 16);
-/// How many words of a tool can be found.
-const LONGEST_TEXT: usize = 500;
-/// The weights of a word of the name or title, of a parameter, and of the description.
-const WEIGHTS: [f64; 3] = [4.0, 2.0, 1.0];
-/// How often a word of the description counts.
-const REPEATED: f64 = 3.0;
-/// The weight at which a word has half of its effect.
-const HALF: f64 = 2.0;
-/// The part of its effect that a word has if the query has only its beginning, or the tool only the beginning of a word of the query; and
-/// how many bytes the two have at least.
-const BEGINNING: (f64, [usize; 2]) = (0.5, [3, 4]);
-/// Words that say nothing of what a tool does.
+/// The default of `limit`: how many tools a search returns.
+const DEFAULT_LIMIT: usize = 5;
+/// The largest `limit`.
+const MAX_LIMIT: usize = 20;
+/// How many bytes the definitions of the returned tools have together. The first one is returned whatever its size.
+const MAX_RESULT_BYTES: usize = 64 << 10;
+/// How many bytes a query may have.
+const MAX_QUERY_BYTES: usize = 1000;
+/// How many different stems of a query are looked up.
+const MAX_QUERY_STEMS: usize = 16;
+/// How many words of a tool are in the index.
+const MAX_TOOL_WORDS: usize = 500;
+/// The weight of a word of the name or title.
+const NAME_WEIGHT: f64 = 4.0;
+/// The weight of a word of a parameter.
+const PARAM_WEIGHT: f64 = 2.0;
+/// The weight of a word of the description.
+const DESCRIPTION_WEIGHT: f64 = 1.0;
+/// How many times a word of the description counts at most.
+const MAX_REPETITIONS: f64 = 3.0;
+/// The weight at which the score of a word is half of its maximum: more weight adds less and less.
+const HALF_SCORE_WEIGHT: f64 = 2.0;
+/// The factor for the score of a word if only its beginning matches.
+const BEGINNING_FACTOR: f64 = 0.5;
+/// How many bytes a stem of the query needs to match as the beginning of a stem of a tool.
+const MIN_QUERY_BEGINNING: usize = 3;
+/// How many bytes a stem of a tool needs to match as the beginning of a stem of the query.
+const MIN_TOOL_BEGINNING: usize = 4;
+/// Frequent words that say nothing about a tool. They are sorted.
 const STOP_WORDS: [&str; 44] = [
     "a", "all", "an", "and", "any", "are", "as", "at", "be", "by", "can", "could", "do", "does", "for", "from", "has",
     "have", "how", "i", "if", "in", "is", "it", "its", "me", "my", "of", "on", "or", "please", "that", "the", "there",
     "this", "to", "want", "was", "what", "which", "who", "with", "would", "you",
 ];
 
-/// The texts of a tool that can be found.
+/// The texts of a tool that are searched.
 pub(super) struct ToolText<'t> {
     pub(super) name: &'t str,
     pub(super) title: Cow<'t, str>,
@@ -57,13 +67,14 @@ pub(super) struct ToolText<'t> {
     pub(super) params: Vec<&'t str>,
 }
 
-/// The words of tools: by each stem, which tools have it, and its weight there.
+/// An inverted index of the words of tools.
 pub(super) struct ToolIndex {
+    /// By stem: the indices of the tools that have it, each with the weight of the stem in the tool.
     stems: BTreeMap<Box<str>, Vec<(usize, f64)>>,
 }
 
 impl ToolIndex {
-    /// An index of tools, which are known by their places in this order.
+    /// An index of tools, which are identified by their position in this order.
     pub(super) fn new<'t>(tools: impl Iterator<Item = ToolText<'t>>) -> ToolIndex {
         let mut stems: BTreeMap<Box<str>, Vec<(usize, f64)>> = BTreeMap::new();
         for (index, tool) in tools.enumerate() {
@@ -74,46 +85,51 @@ impl ToolIndex {
         ToolIndex { stems }
     }
 
-    /// The tools that match a query, the best first, of those that are `shown`.
+    /// The tools that match a query, the best first. `shown` has for each tool whether it may be found.
     pub(super) fn find(&self, query: &str, shown: &[bool]) -> Vec<usize> {
         let count = shown.iter().filter(|shown| **shown).count();
         let is_shown = |index: &usize| shown.get(*index).copied().unwrap_or(false);
+        // By tool: the sum of the scores of its words, and the number of these words.
         let mut scores: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
         for stem in query_stems(query) {
-            let mut of_word: BTreeMap<usize, f64> = BTreeMap::new();
-            for (part, tools) in self.matches(&stem) {
+            let mut word_scores: BTreeMap<usize, f64> = BTreeMap::new();
+            for (factor, tools) in self.matches(&stem) {
                 let tools: Vec<_> = tools.iter().filter(|(index, _)| is_shown(index)).collect();
                 let rarity = (1.0 + (count as f64) / (tools.len() as f64 + 0.5)).ln();
                 for (index, weight) in tools {
-                    let score = part * rarity * weight / (weight + HALF);
-                    let best = of_word.entry(*index).or_default();
+                    let score = factor * rarity * weight / (weight + HALF_SCORE_WEIGHT);
+                    let best = word_scores.entry(*index).or_default();
                     *best = best.max(score);
                 }
             }
-            for (index, score) in of_word {
-                let of_tool = scores.entry(index).or_default();
-                *of_tool = (of_tool.0 + score, of_tool.1 + 1);
+            for (index, score) in word_scores {
+                let (sum, words) = scores.entry(index).or_default();
+                *sum += score;
+                *words += 1;
             }
         }
         // A tool that has two of the words is better than one that has one of them often.
         let mut found: Vec<(usize, f64)> =
             scores.into_iter().map(|(index, (score, words))| (index, score * words as f64)).collect();
-        // The tools are in the order of their names, which decides between equal ones.
-        found.sort_by(|(a, of_a), (b, of_b)| of_b.partial_cmp(of_a).unwrap_or(Ordering::Equal).then(a.cmp(b)));
+        // Tools with equal scores are in the order of their names, which is that of the index.
+        found.sort_by(|(a, score_a), (b, score_b)| {
+            score_b.partial_cmp(score_a).unwrap_or(Ordering::Equal).then(a.cmp(b))
+        });
         found.into_iter().map(|(index, _)| index).collect()
     }
 
-    /// The tools with a word of this stem, and with less effect those with a word of which it is the beginning, or that is its beginning.
+    /// The entries of stems that match a stem of the query, each with a factor for its score: 1 for the same stem, and less for one that
+    /// begins with the stem of the query, or with which that begins.
     fn matches<'s>(&'s self, stem: &'s str) -> impl Iterator<Item = (f64, &'s [(usize, f64)])> {
-        let (part, [of_query, of_tool]) = BEGINNING;
         let longer = self.stems.range::<str, _>((Bound::Included(stem), Bound::Unbounded));
         let longer = longer.take_while(move |(found, _)| found.starts_with(stem)).filter_map(move |(found, tools)| {
             let is_same = **found == *stem;
-            (is_same || stem.len() >= of_query).then_some((if is_same { 1.0 } else { part }, tools.as_slice()))
+            let factor = if is_same { 1.0 } else { BEGINNING_FACTOR };
+            (is_same || stem.len() >= MIN_QUERY_BEGINNING).then_some((factor, tools.as_slice()))
         });
-        let shorter = (of_tool..stem.len()).filter_map(move |length| {
+        let shorter = (MIN_TOOL_BEGINNING..stem.len()).filter_map(move |length| {
             let tools = self.stems.get(stem.get(..length)?)?;
-            Some((part, tools.as_slice()))
+            Some((BEGINNING_FACTOR, tools.as_slice()))
         });
         longer.chain(shorter)
     }
@@ -122,20 +138,19 @@ impl ToolIndex {
 /// The stems of a tool, with their weights.
 fn weights(tool: &ToolText<'_>) -> BTreeMap<Box<str>, f64> {
     let params = tool.params.join(" ");
-    let [of_name, of_param, of_description] = WEIGHTS;
     let texts = [
-        (tool.name, of_name),
-        (tool.title.as_ref(), of_name),
-        (params.as_str(), of_param),
-        (tool.description.as_ref(), of_description),
+        (tool.name, NAME_WEIGHT),
+        (tool.title.as_ref(), NAME_WEIGHT),
+        (params.as_str(), PARAM_WEIGHT),
+        (tool.description.as_ref(), DESCRIPTION_WEIGHT),
     ];
     let mut weights: BTreeMap<Box<str>, f64> = BTreeMap::new();
     let words = texts.into_iter().flat_map(|(text, weight)| words(text).map(move |word| (word, weight)));
-    for (word, weight) in words.take(LONGEST_TEXT).filter(|(word, _)| !is_stop_word(word)) {
+    for (word, weight) in words.take(MAX_TOOL_WORDS).filter(|(word, _)| !is_stop_word(word)) {
         let so_far = weights.entry(stem(&word)).or_default();
-        // Only what is said several times in the description is said with more weight.
-        *so_far = match weight == of_description {
-            true => (*so_far + weight).min(weight * REPEATED).max(*so_far),
+        // Repetitions add weight in the description only.
+        *so_far = match weight == DESCRIPTION_WEIGHT {
+            true => (*so_far + weight).min(weight * MAX_REPETITIONS).max(*so_far),
             false => so_far.max(weight),
         };
     }
@@ -145,7 +160,7 @@ fn weights(tool: &ToolText<'_>) -> BTreeMap<Box<str>, f64> {
 fn query_stems(query: &str) -> BTreeSet<Box<str>> {
     let mut stems = BTreeSet::new();
     for word in words(query).filter(|word| !is_stop_word(word)) {
-        if stems.len() == LONGEST_QUERY.1 {
+        if stems.len() == MAX_QUERY_STEMS {
             break;
         }
         stems.insert(stem(&word));
@@ -153,7 +168,7 @@ fn query_stems(query: &str) -> BTreeSet<Box<str>> {
     stems
 }
 
-/// The words of a text in lower case: `getHTTPStatus` has three.
+/// The words of a text in lower case: `getHTTPStatus` has the words `get`, `http` and `status`.
 fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric()).flat_map(|part| {
         let mut words: Vec<String> = Vec::new();
@@ -183,7 +198,7 @@ fn is_stop_word(word: &str) -> bool {
     STOP_WORDS.binary_search(&word).is_ok()
 }
 
-/// What is left of an English word without its ending: `spins`, `spinning` and `spin` have the same stem.
+/// An English word without its ending: `spins`, `spinning` and `spin` have the same stem.
 fn stem(word: &str) -> Box<str> {
     let long = |stem: &&str| stem.chars().count() >= 3;
     let mut stem = match word.strip_suffix("ies").filter(long) {
@@ -204,12 +219,12 @@ fn stem(word: &str) -> Box<str> {
     stem.into()
 }
 
-/// The two tools, as a list has them.
+/// The definitions of `call_tool` and `find_tools`, as a list has them.
 pub(super) fn own_tools() -> [Value; 2] {
     let call = json!({
-        "name": CALL,
+        "name": CALL_TOOL,
         "title": "Call a tool",
-        "description": format!("Calls a tool that `{FIND}` has found."),
+        "description": format!("Calls a tool that `{FIND_TOOLS}` has found."),
         "inputSchema": {
             "type": "object",
             "properties": {
@@ -225,13 +240,12 @@ pub(super) fn own_tools() -> [Value; 2] {
         "annotations":
             { "title": "Call a tool", "readOnlyHint": false, "destructiveHint": true, "openWorldHint": true },
     });
-    let (usual, most) = LIMITS;
     let find = json!({
-        "name": FIND,
+        "name": FIND_TOOLS,
         "title": "Find tools",
         "description": format!(
             "Finds further tools by what they do, and returns the best with name, description and inputSchema. \
-             Call a tool that was found with `{CALL}`."
+             Use `{CALL_TOOL}` to call one of them."
         ),
         "inputSchema": {
             "type": "object",
@@ -239,10 +253,10 @@ pub(super) fn own_tools() -> [Value; 2] {
                 "query": { "type": "string", "description": "What the tool should do, in a few words of English." },
                 "limit": {
                     "type": "integer",
-                    "description": format!("How many tools are returned at most ({usual} by default)."),
+                    "description": format!("How many tools are returned at most ({DEFAULT_LIMIT} by default)."),
                     "minimum": 1,
-                    "maximum": most,
-                    "default": usual,
+                    "maximum": MAX_LIMIT,
+                    "default": DEFAULT_LIMIT,
                 },
             },
             "required": ["query"],
@@ -272,10 +286,10 @@ pub(super) struct CallArguments<'a> {
     pub(super) arguments: Option<&'a RawValue>,
 }
 
-/// Reads the arguments of one of the two tools.
+/// Reads the arguments of `find_tools` or `call_tool`.
 ///
 /// # Errors
-/// `BadParams` if there are none, or they are others.
+/// `BadParams` if a required argument is missing, or one is unknown or of another type.
 pub(super) fn read_arguments<'a, T: Deserialize<'a>>(given: Option<&'a RawValue>) -> Result<T, Fault> {
     let given = given.map_or("{}", RawValue::get);
     serde_json::from_str(given)
@@ -283,17 +297,16 @@ pub(super) fn read_arguments<'a, T: Deserialize<'a>>(given: Option<&'a RawValue>
 }
 
 impl FindArguments<'_> {
-    /// The query, and how many tools are wanted.
+    /// The query and the limit.
     ///
     /// # Errors
-    /// `BadParams` if the query is too long, or the number is not one that is allowed.
+    /// `BadParams` if the query is too long, or the limit is out of range.
     pub(super) fn checked(&self) -> Result<(&str, usize), Fault> {
-        let (usual, most) = LIMITS;
-        let limit = self.limit.unwrap_or(usual);
-        let wrong = if self.query.len() > LONGEST_QUERY.0 {
-            Some(format!("`query` has {} bytes, and may have {}", self.query.len(), LONGEST_QUERY.0))
-        } else if !(1..=most).contains(&limit) {
-            Some(format!("`limit` is {limit}, and should be from 1 to {most}"))
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        let wrong = if self.query.len() > MAX_QUERY_BYTES {
+            Some(format!("`query` has {} bytes, and may have {MAX_QUERY_BYTES}", self.query.len()))
+        } else if !(1..=MAX_LIMIT).contains(&limit) {
+            Some(format!("`limit` is {limit}, and should be from 1 to {MAX_LIMIT}"))
         } else {
             None
         };
@@ -312,7 +325,7 @@ struct ToolSummary<'a> {
     input_schema: &'a RawValue,
 }
 
-/// The response with the tools that were found, the best first, as a list has them.
+/// The response to `find_tools`. `tools` are definitions as a list has them, the best match first.
 pub(super) fn found_response<'t>(frame: &ResultFrame, tools: impl Iterator<Item = &'t str>) -> Vec<u8> {
     let mut items = Vec::new();
     for tool in tools {
@@ -322,7 +335,7 @@ pub(super) fn found_response<'t>(frame: &ResultFrame, tools: impl Iterator<Item 
             items.push(b',');
         }
         write_json(&summary, &mut items);
-        if before > 0 && items.len() > LONGEST_RESULT {
+        if before > 0 && items.len() > MAX_RESULT_BYTES {
             items.truncate(before);
             break;
         }
@@ -340,7 +353,7 @@ pub(super) fn found_response<'t>(frame: &ResultFrame, tools: impl Iterator<Item 
     to.extend_from_slice(b"],\"structuredContent\":");
     to.extend_from_slice(&list);
     to.extend_from_slice(b",\"isError\":false");
-    frame.write_tail(None::<Members>, &mut to);
+    frame.write_tail(None::<JsonObject>, &mut to);
     to
 }
 

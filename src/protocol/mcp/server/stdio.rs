@@ -1,14 +1,14 @@
 //! The transport "stdio" of the specification: messages are lines, without the headers and the status that HTTP gives them.
 //!
-//! What a request needs of headers is made from its body and from what the handshake has agreed on. A refusal that does not repeat the
-//! `id` of its request gets it, since a client knows a response by nothing else.
+//! The headers of a request are made from its body and from the revision of the handshake. A rejection by HTTP status has no `id`, so the
+//! `id` of the request is added: clients find the request of a response by it.
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::RpcError;
-pub(crate) use super::message::key_of;
+pub(crate) use super::message::id_key;
 use super::message::{Message, MessageMembers, in_one_line, is_id};
 #[cfg(feature = "cli")]
 pub(crate) use super::progress::event_message;
@@ -16,9 +16,9 @@ use super::{CONTENT_TYPE, TAIL};
 use crate::model::text::printable;
 use crate::protocol::mcp::headers::{METHOD, NAME, VERSION, header_value};
 
-/// How many bytes of an `id` are kept of a message that is not.
+/// How many bytes of an `id` [`IdFinder`] keeps.
 const LONGEST_ID: usize = 256;
-/// How many characters of a refusal that is no message are passed on.
+/// How many characters of a response that is not a message are passed on.
 const LONGEST_REFUSAL: usize = 1000;
 
 /// The path of the endpoint of the group at a path.
@@ -39,15 +39,15 @@ pub(crate) struct StdioMessage {
 /// What a line is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum StdioKind {
-    /// The request that agrees on a revision.
+    /// The request `initialize`, which agrees on a revision.
     Handshake,
-    /// Another request, which may be cancelled.
+    /// Any other request. A cancellation can end it.
     Request,
     /// A message without a response.
     Notification,
-    /// The client no longer wants the response to the request with this [key](key_of).
+    /// The client no longer wants the response to the request with this [key](id_key).
     Cancellation(Option<Box<str>>),
-    /// A batch, or no message. The frontend says what is wrong with it.
+    /// A batch or a malformed message. The frontend writes the error.
     Other,
 }
 
@@ -77,7 +77,7 @@ impl StdioMessage {
         }
         let kind = match (message.id, &*message.method) {
             (None, "notifications/cancelled") => {
-                StdioKind::Cancellation(params.and_then(|params| params.request_id).map(|id| key_of(id.get())))
+                StdioKind::Cancellation(params.and_then(|params| params.request_id).map(|id| id_key(id.get())))
             }
             (None, _) => StdioKind::Notification,
             (Some(_), "initialize") => StdioKind::Handshake,
@@ -143,7 +143,7 @@ pub(crate) fn refuse_long(id: Option<&str>, limit: usize) -> Vec<u8> {
     RpcError::invalid_request(message).text(id)
 }
 
-/// Finds the `id` of a message that is too long to be kept, while its bytes pass by.
+/// Finds the `id` of a message that is too long for memory, while its bytes are read and dropped.
 #[derive(Debug, Default)]
 pub(crate) struct IdFinder {
     /// How many arrays and objects are open.

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::answer::{Members, RpcError, write_json};
+use super::answer::{JsonObject, RpcError, write_json};
 use super::members::Member;
 use super::options::ToolOptions;
 use super::search::{ToolIndex, ToolText};
@@ -21,18 +21,20 @@ use crate::protocol::mcp::schema::{input_schema, mismatches, output_schema};
 
 /// The longest description of a tool, in characters.
 const LONGEST_DESCRIPTION: usize = 1024;
-/// How many tools a page of the list has at most, and how many bytes.
-const PAGE: (usize, usize) = (500, 512 << 10);
-/// How many parameters a text names.
-const SHOWN: usize = 8;
+/// How many tools a page of the list has at most.
+const MAX_PAGE_TOOLS: usize = 500;
+/// How many bytes a page of the list has before its last tool, at most.
+const MAX_PAGE_BYTES: usize = 512 << 10;
+/// How many parameters are named in the advice to ask for less.
+const MAX_NAMED_PARAMS: usize = 8;
 
-/// The tools of the groups of an endpoint as these describe themselves at one time, in the order of their names.
+/// The tools of an endpoint in the order of their names, made of one version of each member's interface.
 pub(super) struct Tools {
     members: Arc<[Member]>,
-    /// The description of each member.
+    /// The interface of each member.
     pub(super) interfaces: Box<[Arc<Interface>]>,
     tools: Box<[Tool]>,
-    /// Made by the first search.
+    /// Made for the first search.
     index: OnceLock<ToolIndex>,
 }
 
@@ -42,38 +44,39 @@ struct Tool {
     member: usize,
     /// The index of its method among those of its group.
     method: usize,
-    /// Made when it is needed for the first time.
-    written: OnceLock<Arc<WrittenTool>>,
+    /// Made for the first list or call.
+    definition: OnceLock<Arc<ToolDefinition>>,
 }
 
 /// A tool that has been found by its name.
 #[derive(Clone, Copy)]
 pub(super) struct FoundTool<'t> {
-    /// Its place among the tools.
+    /// Its index among the tools.
     pub(super) index: usize,
     pub(super) name: &'t str,
-    /// The place of its group among the members.
+    /// The index of its group among the members.
     pub(super) member_index: usize,
     pub(super) member: &'t Member,
-    /// The description of its group.
+    /// The interface of its group.
     pub(super) interface: &'t Interface,
     pub(super) method: &'t Method,
 }
 
-/// A tool, as it is written, and what a result of it is written by.
+/// The definition of a tool as a list has it, and what its results are written by.
 #[derive(Debug)]
-pub(super) struct WrittenTool {
+pub(super) struct ToolDefinition {
+    /// The item of the list.
     pub(super) json: Box<str>,
     pub(super) name: Box<str>,
     pub(super) method: Box<str>,
-    /// The parameters of the method, for a caller who is to ask for less.
+    /// The names of parameters, for the advice to ask for less.
     pub(super) parameters: Box<str>,
-    /// The media type of a result that is bytes alone.
+    /// The media type of results, if they are bytes and nothing else.
     pub(super) bytes_type: Option<Box<str>>,
     pub(super) dialect: JsonDialect,
     /// How many bytes of JSON a result may have.
     pub(super) max_result: usize,
-    /// Whether a result is the member `result` of an object: its type is none.
+    /// Whether a result is wrapped in an object as its member `result`, because its type is not an object.
     pub(super) is_wrapped: bool,
 }
 
@@ -81,12 +84,13 @@ pub(super) struct WrittenTool {
 pub(super) struct ToolPage {
     /// The items of the array.
     pub(super) items: Vec<u8>,
-    /// Where the list goes on.
+    /// The cursor of the next page; `None` after the last one.
     pub(super) next: Option<String>,
 }
 
 impl Tools {
-    /// The tools of these groups, of which each has one of the descriptions. No method has one of the `reserved` names.
+    /// The tools of these groups. `interfaces` has the interface of each member, in the same order. No tool gets one of the `reserved`
+    /// names.
     pub(super) fn new(members: Arc<[Member]>, interfaces: Vec<Arc<Interface>>, reserved: &[&str]) -> Tools {
         let groups = members.iter().zip(&interfaces).map(|(member, interface)| {
             let tools = member.options.tools.iter();
@@ -95,11 +99,11 @@ impl Tools {
         });
         let names = ToolNames::new(&groups.collect::<Vec<_>>(), reserved);
         let mut tools = Vec::new();
-        for (index, (member, interface)) in members.iter().zip(&interfaces).enumerate() {
-            tools.extend(interface.methods.iter().enumerate().filter_map(|(at, method)| {
+        for (member, (group, interface)) in members.iter().zip(&interfaces).enumerate() {
+            tools.extend(interface.methods.iter().enumerate().filter_map(|(method, described)| {
                 let name =
-                    names.of_method(&member.prefix, &method.name).filter(|_| member.options.has(&method.name))?;
-                Some(Tool { name: name.into(), member: index, method: at, written: OnceLock::new() })
+                    names.of_method(&group.prefix, &described.name).filter(|_| group.options.has(&described.name))?;
+                Some(Tool { name: name.into(), member, method, definition: OnceLock::new() })
             }));
         }
         tools.sort_by(|a, b| a.name.cmp(&b.name));
@@ -123,7 +127,7 @@ impl Tools {
         Some(FoundTool { index, name: &tool.name, member_index: tool.member, member, interface, method })
     }
 
-    /// The tools that match a query, the best first, of those that are `shown`.
+    /// The tools that match a query, the best first, among those that are `shown`.
     pub(super) fn search(&self, query: &str, shown: impl Fn(&FoundTool<'_>) -> bool) -> Vec<usize> {
         let all = || (0..self.tools.len()).map(|index| self.found(index));
         let index = self.index.get_or_init(|| ToolIndex::new(all().flatten().map(|found| found.text())));
@@ -131,20 +135,18 @@ impl Tools {
         index.find(query, &shown)
     }
 
-    /// A tool as it is written.
-    pub(super) fn written(&self, index: usize) -> Option<&Arc<WrittenTool>> {
+    /// The definition of the tool with this index.
+    pub(super) fn definition(&self, index: usize) -> Option<&Arc<ToolDefinition>> {
         let (tool, found) = (self.tools.get(index)?, self.found(index)?);
-        Some(tool.written.get_or_init(|| Arc::new(write(found))))
+        Some(tool.definition.get_or_init(|| Arc::new(define(found))))
     }
 
-    /// Adds to a fault where the arguments do not match the schema of the tool.
+    /// Adds lines to the message of a fault: where the arguments do not match the schema of the tool.
     pub(super) fn explain(&self, index: usize, arguments: Option<&RawValue>, fault: &mut Fault) {
-        let Some(written) = self.written(index) else { return };
+        let Some(definition) = self.definition(index) else { return };
         let arguments = arguments.map_or("{}", RawValue::get);
-        let (Ok(tool), Ok(arguments)) = (serde_json::from_str::<Value>(&written.json), serde_json::from_str(arguments))
-        else {
-            return;
-        };
+        let tool = serde_json::from_str::<Value>(&definition.json);
+        let (Ok(tool), Ok(arguments)) = (tool, serde_json::from_str(arguments)) else { return };
         for mismatch in tool.get("inputSchema").into_iter().flat_map(|schema| mismatches(schema, &arguments)) {
             fault.message = format!("{}\n{mismatch}", fault.message).into();
         }
@@ -153,7 +155,7 @@ impl Tools {
     /// A page of the list, of those tools that are `shown`. The cursor is the name of the last tool before it.
     ///
     /// # Errors
-    /// If the cursor is none of such a list.
+    /// If the cursor is malformed.
     pub(super) fn page(
         &self,
         cursor: Option<&str>,
@@ -171,15 +173,15 @@ impl Tools {
             if !self.found(index).is_some_and(|found| shown(&found)) {
                 continue;
             }
-            if count == PAGE.0 || page.items.len() > PAGE.1 {
+            if count == MAX_PAGE_TOOLS || page.items.len() > MAX_PAGE_BYTES {
                 page.next = Some(URL_SAFE_NO_PAD.encode(last));
                 break;
             }
-            let Some(written) = self.written(index) else { continue };
+            let Some(definition) = self.definition(index) else { continue };
             if count > 0 {
                 page.items.push(b',');
             }
-            page.items.extend_from_slice(written.json.as_bytes());
+            page.items.extend_from_slice(definition.json.as_bytes());
             (count, last) = (count + 1, &tool.name);
         }
         Ok(page)
@@ -201,7 +203,7 @@ impl<'t> FoundTool<'t> {
         given.map_or_else(|| description(self.method).into(), Cow::Borrowed)
     }
 
-    /// The texts by which it can be found.
+    /// The texts in which a search looks for words.
     fn text(&self) -> ToolText<'t> {
         let is_fixed = |name: &str| self.options().is_some_and(|options| options.args.contains_key(name));
         let params = self.method.params.iter().map(|param| param.name.as_str()).filter(|name| !is_fixed(name));
@@ -210,20 +212,20 @@ impl<'t> FoundTool<'t> {
     }
 }
 
-fn write(tool: FoundTool<'_>) -> WrittenTool {
+fn define(tool: FoundTool<'_>) -> ToolDefinition {
     let FoundTool { name, member, interface, method, .. } = tool;
     let output = output_schema(method, &interface.defs);
     let (shown_title, shown_doc) = (tool.title(), tool.description());
-    let open = member.options.open(method);
+    let open = member.options.without_fixed_args(method);
     let input = input_schema(&open, &interface.defs);
-    let mut tool = Members::new();
+    let mut tool = JsonObject::new();
     let mut set = |member: &str, value: Value| drop(tool.insert(member.to_owned(), value));
     set("name", name.into());
     set("title", shown_title.as_ref().into());
     set("description", shown_doc.as_ref().into());
     set("inputSchema", input);
-    // What an upstream says of its results is no promise, and clients refuse results that do not match. With another dialect, a number
-    // may be written as a text or as nothing.
+    // Clients refuse results that do not match `outputSchema`. Upstreams may return others than they describe, and a dialect may write a
+    // number that is not finite as a text or as null.
     if interface.has_exact_results && member.dialect.non_finite == JsonNonFinite::Refuse {
         set("outputSchema", output.schema);
     }
@@ -239,7 +241,7 @@ fn write(tool: FoundTool<'_>) -> WrittenTool {
     let mut json = Vec::new();
     write_json(&tool, &mut json);
     let json = String::from_utf8(json).unwrap_or_default();
-    WrittenTool {
+    ToolDefinition {
         json: json.into(),
         name: name.into(),
         method: method.name.as_str().into(),
@@ -259,7 +261,7 @@ fn bytes_type(method: &Method, interface: &Interface) -> Option<Box<str>> {
     is_base64.then(|| media.unwrap_or("application/octet-stream").into())
 }
 
-/// The name of a tool in a cursor; `None` if that is none.
+/// The name of the tool in a cursor; `None` if the cursor is malformed.
 fn name_in_cursor(cursor: &str) -> Option<String> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
 }
@@ -295,9 +297,10 @@ fn description(method: &Method) -> String {
     excerpt(&doc, LONGEST_DESCRIPTION)
 }
 
-/// The parameters of a method by name, for a caller who is to ask for less.
+/// The names of the first parameters of a method, for the advice to ask for less.
 fn parameters(method: &Method) -> String {
-    let names: Vec<String> = method.params.iter().take(SHOWN).map(|param| format!("`{}`", param.name)).collect();
+    let names: Vec<String> =
+        method.params.iter().take(MAX_NAMED_PARAMS).map(|param| format!("`{}`", param.name)).collect();
     names.join(", ")
 }
 

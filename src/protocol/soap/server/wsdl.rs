@@ -77,7 +77,7 @@ impl GroupDocument for Wsdl {
         "text/xml"
     }
 
-    /// The text without a choice of the style and the versions in the query.
+    /// The text of a request without `style` and `versions` in its query.
     fn text(&self, interface: &Interface, url: &str) -> String {
         self.text_in(WsdlForm { style: Style::Document, versions: Versions::One }, interface, url)
     }

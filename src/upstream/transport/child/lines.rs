@@ -1,4 +1,4 @@
-//! Lines of a bounded length, from what arrives in pieces.
+//! Splits what a program writes into lines of a bounded length.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memchr;
@@ -10,46 +10,47 @@ use crate::protocol::mcp::server::stdio::IdFinder;
 pub(super) enum Line {
     /// A line without its end.
     Whole(Bytes),
-    /// A line that is too long, of which only the `id` of a message is kept.
+    /// A line that is too long. Only the `id` of the message in it is kept.
     TooLong(Option<Box<str>>),
 }
 
-/// What has arrived and is not a whole line yet.
+/// The bytes that have arrived and are not a whole line yet.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct LineBuffer {
     pub(super) buffer: BytesMut,
-    /// Up to where the end of the line has been looked for.
-    looked: usize,
+    /// Up to where the end of the line has been searched.
+    searched: usize,
+    /// The longest line, in bytes.
     limit: usize,
-    /// The rest of a line that is too long passes by here.
-    passing: Option<IdFinder>,
+    /// Reads the `id` in a line that is too long, whose bytes are dropped.
+    id_finder: Option<IdFinder>,
 }
 
-impl Lines {
-    pub(super) fn new(limit: usize) -> Lines {
-        Lines { buffer: BytesMut::new(), looked: 0, limit, passing: None }
+impl LineBuffer {
+    pub(super) fn new(limit: usize) -> LineBuffer {
+        LineBuffer { buffer: BytesMut::new(), searched: 0, limit, id_finder: None }
     }
 
     /// The next line, if it has arrived.
     pub(super) fn next(&mut self) -> Option<Line> {
-        let end = self.buffer.get(self.looked..).and_then(|rest| memchr(b'\n', rest)).map(|end| self.looked + end);
-        if self.passing.is_none() && end.unwrap_or(self.buffer.len()) > self.limit {
-            self.passing = Some(IdFinder::default());
+        let end = self.buffer.get(self.searched..).and_then(|rest| memchr(b'\n', rest)).map(|end| self.searched + end);
+        if self.id_finder.is_none() && end.unwrap_or(self.buffer.len()) > self.limit {
+            self.id_finder = Some(IdFinder::default());
         }
-        if let Some(finder) = &mut self.passing {
+        if let Some(finder) = &mut self.id_finder {
             let until = end.unwrap_or(self.buffer.len());
             finder.read(self.buffer.get(..until).unwrap_or_default());
             self.buffer.advance(end.map_or(until, |end| end + 1));
-            self.looked = 0;
+            self.searched = 0;
             end?;
-            return self.passing.take().map(|finder| Line::TooLong(finder.id().map(Into::into)));
+            return self.id_finder.take().map(|finder| Line::TooLong(finder.id().map(Into::into)));
         }
         let Some(end) = end else {
-            self.looked = self.buffer.len();
+            self.searched = self.buffer.len();
             return None;
         };
         let mut line = self.buffer.split_to(end + 1);
-        self.looked = 0;
+        self.searched = 0;
         let length = end - usize::from(line.get(..end).is_some_and(|line| line.ends_with(b"\r")));
         line.truncate(length);
         Some(Line::Whole(line.freeze()))
@@ -65,7 +66,7 @@ mod tests {
         let long = format!(r#"{{"result":"{}","id":17}}"#, "x".repeat(100));
         let text = format!("{{}}\r\n\n{long}\n0123456789\n0123456789A\nrest");
         for piece in 1..text.len() {
-            let mut lines = Lines::new(10);
+            let mut lines = LineBuffer::new(10);
             let mut found = Vec::new();
             for piece in text.as_bytes().chunks(piece) {
                 lines.buffer.extend_from_slice(piece);

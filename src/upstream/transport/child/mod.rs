@@ -4,13 +4,13 @@
 //! mod.rs            ChildServer: sends a message to the program, and waits for its response
 //! supervisor.rs     the task that starts the program, and ends it
 //! running.rs        a program that runs: the handshake, messages in, messages out, and its end
-//! process_group.rs  the program and what it has started, which end together
-//! program_log.rs    what it writes to its standard error
-//! lines.rs          lines of a bounded length
+//! process_group.rs  the processes of the program, which end together
+//! program_log.rs    logs the lines of its standard error
+//! lines.rs          splits its output into lines of a bounded length
 //! ```
 //!
-//! All calls share one program, which the first message starts. If it ends, the calls that run are faults, and the next message starts
-//! it again; after a start that has failed, not before a delay has passed. It ends when nothing refers to its [`ChildServer`].
+//! All calls share one program, which the first message starts. If the program ends, running calls fail, and the next message starts it
+//! again; after a failed start, a delay has to pass before that. The program is ended when its [`ChildServer`] is dropped.
 
 mod lines;
 mod process_group;
@@ -21,7 +21,7 @@ mod supervisor;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, header};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
@@ -35,19 +35,19 @@ use crate::protocol::mcp::client::handshake::Agreement;
 use crate::protocol::mcp::client::message::MessageId;
 use crate::service::lock::lock;
 
-/// A program, and the way to it.
+/// A server that is a program.
 pub(super) struct ChildServer {
     program: Arc<Program>,
     /// The group whose calls are sent, for log lines.
     group: String,
-    /// The way to the task that supervises the program; `None` before the first message.
+    /// Sends commands to the task that supervises the program; `None` before the first message.
     supervisor: Mutex<Option<UnboundedSender<Command>>>,
 }
 
-/// What the supervisor of the program is to do.
+/// A command for the supervisor of the program.
 enum Command {
     Send(SentMessage),
-    /// The response to this message is of no use any longer.
+    /// No call waits for the response to this message any longer.
     Cancel(u64),
 }
 
@@ -58,7 +58,7 @@ struct SentMessage {
     respond: oneshot::Sender<Result<ReceivedMessage, ChildError>>,
 }
 
-/// A response, and what was agreed on in the handshake, if there was one.
+/// A response, and the result of the handshake, if there was one.
 struct ReceivedMessage {
     line: Bytes,
     agreement: Option<Arc<Agreement>>,
@@ -67,15 +67,15 @@ struct ReceivedMessage {
 /// Why there is no response.
 #[derive(Debug)]
 enum ChildError {
-    /// The program does not run, and was not sent the message.
+    /// The message was not sent: the program does not run, or does not read.
     NotSent(ProgramError),
-    /// The program has ended.
+    /// The program has ended after the message was sent.
     Ended(ProgramError),
-    /// The response is longer than a line may be.
+    /// The response is longer than this number of bytes, the limit.
     TooLong(usize),
 }
 
-/// Tells the task that a response is not waited for any longer, unless it has come.
+/// Cancels a message when it is dropped, unless the response has come.
 struct CancelOnDrop<'c> {
     supervisor: &'c UnboundedSender<Command>,
     id: u64,
@@ -96,7 +96,7 @@ impl ChildServer {
         ChildServer { program, group, supervisor: Mutex::new(None) }
     }
 
-    /// Sends a message and waits for its response. Starting the program is a part of the time.
+    /// Sends a message and waits for its response. The time limit covers the start of the program, too.
     pub(super) async fn exchange(
         &self,
         request: OutgoingRequest,
@@ -111,9 +111,9 @@ impl ChildServer {
         if supervisor.send(Command::Send(message)).is_err() {
             return Err((self.unreached("the program is being ended".into()), Some(request)));
         }
-        let mut cancelled = CancelOnDrop { supervisor: &supervisor, id, has_response: false };
+        let mut cancel = CancelOnDrop { supervisor: &supervisor, id, has_response: false };
         let received = limit.run(response).await.map_err(|late| (self.broken(late.into()), None))?;
-        cancelled.has_response = true;
+        cancel.has_response = true;
         let ReceivedMessage { line, agreement } = match received {
             Ok(Ok(received)) => received,
             Ok(Err(ChildError::NotSent(reason))) => return Err((self.unreached(reason.into()), Some(request))),
@@ -122,7 +122,6 @@ impl ChildServer {
             Err(_) => return Err((self.broken("the program was ended".into()), None)),
         };
         let mut response = Response::new(Incoming::whole(line, limit.timeout));
-        *response.status_mut() = StatusCode::OK;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(agreement) = agreement {
             response.extensions_mut().insert(agreement);
@@ -130,7 +129,8 @@ impl ChildServer {
         Ok(response)
     }
 
-    /// The way to the task, which begins on the runtime of the first message. If that runtime has ended, another task begins.
+    /// The sender to the supervisor. The first message starts that task, on its own runtime. If the runtime has ended, the next message
+    /// starts another.
     fn supervisor(&self) -> UnboundedSender<Command> {
         let mut supervisor = lock(&self.supervisor);
         if let Some(known) = supervisor.as_ref().filter(|known| !known.is_closed()) {

@@ -1,12 +1,12 @@
-//! The processes of a program: itself, and what it has started.
+//! The processes of a program: the program itself, and those that it has started.
 
 #[cfg(unix)]
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::Child;
 
-/// The process group that a program leads. Where there are no groups, it has no processes, and only the program itself is ended.
+/// The process group that a program leads. On systems without process groups, it counts as empty, and only the program itself is ended.
 pub(super) struct ProcessGroup {
-    /// Kept from the start: a program that has ended has no id any more, but the others of its group still have this one.
+    /// Noted at the start: a program that has ended has no id any more, but the other processes of its group still have it as theirs.
     #[cfg(unix)]
     id: Option<Pid>,
 }
@@ -28,7 +28,7 @@ impl ProcessGroup {
         self.signal(Signal::KILL);
     }
 
-    /// Whether there is a process in the group. One that has ended counts until its parent has waited for it.
+    /// Whether there is a process in the group. A process that has ended counts until its parent has waited for it.
     pub(super) fn has_processes(&self) -> bool {
         self.id.is_some_and(|id| test_kill_process_group(id).is_ok())
     }

@@ -1,4 +1,4 @@
-//! What a program writes to its standard error.
+//! Logs what a program writes to its standard error.
 
 use std::time::Duration;
 
@@ -11,21 +11,25 @@ use crate::model::text::printable;
 
 /// How many bytes are read at a time.
 const READ_SIZE: usize = 4 << 10;
-/// The longest line, in bytes.
-const LOG_LINE: usize = 1000;
-/// How many lines are logged within this time.
-const LOG_LINES: (u32, Duration) = (100, Duration::from_secs(10));
+/// The longest line, in bytes. A longer one is logged in parts.
+const MAX_LINE: usize = 1000;
+/// How many lines are logged in each period. Further ones are counted.
+const MAX_LINES: u32 = 100;
+/// The period.
+const PERIOD: Duration = Duration::from_secs(10);
 
-/// The lines that a program writes to its standard error, which are logged.
+/// The log of one program.
 pub(super) struct ProgramLog {
     group: String,
     name: String,
     buffer: BytesMut,
-    /// The last line, for the reason of its end.
+    /// The last line, which may tell why the program has ended.
     pub(super) last: Option<String>,
-    /// Since when lines are counted, how many there were, and how many of them were not logged.
+    /// When the period began.
     since: Instant,
+    /// How many lines there were in it.
     count: u32,
+    /// How many of them were not logged.
     left_out: u32,
 }
 
@@ -51,36 +55,39 @@ impl ProgramLog {
             let end = memchr::memchr(b'\n', &self.buffer);
             let (length, used) = match end {
                 Some(end) => (end, end + 1),
-                // A longer line is logged in parts.
-                None if self.buffer.len() >= LOG_LINE || !is_open && !self.buffer.is_empty() => {
+                None if self.buffer.len() >= MAX_LINE || !is_open && !self.buffer.is_empty() => {
                     (self.buffer.len(), self.buffer.len())
                 }
                 None => return is_open,
             };
             let line = self.buffer.split_to(used);
-            self.line(line.get(..length).unwrap_or_default(), "the program of an upstream says");
+            self.log(
+                line.get(..length).unwrap_or_default(),
+                "the program of an upstream has written to its standard error",
+            );
         }
     }
 
-    pub(super) fn line(&mut self, line: &[u8], what: &str) {
-        let text = String::from_utf8_lossy(line.get(..LOG_LINE).unwrap_or(line));
-        let text = printable(text.trim(), LOG_LINE).into_owned();
+    /// Logs a line with this message, unless there were too many.
+    pub(super) fn log(&mut self, line: &[u8], message: &str) {
+        let text = String::from_utf8_lossy(line.get(..MAX_LINE).unwrap_or(line));
+        let text = printable(text.trim(), MAX_LINE).into_owned();
         if text.is_empty() {
             return;
         }
-        let (most, within) = LOG_LINES;
         let (group, program) = (self.group.as_str(), self.name.as_str());
-        if self.since.elapsed() >= within {
+        if self.since.elapsed() >= PERIOD {
             if self.left_out > 0 {
                 let count = self.left_out;
                 tracing::warn!(group, program, count, "lines of the program of an upstream were not logged");
             }
             (self.since, self.count, self.left_out) = (Instant::now(), 0, 0);
         }
-        if self.count < most {
-            tracing::info!(group, program, line = text, "{what}");
+        if self.count < MAX_LINES {
+            tracing::info!(group, program, line = text, "{message}");
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
         }
-        self.left_out += u32::from(self.count >= most);
         self.count = self.count.saturating_add(1);
         self.last = Some(text);
     }

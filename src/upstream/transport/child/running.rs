@@ -1,4 +1,4 @@
-//! A program that runs.
+//! A program that runs: its messages in both directions, and its end.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -14,31 +14,31 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::lines::{Line, Lines};
+use super::lines::{Line, LineBuffer};
 use super::process_group::ProcessGroup;
 use super::program_log::ProgramLog;
 use super::{ChildError, ReceivedMessage, SentMessage};
 use crate::model::text::abridge;
 use crate::protocol::mcp::client::handshake;
-use crate::protocol::mcp::client::handshake::{Agreement, NoAgreement};
+use crate::protocol::mcp::client::handshake::{Agreement, HandshakeError};
 use crate::protocol::mcp::client::message::{MessageHead, MessageId};
 use crate::upstream::transport::error::ProgramError;
 use crate::upstream::transport::program::{INHERITED, Program};
 
 /// How long a program may take for the handshake. Some install themselves at their first start.
-const HANDSHAKE: Duration = Duration::from_secs(60);
-/// How long a program may take to end once its input is closed, and again once it is asked to.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a program may take to end after its input is closed, and again after it is asked to end.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long the last lines of the log of a program that has ended are waited for.
-const LAST_LINES: Duration = Duration::from_millis(200);
-/// How often is looked whether the processes of a program have ended.
-const LOOK: Duration = Duration::from_millis(10);
-/// How many bytes may wait until the program reads them.
+/// How long the reader of the log waits for the last lines of a program that has ended.
+const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
+/// The time between two checks whether the processes of a program have ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// How many bytes may wait for the program to read them.
 const MAX_UNREAD: usize = 16 << 20;
 /// How many bytes are read at a time.
 const READ_SIZE: usize = 32 << 10;
 
-/// A program that runs, and the messages that wait for its responses.
+/// A program that runs, and the calls that wait for its responses.
 pub(super) struct RunningProgram {
     child: Child,
     processes: ProcessGroup,
@@ -49,35 +49,39 @@ pub(super) struct RunningProgram {
     stdout: ChildStdout,
     /// `None` once it is closed.
     stderr: Option<ChildStderr>,
-    lines: Lines,
+    lines: LineBuffer,
     log: ProgramLog,
-    /// What is to be written, and how many bytes that are.
+    /// What is still to be written.
     unwritten: VecDeque<Bytes>,
+    /// How many bytes that are.
     unwritten_bytes: usize,
     state: State,
+    /// The messages that were sent and have no response yet, by their `id`.
     waiting: HashMap<u64, SentMessage>,
-    begun: Instant,
+    started: Instant,
     name: String,
     max_line: usize,
 }
 
 /// How far the handshake has come.
 enum State {
-    /// The messages wait until the response with this `id` has come.
-    Beginning { id: u64, messages: Vec<SentMessage> },
-    /// It is over; `None` if the program needs none.
+    /// The response with this `id` has not come. Messages wait for it.
+    Handshake { id: u64, messages: Vec<SentMessage> },
+    /// The handshake is over; `None` if the program needs none.
     Ready(Option<Arc<Agreement>>),
 }
 
-/// Why a program is of no use any longer.
+/// Why a program can no longer be used.
 pub(super) enum Stop {
-    /// It has closed its output or its input, mostly because it has ended.
+    /// It has closed its output or its input, in most cases because it has ended.
     Closed,
+    /// It cannot be read or written, or the handshake has failed.
     Failed(ProgramError),
 }
 
 impl RunningProgram {
-    /// Starts a program, and begins the handshake: old programs refuse every other message before it, and those that need none say so.
+    /// Starts a program, and begins the handshake. Programs of older revisions refuse all other messages before it. A
+    /// program that refuses the handshake needs none.
     ///
     /// # Errors
     /// Why it cannot be started.
@@ -90,7 +94,7 @@ impl RunningProgram {
         if let Some(directory) = &program.directory {
             command.current_dir(directory);
         }
-        // A signal of the terminal is for this process, which ends the program itself, with all that the program has started.
+        // Ctrl-C in a terminal signals the process group of croupier. The program gets a group of its own, because croupier ends it.
         #[cfg(unix)]
         command.process_group(0);
         let name = program.name().to_owned();
@@ -110,13 +114,13 @@ impl RunningProgram {
             stdin: Some(stdin),
             stdout,
             stderr,
-            lines: Lines::new(program.max_line),
+            lines: LineBuffer::new(program.max_line),
             log: ProgramLog::new(group, &name),
             unwritten: VecDeque::new(),
             unwritten_bytes: 0,
-            state: State::Beginning { id, messages: Vec::new() },
+            state: State::Handshake { id, messages: Vec::new() },
             waiting: HashMap::new(),
-            begun: Instant::now(),
+            started: Instant::now(),
             name,
             max_line: program.max_line,
         };
@@ -129,12 +133,12 @@ impl RunningProgram {
     }
 
     pub(super) fn age(&self) -> Duration {
-        self.begun.elapsed()
+        self.started.elapsed()
     }
 
     /// Sends a message, once the handshake is over.
     pub(super) fn send(&mut self, message: SentMessage) {
-        if let State::Beginning { messages, .. } = &mut self.state {
+        if let State::Handshake { messages, .. } = &mut self.state {
             messages.push(message);
             return;
         }
@@ -144,7 +148,7 @@ impl RunningProgram {
         if self.unwritten_bytes > MAX_UNREAD {
             let reason = "its program does not read its messages";
             let reason = ProgramError::new(reason, reason);
-            // An error means that the caller has left.
+            // An error means that the call was cancelled; here and below.
             let _ = message.respond.send(Err(ChildError::NotSent(reason)));
             return;
         }
@@ -152,9 +156,9 @@ impl RunningProgram {
         self.waiting.insert(message.id, message);
     }
 
-    /// Tells the program that a response is of no use any longer (specification, "Cancellation").
+    /// Cancels a message, and notifies the program of that if the message was sent (specification, "Cancellation").
     pub(super) fn cancel(&mut self, id: u64) {
-        if let State::Beginning { messages, .. } = &mut self.state {
+        if let State::Handshake { messages, .. } = &mut self.state {
             messages.retain(|message| message.id != id);
         }
         if self.waiting.remove(&id).is_some() {
@@ -164,12 +168,12 @@ impl RunningProgram {
         }
     }
 
-    /// Reads and writes until the program is of no use any longer. It can be dropped and called again at any time: it waits for
-    /// nothing but the program and the end of the handshake, so what has come is noticed however often that happens.
+    /// Reads and writes until the program can no longer be used. It is cancel-safe: what was read and written is noted in `self`, and the
+    /// deadline of the handshake does not move.
     pub(super) async fn work(&mut self) -> Stop {
         loop {
-            let until = self.begun + HANDSHAKE;
-            let is_beginning = matches!(self.state, State::Beginning { .. });
+            let until = self.started + HANDSHAKE_TIMEOUT;
+            let in_handshake = matches!(self.state, State::Handshake { .. });
             let Self { stdin, stdout, stderr, lines, log, unwritten, .. } = self;
             let first = unwritten.front().map(Bytes::as_ref).unwrap_or_default();
             lines.buffer.reserve(READ_SIZE);
@@ -193,18 +197,17 @@ impl RunningProgram {
                         self.stderr = None;
                     }
                 },
-                () = sleep_until(until), if is_beginning => {
-                    return Stop::failed(format!("no handshake within {HANDSHAKE:?}"));
+                () = sleep_until(until), if in_handshake => {
+                    return Stop::failed(format!("no handshake within {HANDSHAKE_TIMEOUT:?}"));
                 },
             }
         }
     }
 
-    /// Says to all who wait that the program has ended.
+    /// Fails all calls that wait for a response.
     pub(super) fn fail_all(&mut self, reason: &ProgramError) {
-        if let State::Beginning { messages, .. } = &mut self.state {
+        if let State::Handshake { messages, .. } = &mut self.state {
             for message in messages.drain(..) {
-                // An error means that the caller has left; here and below.
                 let _ = message.respond.send(Err(ChildError::NotSent(reason.clone())));
             }
         }
@@ -213,7 +216,7 @@ impl RunningProgram {
         }
     }
 
-    /// Why the program is of no use any longer. If it has closed its output, its end is waited for, for the grace at most.
+    /// Why the program can no longer be used. If it has closed its output, this waits for its end, for the grace at most.
     pub(super) async fn reason(&mut self, stop: Stop) -> ProgramError {
         if let Stop::Failed(reason) = stop {
             return reason;
@@ -224,16 +227,16 @@ impl RunningProgram {
         };
         let Self { log, stderr, .. } = self;
         let rest = async { while log.read(stderr).await {} };
-        // What the program has started may keep its log open.
-        let _ = timeout(LAST_LINES, rest).await;
+        // A process that the program has started may keep its standard error open.
+        let _ = timeout(LAST_LINES_TIMEOUT, rest).await;
         has_ended(match &log.last {
             Some(last) => format!("{how}; its last line is: {last}"),
             None => how,
         })
     }
 
-    /// Ends the program (specification, "Shutdown"): closes its input, and if it still runs after a grace, asks it to end, and kills it
-    /// after another. What it has started is asked to end at once when the program has ended.
+    /// Ends the program (specification, "Shutdown"): closes its input, asks it to end if it still runs after a grace, and kills it after
+    /// another. The processes that it has started are asked to end as soon as the program has ended.
     pub(super) async fn end(&mut self) {
         self.stdin = None;
         // An error means that the time is over.
@@ -242,18 +245,18 @@ impl RunningProgram {
         let all_ended = async {
             let _ = self.child.wait().await;
             while self.processes.has_processes() {
-                sleep(LOOK).await;
+                sleep(POLL_INTERVAL).await;
             }
         };
         if timeout(GRACE, all_ended).await.is_err() {
             self.kill();
-            // It is gone once it has been waited for.
+            // Reaps the killed program.
             let _ = self.child.wait().await;
         }
         self.is_gone = true;
     }
 
-    /// Kills the program, and what it has started.
+    /// Kills the program, and the processes that it has started.
     fn kill(&mut self) {
         self.processes.kill();
         // An error means that it has ended.
@@ -295,14 +298,15 @@ impl RunningProgram {
         Ok(())
     }
 
-    /// Reads a message of the program: a response, a request, or a notice, of which none is needed.
+    /// Handles a message of the program. A response goes to the call that waits for it, and a request gets a response. Notifications
+    /// are ignored.
     ///
     /// # Errors
     /// If the handshake has failed.
     fn read_message(&mut self, line: Bytes) -> Result<(), ProgramError> {
         let Ok(MessageHead { id, method, .. }) = serde_json::from_slice::<MessageHead<'_>>(&line) else {
             if !line.trim_ascii().is_empty() {
-                self.log.line(&line, "the program of an upstream has written what is no message");
+                self.log.log(&line, "the program of an upstream has written a line that is not a message");
             }
             return Ok(());
         };
@@ -318,13 +322,13 @@ impl RunningProgram {
             }
             (Some(id), None) => {
                 let Some(MessageId(id)) = MessageId::read(id) else { return Ok(()) };
-                if matches!(self.state, State::Beginning { id: own, .. } if own == id) {
+                if matches!(self.state, State::Handshake { id: own, .. } if own == id) {
                     return self.end_handshake(id, line);
                 }
                 if let Some(message) = self.waiting.remove(&id) {
                     let agreement = match &self.state {
                         State::Ready(agreement) => agreement.clone(),
-                        State::Beginning { .. } => None,
+                        State::Handshake { .. } => None,
                     };
                     let _ = message.respond.send(Ok(ReceivedMessage { line, agreement }));
                 }
@@ -334,24 +338,24 @@ impl RunningProgram {
         Ok(())
     }
 
-    /// Ends the handshake with its response. A program that refuses it is one that needs none.
+    /// Ends the handshake with its response. A program that refuses the handshake needs none.
     ///
     /// # Errors
     /// Why the response does not begin a session.
     fn end_handshake(&mut self, id: u64, line: Bytes) -> Result<(), ProgramError> {
         let mut response = Response::new(line);
         response.extensions_mut().insert(MessageId(id));
-        let agreement = match handshake::agreement(&response) {
+        let agreement = match handshake::read_agreement(&response) {
             Ok(agreement) => Some(Arc::new(agreement)),
-            Err(NoAgreement::Refused(_)) => None,
-            Err(reason @ NoAgreement::Unusable(_)) => {
+            Err(HandshakeError::Refused(_)) => None,
+            Err(reason @ HandshakeError::Unusable(_)) => {
                 return Err(ProgramError::new("it has not agreed to a session", reason.to_string()));
             }
         };
         if agreement.is_some() {
             self.write(handshake::initialized().into_body());
         }
-        if let State::Beginning { messages, .. } = std::mem::replace(&mut self.state, State::Ready(agreement)) {
+        if let State::Handshake { messages, .. } = std::mem::replace(&mut self.state, State::Ready(agreement)) {
             for message in messages {
                 self.send(message);
             }
@@ -367,7 +371,7 @@ impl Stop {
 }
 
 impl Drop for RunningProgram {
-    /// Ends the program if the runtime ends before the task: the thread waits, for two graces at most.
+    /// Ends the program if the runtime ends before the task. Blocks the thread for two graces at most.
     fn drop(&mut self) {
         if self.is_gone {
             return;
@@ -381,14 +385,14 @@ impl Drop for RunningProgram {
     }
 }
 
-/// Blocks the thread until a condition no longer holds, for the grace at most. Returns whether that has come.
+/// Blocks the thread while a condition holds, for the grace at most. Returns whether the condition no longer holds.
 fn wait_while(mut holds: impl FnMut() -> bool) -> bool {
     let until = std::time::Instant::now() + GRACE;
     while holds() {
         if std::time::Instant::now() >= until {
             return false;
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
     true
 }

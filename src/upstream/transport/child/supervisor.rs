@@ -11,23 +11,23 @@ use super::{ChildError, Command};
 use crate::upstream::transport::error::ProgramError;
 use crate::upstream::transport::program::Program;
 
-/// The delay after a start that has failed. It doubles with each further one.
+/// The delay after a failed start. It doubles with each further one.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 /// The longest delay.
 const MAX_DELAY: Duration = Duration::from_secs(30);
-/// A program that has run for this long has not failed to start.
+/// A program that has run for this long counts as started.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// When the program may be started again.
 struct Restart {
     delay: Duration,
-    /// With the reason why the last start has failed.
+    /// The end of the delay, and why the last start has failed.
     not_before: Option<(Instant, ProgramError)>,
 }
 
 impl Restart {
-    /// Notes that the program has ended after this time, or could not be started.
-    fn failed(&mut self, ran: Duration, reason: &ProgramError) {
+    /// Notes that the program has ended after this time, which is zero if it could not be started.
+    fn note_end(&mut self, ran: Duration, reason: &ProgramError) {
         if ran >= STABLE_AFTER {
             *self = Restart { delay: FIRST_DELAY, not_before: None };
             return;
@@ -36,13 +36,22 @@ impl Restart {
         self.delay = (2 * self.delay).min(MAX_DELAY);
     }
 
-    /// Why the program is not started now; `None` if it may be.
-    fn refusal(&self) -> Option<&ProgramError> {
-        self.not_before.as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, reason)| reason)
+    /// Starts the program, unless the delay has not passed.
+    fn start(&mut self, program: &Program, group: &str) -> Result<RunningProgram, ProgramError> {
+        if let Some((until, reason)) = &self.not_before
+            && Instant::now() < *until
+        {
+            return Err(reason.clone());
+        }
+        RunningProgram::start(program, group).inspect_err(|reason| {
+            let name = program.name();
+            tracing::warn!(group, program = name, %reason, "the program of an upstream cannot be started");
+            self.note_end(Duration::ZERO, reason);
+        })
     }
 }
 
-/// Supervises a program until no [`ChildServer`](super::ChildServer) can send it messages any more, and then ends it.
+/// Supervises a program until its [`ChildServer`](super::ChildServer) is dropped, and then ends it.
 pub(super) async fn supervise(program: Arc<Program>, group: String, mut commands: UnboundedReceiver<Command>) {
     let mut running: Option<RunningProgram> = None;
     let mut restart = Restart { delay: FIRST_DELAY, not_before: None };
@@ -53,13 +62,13 @@ pub(super) async fn supervise(program: Arc<Program>, group: String, mut commands
                 command = commands.recv() => command,
                 stop = program.work() => {
                     let ran = program.age();
-                    // Commands wait from here on: if each of them interrupted this, it might never come to an end.
+                    // Commands wait until this is over. If each of them interrupted it, it might never end.
                     let reason = program.reason(stop).await;
                     program.fail_all(&reason);
                     tracing::warn!(group, program = program.name(), %reason, "the program of an upstream has ended");
                     program.end().await;
                     running = None;
-                    restart.failed(ran, &reason);
+                    restart.note_end(ran, &reason);
                     continue;
                 }
             },
@@ -78,22 +87,10 @@ pub(super) async fn supervise(program: Arc<Program>, group: String, mut commands
             }
             Some(Command::Send(message)) => {
                 if running.is_none() {
-                    let started = match restart.refusal() {
-                        Some(reason) => Err(reason.clone()),
-                        None => RunningProgram::start(&program, &group).inspect_err(|reason| {
-                            tracing::warn!(
-                                group,
-                                program = program.name(),
-                                %reason,
-                                "the program of an upstream cannot be started"
-                            );
-                            restart.failed(Duration::ZERO, reason);
-                        }),
-                    };
-                    match started {
+                    match restart.start(&program, &group) {
                         Ok(started) => running = Some(started),
                         Err(reason) => {
-                            // An error means that the caller has left.
+                            // An error means that the call was cancelled.
                             let _ = message.respond.send(Err(ChildError::NotSent(reason)));
                             continue;
                         }
