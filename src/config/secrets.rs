@@ -45,10 +45,10 @@ const SOURCES: [&str; 2] = ["env", "file"];
 /// The shortest secret that is hidden in messages, in bytes. A shorter one would hide parts of other words.
 const SHORTEST: usize = 3;
 
-/// Whether the name of a header says that its value is a secret.
-pub(super) fn names_secret(header: &str) -> bool {
-    let header = header.to_ascii_lowercase();
-    SECRET_KEYS.iter().any(|secret| header.contains(secret)) || header.ends_with("-key")
+/// Whether the name of a header or of an environment variable says that its value is a secret.
+pub(super) fn names_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_KEYS.iter().any(|secret| name.contains(secret)) || name.ends_with("-key") || name.ends_with("_key")
 }
 
 /// The secrets in the text of a configuration.

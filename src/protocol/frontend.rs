@@ -8,6 +8,8 @@ use std::time::{Instant, SystemTime};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
+use tokio::sync::Notify;
+
 use crate::codec::json::JsonDialect;
 use crate::http::body::{Body, Source};
 use crate::http::media_type;
@@ -266,8 +268,14 @@ pub(crate) struct PassthroughFault(pub(crate) Kind);
 
 /// An extension of a response whose call still runs while the response is sent. The call counts as running until the response has
 /// been sent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RunsOn;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CallStillRunning {
+    /// Notified to end the call. The rest of the response then says [`STOPPING`].
+    pub(crate) end: Arc<Notify>,
+}
+
+/// The reason for which calls are ended when the server stops.
+pub(crate) const STOPPING: &str = "the server is stopping; try again later";
 
 /// The response with the body of an upstream in its original bytes.
 pub(crate) fn passthrough_response(raw: RawResponse) -> Response<Body> {

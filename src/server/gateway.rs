@@ -26,7 +26,8 @@ use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::BoxError;
 use crate::protocol::frontend::{
-    Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, RunsOn, Streaming, UnreadRequest,
+    CallStillRunning, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, STOPPING, Streaming,
+    UnreadRequest,
 };
 use crate::server::access_log::REQUEST_ID;
 use crate::server::activity::Activity;
@@ -471,19 +472,19 @@ impl Gateway {
             served = Box::pin(refuse_result(group, frontend, request)).await;
         }
         hold_memory(served.response.body_mut(), held, client);
-        self.hold_room(&mut served.response, admitted, group);
+        self.hold_running_call(&mut served.response, admitted, group);
         conclude(&mut served, &request, (group, frontend), &dispatch.public_url);
         metered.end(ending(&served));
         Ok(self.with_outcome(served, context, group, metered))
     }
 
-    /// Makes a response hold the room of its call, if the call still runs while the response is sent.
-    fn hold_room(&self, response: &mut Response<Body>, admitted: Option<Admitted<'_>>, group: &Group) {
-        if response.extensions_mut().remove::<RunsOn>().is_some()
-            && let Some(admitted) = admitted
-        {
+    /// If a call still runs while its response is sent, it counts as running until then, and is ended with all calls.
+    fn hold_running_call(&self, response: &mut Response<Body>, admitted: Option<Admitted<'_>>, group: &Group) {
+        let Some(CallStillRunning { end }) = response.extensions_mut().remove() else { return };
+        if let Some(admitted) = admitted {
             response.body_mut().hold(OwnedAdmitted::new(admitted, &self.admission, &group.load));
         }
+        response.body_mut().hold(self.stop.notify_when_stopped(end));
     }
 
     /// Notes a response in the record of its request, and adds its outcome for the access log.
@@ -627,9 +628,8 @@ fn end_streamed(
     }
 }
 
-/// The reasons for which calls are refused without being tried, or ended.
+/// The reason for which calls are refused without being tried.
 const GATEWAY_BUSY: &str = "too many calls are running; try again later";
-const STOPPING: &str = "the server is stopping; try again later";
 
 impl From<Response<Body>> for GatewayResponse {
     /// A response to a request that called no method.

@@ -2,9 +2,11 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 /// Ends all calls at once.
 #[derive(Debug, Default)]
@@ -22,17 +24,30 @@ impl CallStop {
 
     /// Waits for a call; `None` if all calls are ended first.
     pub(super) async fn unless_stopped<F: Future>(&self, call: F) -> Option<F::Output> {
-        let stopped = pin!(async {
-            let notified = self.notify.notified();
-            // `stop` sets the flag before it notifies, so one of the two is seen.
-            if !self.stopped.load(SeqCst) {
-                notified.await;
-            }
-        });
+        let stopped = pin!(self.stopped());
         tokio::select! {
             biased;
             output = call => Some(output),
             () = stopped => None,
+        }
+    }
+
+    /// Notifies `end` when all calls are ended, unless the returned task is dropped before.
+    pub(super) fn notify_when_stopped(self: &Arc<CallStop>, end: Arc<Notify>) -> JoinSet<()> {
+        let (stop, mut task) = (self.clone(), JoinSet::new());
+        task.spawn(async move {
+            stop.stopped().await;
+            end.notify_one();
+        });
+        task
+    }
+
+    /// Waits until all calls are ended.
+    async fn stopped(&self) {
+        let notified = self.notify.notified();
+        // `stop` sets the flag before it notifies, so one of the two is seen.
+        if !self.stopped.load(SeqCst) {
+            notified.await;
         }
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::UpstreamFile;
+use crate::config::forwarding::PassCookies;
 use crate::config::problem::Problem;
 use crate::config::secrets::names_secret;
 use crate::config::setting_reader::SettingReader;
@@ -72,16 +73,32 @@ impl SettingReader<'_> {
             let problem = Problem::at(first.span(), "`command` is for `protocol = \"mcp\"` only");
             self.problem(problem.related(file.protocol.span(), "the protocol"));
         }
-        for (key, span) in given_http_keys(file) {
+        for (key, span) in given_header_keys(file) {
             let problem = Problem::at(span, format!("`{key}` has no effect, because a program gets no headers"));
             self.problem(problem.hint("`environment` carries secrets for a program"));
+        }
+        for (key, span) in given_http_keys(file, first.span()) {
+            self.wrong(span, format!("`{key}` has no effect, because a program gets no HTTP requests"));
         }
     }
 }
 
-/// The given keys that add something to HTTP requests, or return something of HTTP responses.
-fn given_http_keys(file: &UpstreamFile) -> Vec<(&'static str, Range<usize>)> {
+/// The other given keys about HTTP and its connections. Those whose place is not known are said to be at `command`.
+fn given_http_keys(file: &UpstreamFile, command: Range<usize>) -> Vec<(&'static str, Range<usize>)> {
+    let tls = [&file.tls.roots, &file.tls.certificate, &file.tls.key].into_iter().flatten().next();
+    let keys = [
+        file.pass_query.get_ref().then(|| ("pass-query", file.pass_query.span())),
+        (!file.dns.span().is_empty()).then(|| ("dns", file.dns.span())),
+        tls.map(|file| ("tls", file.span())),
+        file.http2.then_some(("http2", command)),
+    ];
+    keys.into_iter().flatten().collect()
+}
+
+/// The given keys about the headers of HTTP requests and responses.
+fn given_header_keys(file: &UpstreamFile) -> Vec<(&'static str, Range<usize>)> {
     let given = |span: Option<Range<usize>>, key| span.map(|span| (key, span));
+    let passes_cookies = !matches!(file.pass_cookies.get_ref(), PassCookies::All(false));
     let keys = [
         given(file.headers.values().map(Spanned::span).next(), "headers"),
         given(file.set_headers.values().map(Spanned::span).next(), "set-headers"),
@@ -92,6 +109,7 @@ fn given_http_keys(file: &UpstreamFile) -> Vec<(&'static str, Range<usize>)> {
         given(file.oauth2.as_ref().map(Spanned::span), "oauth2"),
         given(file.pass_headers.first().map(Spanned::span), "pass-headers"),
         given(file.pass_authorization.get_ref().then(|| file.pass_authorization.span()), "pass-authorization"),
+        given(passes_cookies.then(|| file.pass_cookies.span()), "pass-cookies"),
         given(file.timeout_header.as_ref().map(Spanned::span), "timeout-header"),
         given(file.return_headers.first().map(Spanned::span), "return-headers"),
         given(file.forward_identity.jwt.as_ref().map(Spanned::span), "forward-identity.jwt"),

@@ -213,6 +213,9 @@ impl Attempts<'_> {
             Err((error, unsent)) => {
                 if error.is_past_deadline() {
                     running.gave_up(self.balancer.options().connect);
+                } else if error.has_refused_session() {
+                    running.responded();
+                    running.answered();
                 } else {
                     running.failed(error.connected());
                 }

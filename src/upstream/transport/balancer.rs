@@ -26,7 +26,7 @@ pub(super) struct Balancer {
     /// As they are configured.
     addresses: Box<[Address]>,
     servers: Servers,
-    policy: SendPolicy,
+    policy: Arc<SendPolicy>,
 }
 
 enum Servers {
@@ -46,7 +46,7 @@ impl Balancer {
         } else {
             Servers::Fixed(ServerSet::new(&weighted, &setup, &options))
         };
-        Ok(Balancer { addresses: addresses.into(), servers, policy: SendPolicy::new(options) })
+        Ok(Balancer { addresses: addresses.into(), servers, policy: Arc::new(SendPolicy::new(options)) })
     }
 
     /// The addresses as they are configured.
@@ -58,7 +58,7 @@ impl Balancer {
         &self.policy.options
     }
 
-    pub(super) fn policy(&self) -> &SendPolicy {
+    pub(super) fn policy(&self) -> &Arc<SendPolicy> {
         &self.policy
     }
 
@@ -116,7 +116,7 @@ impl Balancer {
     #[cfg(feature = "server")]
     pub(super) async fn send_to(
         &self,
-        server: &Server,
+        server: &Arc<Server>,
         request: OutgoingRequest,
         deadline: Option<Instant>,
     ) -> Result<Response<Incoming>, TransportError> {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection_limit::ConnectionPlace;
 use super::error::{LateError, TransportError};
-use super::event_stream::EventFinder;
+use super::event_body::ExpectedEvent;
 use super::host_set::RunningRequest;
 use super::http1::Http1Connection;
 use super::pool::ThreadPool;
@@ -52,8 +52,8 @@ pub struct Incoming {
     unpacker: Option<Box<Unpacker>>,
     /// The request of which this is the response, if one of several hosts was chosen for it.
     running: Option<Box<RunningRequest>>,
-    /// Finds the response in the body, if that is a stream of events.
-    events: Option<Box<EventFinder>>,
+    /// The response that is expected in the body, if that is a stream of events.
+    event: Option<Box<ExpectedEvent>>,
 }
 
 /// An extension of a response whose body the server has compressed.
@@ -88,8 +88,7 @@ enum BodySource {
     Http1 { body: hyper::body::Incoming, connection: Option<(Http1Connection, ThreadPool)> },
     /// A stream of a shared connection.
     Http2(hyper::body::Incoming),
-    /// What a program has written.
-    #[cfg(feature = "server")]
+    /// What has been read already.
     Whole(Bytes),
     Scgi {
         body: scgi::ScgiBody,
@@ -122,10 +121,10 @@ impl Incoming {
         Incoming::new(BodySource::Scgi { body, _place: place }, limit)
     }
 
-    /// The body of a response that a program has written as one line.
-    #[cfg(feature = "server")]
-    pub(super) fn whole(body: Bytes, limit: Duration) -> Incoming {
-        Incoming::new(BodySource::Whole(body), limit)
+    /// A body that has been read already.
+    pub(super) fn whole(body: Bytes) -> Incoming {
+        // It never pauses.
+        Incoming::new(BodySource::Whole(body), Duration::ZERO)
     }
 
     fn new(source: BodySource, limit: Duration) -> Incoming {
@@ -141,15 +140,15 @@ impl Incoming {
             request_body: None,
             unpacker: None,
             running: None,
-            events: None,
+            event: None,
         }
     }
 
     /// Makes collecting the body find the response in it, which is a stream of events.
-    pub(super) fn expect_event(&mut self, finder: EventFinder) {
+    pub(super) fn expect_event(&mut self, event: ExpectedEvent) {
         // Events may be rare and small.
         self.min_progress = 1;
-        self.events = Some(Box::new(finder));
+        self.event = Some(Box::new(event));
     }
 
     pub(super) fn deadline(&self) -> Option<std::time::Instant> {
@@ -226,9 +225,9 @@ impl Incoming {
         collected: &mut CollectedBody,
         memory: &mut ReservedMemory,
     ) -> Result<bool, TransportError> {
-        if let Some(finder) = self.events.take() {
+        if let Some(event) = self.event.take() {
             // Boxed, because few responses are streams of events.
-            return Box::pin(self.collect_event(*finder, limit, collected, memory)).await.map(|()| true);
+            return Box::pin(self.collect_event(*event, limit, collected, memory)).await.map(|()| true);
         }
         let left = usize::try_from(self.size_hint().lower()).unwrap_or(usize::MAX);
         let announced = left.saturating_add(collected.as_slice().len());
@@ -358,7 +357,6 @@ impl Incoming {
     fn is_sent(&self) -> bool {
         match &self.source {
             BodySource::Http1 { body, .. } | BodySource::Http2(body) => body.is_end_stream(),
-            #[cfg(feature = "server")]
             BodySource::Whole(body) => body.is_empty(),
             BodySource::Scgi { .. } => false,
         }
@@ -401,7 +399,6 @@ impl Incoming {
         let (body, connection) = match &mut self.source {
             BodySource::Http1 { body, connection } => (body, connection.as_mut()),
             BodySource::Http2(body) => (body, None),
-            #[cfg(feature = "server")]
             BodySource::Whole(body) => {
                 let body = std::mem::take(body);
                 return Poll::Ready((!body.is_empty()).then(|| Ok(Frame::data(body))));
@@ -440,7 +437,6 @@ impl Body for Incoming {
         }
         match &self.source {
             BodySource::Http1 { body, .. } | BodySource::Http2(body) => body.size_hint(),
-            #[cfg(feature = "server")]
             BodySource::Whole(body) => SizeHint::with_exact(body.len() as u64),
             BodySource::Scgi { body, .. } => body.size_hint(),
         }

@@ -35,8 +35,9 @@ enum FailureStage {
     NoMemory,
     /// There is no access token for the request, which was not sent.
     NoToken,
-    /// The server has not agreed to a session, and the request was not sent.
-    NoSession,
+    /// The server has not agreed to a session, and the request was not sent. Whether it has refused one by a status 4xx, as
+    /// for missing credentials.
+    NoSession { is_refused: bool },
     /// Every host has as many requests as it may have.
     Busy,
 }
@@ -100,9 +101,9 @@ impl TransportError {
         TransportError { server: String::new(), stage: FailureStage::NoToken, cause: cause.into() }
     }
 
-    /// The server has not agreed to a session; `cause` says why.
-    pub(super) fn no_session(server: String, cause: BoxError) -> TransportError {
-        TransportError { server, stage: FailureStage::NoSession, cause }
+    /// The server has not agreed to a session; `cause` says why, and `is_refused` whether by a status 4xx.
+    pub(super) fn no_session(server: String, is_refused: bool, cause: BoxError) -> TransportError {
+        TransportError { server, stage: FailureStage::NoSession { is_refused }, cause }
     }
 
     /// The fault, if there is no memory for the response.
@@ -136,13 +137,18 @@ impl TransportError {
 
     /// Whether a layer has withheld the request or the response, or there was no access token or no session for the request.
     pub fn is_withheld(&self) -> bool {
-        matches!(self.stage, FailureStage::Withheld | FailureStage::NoToken | FailureStage::NoSession)
+        matches!(self.stage, FailureStage::Withheld | FailureStage::NoToken | FailureStage::NoSession { .. })
     }
 
     /// Whether the server has not agreed to a session.
     #[cfg(feature = "server")]
     pub(crate) fn is_without_session(&self) -> bool {
-        self.stage == FailureStage::NoSession
+        matches!(self.stage, FailureStage::NoSession { .. })
+    }
+
+    /// Whether the server has refused a session by a status 4xx: it works, and the request is not one that it accepts.
+    pub(super) fn has_refused_session(&self) -> bool {
+        self.stage == FailureStage::NoSession { is_refused: true }
     }
 
     /// Whether a time limit or the deadline was reached.
@@ -179,7 +185,7 @@ impl TransportError {
         if let Some(ProgramError { reason, .. }) = self.cause.downcast_ref() {
             return (*reason).to_owned();
         }
-        if self.stage == FailureStage::NoSession {
+        if matches!(self.stage, FailureStage::NoSession { .. }) {
             // The cause may repeat what the server wrote.
             return "it has not agreed to a session".to_owned();
         }
@@ -208,7 +214,7 @@ impl fmt::Display for TransportError {
         match (self.stage, &self.server) {
             (FailureStage::TooLarge | FailureStage::NoMemory, _) => write!(f, "the response cannot be read: {cause}"),
             (FailureStage::NoToken, _) => write!(f, "there is no access token for the request: {cause}"),
-            (FailureStage::NoSession, server) => write!(f, "there is no session with {server}: {cause}"),
+            (FailureStage::NoSession { .. }, server) => write!(f, "there is no session with {server}: {cause}"),
             (FailureStage::Busy, _) => write!(f, "no host takes the request: {cause}"),
             (FailureStage::Withheld, _) => write!(f, "a layer has stopped the request: {cause}"),
             (FailureStage::Broken, server) if server.is_empty() => write!(f, "the response broke off: {cause}"),

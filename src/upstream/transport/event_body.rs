@@ -11,10 +11,18 @@ use http_body_util::BodyExt as _;
 use super::body::{CollectedBody, Incoming};
 use super::error::TransportError;
 use super::event_stream::EventFinder;
+use super::mcp_cancel::CancelOnDrop;
 use crate::service::result_memory::{ReservedMemory, SMALL};
 
 /// How many frames behind the response are read to reach the end of the stream.
 const FRAMES_AT_END: usize = 4;
+
+/// The response that a stream of events will have.
+pub(super) struct ExpectedEvent {
+    pub(super) finder: EventFinder,
+    /// Cancels the call if the body is dropped before the response has come.
+    pub(super) cancel: Option<CancelOnDrop>,
+}
 
 impl Incoming {
     /// Reads the stream of events until the response is found.
@@ -24,7 +32,7 @@ impl Incoming {
     /// together.
     pub(super) async fn collect_event(
         &mut self,
-        mut finder: EventFinder,
+        ExpectedEvent { mut finder, mut cancel }: ExpectedEvent,
         limit: usize,
         collected: &mut CollectedBody,
         memory: &mut ReservedMemory,
@@ -34,6 +42,8 @@ impl Incoming {
         let mut total = 0_usize;
         loop {
             let Some(frame) = self.frame().await else {
+                // The server waits for nothing any more.
+                disarm(&mut cancel);
                 let last = finder.finish(&mut buffer).ok_or_else(|| {
                     TransportError::broken_off("the stream of events ended without the response".into())
                 })?;
@@ -52,6 +62,7 @@ impl Incoming {
             }
             buffer.extend_from_slice(&data);
             if let Some(response) = finder.find(&mut buffer) {
+                disarm(&mut cancel);
                 self.read_arrived().await;
                 *collected = CollectedBody::beginning_with(response);
                 return Ok(());
@@ -71,5 +82,11 @@ impl Incoming {
             Poll::Ready(())
         })
         .await;
+    }
+}
+
+fn disarm(cancel: &mut Option<CancelOnDrop>) {
+    if let Some(cancel) = cancel {
+        cancel.disarm();
     }
 }

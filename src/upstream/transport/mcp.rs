@@ -2,19 +2,22 @@
 //!
 //! A session begins with a handshake (specification, "Session Management"). Each server has sessions of its own, and so has each caller.
 //! The first message begins the session. If the server no longer knows it, the server has not carried out the message: another session
-//! begins, and the message is sent once more.
+//! begins, and the message is sent once more. A message whose response nobody waits for any more is cancelled.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::Repeat;
 use super::body::Incoming;
 use super::error::{Failed, TransportError};
+use super::event_body::ExpectedEvent;
 use super::event_stream::EventFinder;
+use super::mcp_cancel::CancelOnDrop;
 use super::mcp_sessions::{McpSession, SessionCaller};
 use super::outgoing::OutgoingRequest;
 use super::redirects;
@@ -28,6 +31,10 @@ use crate::protocol::mcp::headers::{SESSION, VERSION};
 
 /// The largest response to the request that begins a session, in bytes.
 const MAX_HANDSHAKE: usize = 1 << 20;
+/// The longest response with status 400 that is read for what it says of the session, in bytes.
+const MAX_REFUSAL: u64 = 64 << 10;
+/// What such a response has in its text.
+const ABOUT_SESSION: &[u8] = b"session";
 /// The headers that describe the message, and not the caller.
 const MESSAGE_HEADERS: [HeaderName; 3] = [ACCEPT, CONTENT_LENGTH, CONTENT_TYPE];
 
@@ -50,32 +57,34 @@ impl Server {
     ///
     /// [`Agreement`]: handshake::Agreement
     pub(super) async fn send_message(
-        &self,
+        self: &Arc<Server>,
         id: MessageId,
         request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
-        policy: &SendPolicy,
+        policy: &Arc<SendPolicy>,
         resent: u32,
     ) -> Result<Response<Incoming>, Failed> {
         // The session with a program has begun when the program was started.
         let needs_session = request.extensions().get::<NeedsSession>().is_some() && !self.is_program();
         let mut response = if needs_session {
-            self.send_in_session(request, repeat, deadline, policy, resent).await?
+            self.send_in_session(id, request, repeat, deadline, policy, resent).await?
         } else {
-            self.send_counted(request, repeat, deadline, policy, resent).await?
+            let mut response = self.send_counted(request, repeat, deadline, policy, resent).await?;
+            expect_event(&mut response, id, None);
+            response
         };
-        expect_events(&mut response, id);
         response.extensions_mut().insert(id);
         Ok(response)
     }
 
     async fn send_in_session(
-        &self,
+        self: &Arc<Server>,
+        id: MessageId,
         mut request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
-        policy: &SendPolicy,
+        policy: &Arc<SendPolicy>,
         resent: u32,
     ) -> Result<Response<Incoming>, Failed> {
         let headers = match request.extensions().get::<CallerHeaders>() {
@@ -84,27 +93,39 @@ impl Server {
         };
         request.extensions_mut().insert(CallerHeaders(headers.clone()));
         let caller = request.extensions().get::<SessionCaller>().cloned();
-        let session = match self.session(caller.as_ref(), &headers, deadline, policy).await {
+        let begin = async || self.session(caller.as_ref(), &headers, deadline, policy).await;
+        let send = async |mut request: OutgoingRequest, session: &Arc<McpSession>, resent| {
+            session.apply_to(&mut request);
+            let mut cancel = CancelOnDrop::new(id, headers.clone(), session, (self, policy));
+            match self.send_counted(request, repeat, deadline, policy, resent).await {
+                Ok(response) => Ok((response, cancel)),
+                Err((error, unsent)) => {
+                    if unsent.is_some() {
+                        cancel.disarm();
+                    }
+                    Err((error, unsent))
+                }
+            }
+        };
+
+        let mut session = match begin().await {
             Ok(session) => session,
             Err(error) => return Err((error, Some(request))),
         };
-        let mut again = request.clone();
-        session.apply_to(&mut request);
-        let mut response = self.send_counted(request, repeat, deadline, policy, resent).await?;
-        let mut agreement = session.agreement.clone();
-        // Status 404 means that the server no longer knows the session.
-        if response.status() == StatusCode::NOT_FOUND && session.id.is_some() {
+        let again = request.clone();
+        let (mut response, mut cancel) = send(request, &session, resent).await?;
+        if session.id.is_some() && has_lost_session(&mut response, deadline).await.map_err(|error| (error, None))? {
+            cancel.disarm();
             self.sessions().forget(&session);
             redirects::discard(response, deadline).await;
-            let session = match self.session(caller.as_ref(), &headers, deadline, policy).await {
+            session = match begin().await {
                 Ok(session) => session,
                 Err(error) => return Err((error, Some(again))),
             };
-            session.apply_to(&mut again);
-            response = self.send_counted(again, repeat, deadline, policy, 0).await?;
-            agreement = session.agreement.clone();
+            (response, cancel) = send(again, &session, 0).await?;
         }
-        response.extensions_mut().insert(agreement);
+        expect_event(&mut response, id, Some(cancel));
+        response.extensions_mut().insert(session.agreement.clone());
         Ok(response)
     }
 
@@ -134,7 +155,9 @@ impl Server {
         deadline: Option<Instant>,
         policy: &SendPolicy,
     ) -> Result<McpSession, TransportError> {
-        let refused = |reason: HandshakeError| TransportError::no_session(self.address().to_string(), reason.into());
+        let refused = |status: StatusCode, reason: HandshakeError| {
+            TransportError::no_session(self.address().to_string(), status.is_client_error(), reason.into())
+        };
         let with_headers = |mut request: Request<Bytes>| {
             request.headers_mut().extend(headers.clone());
             Box::new(request)
@@ -144,13 +167,13 @@ impl Server {
         let sent = self.send_counted(request, Repeat::Harmless, deadline, policy, 0).await;
         let mut response = Incoming::unpacked(sent.map_err(|(error, _)| error)?);
         if let Some(id) = id {
-            expect_events(&mut response, id);
+            expect_event(&mut response, id, None);
             response.extensions_mut().insert(id);
         }
         let (head, body) = response.into_parts();
         let body = body.with_deadline(deadline.map(Instant::into_std)).collect(MAX_HANDSHAKE).await?;
         let response = Response::from_parts(head, body);
-        let agreement = handshake::read_agreement(&response).map_err(refused)?;
+        let agreement = handshake::read_agreement(&response).map_err(|reason| refused(response.status(), reason))?;
         let session = McpSession { id: response.headers().get(SESSION).cloned(), agreement: Arc::new(agreement) };
         let mut begun = with_headers(handshake::initialized());
         session.apply_to(&mut begun);
@@ -161,10 +184,32 @@ impl Server {
     }
 }
 
-/// Prepares the body of a response that is a stream of events, so that collecting it yields the response in it, which is JSON.
-fn expect_events(response: &mut Response<Incoming>, id: MessageId) {
+/// Whether a response says that the server does not know the session: by status 404, or as many servers do, by status 400 with a short
+/// text about a session.
+async fn has_lost_session(
+    response: &mut Response<Incoming>,
+    deadline: Option<Instant>,
+) -> Result<bool, TransportError> {
+    if response.status() != StatusCode::BAD_REQUEST {
+        return Ok(response.status() == StatusCode::NOT_FOUND);
+    }
+    if response.body().size_hint().upper().is_none_or(|length| length > MAX_REFUSAL) {
+        return Ok(false);
+    }
+    let body = std::mem::replace(response.body_mut(), Incoming::whole(Bytes::new()));
+    let text = body.with_deadline(deadline.map(Instant::into_std)).collect(usize::MAX).await?;
+    let is_about_session = text.to_ascii_lowercase().windows(ABOUT_SESSION.len()).any(|part| part == ABOUT_SESSION);
+    *response.body_mut() = Incoming::whole(text);
+    Ok(is_about_session)
+}
+
+/// Prepares the body of a response that is a stream of events, so that collecting it yields the response in it, which is JSON. Any other
+/// response has come, so there is nothing to cancel.
+fn expect_event(response: &mut Response<Incoming>, id: MessageId, cancel: Option<CancelOnDrop>) {
     if is_event_stream(response.headers()) {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response.body_mut().expect_event(EventFinder::new(id));
+        response.body_mut().expect_event(ExpectedEvent { finder: EventFinder::new(id), cancel });
+    } else if let Some(mut cancel) = cancel {
+        cancel.disarm();
     }
 }

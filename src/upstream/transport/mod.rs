@@ -62,6 +62,7 @@ mod http2;
 mod latency_quantile;
 mod layer;
 mod mcp;
+mod mcp_cancel;
 mod mcp_sessions;
 mod noted_request;
 mod oauth2;

@@ -105,11 +105,11 @@ impl Server {
 
     /// Sends a request, and follows its redirects if it says so. `resent` is how often it was sent before, to other servers.
     pub(super) async fn send(
-        &self,
+        self: &Arc<Server>,
         request: OutgoingRequest,
         repeat: Repeat,
         deadline: Option<Instant>,
-        policy: &SendPolicy,
+        policy: &Arc<SendPolicy>,
         resent: u32,
     ) -> Result<Response<Incoming>, Failed> {
         if let Some(id) = request.extensions().get::<MessageId>().copied() {

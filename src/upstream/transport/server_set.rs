@@ -88,7 +88,7 @@ impl ServerSet {
     }
 
     /// The only server, if there is nothing to choose and nothing to limit.
-    pub(super) fn only(&self) -> Option<&Server> {
+    pub(super) fn only(&self) -> Option<&Arc<Server>> {
         match (&self.host_set, &*self.servers) {
             (None, [only]) => Some(only),
             _ => None,

@@ -1,9 +1,12 @@
 //! Slow, silent and vanished clients, and shutdown: every phase has its timeout.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use croupier::codec::DocumentLimits;
+use croupier::codec::json::JsonDialect;
+use croupier::protocol::mcp::server::{Mcp, McpOptions};
 use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::server::settings::{ServerSettings, Timeouts};
 
@@ -106,6 +109,26 @@ fn what_does_not_finish_in_time_is_cut() {
     let server = Running::start(small(), settings(|timeouts| timeouts.drain = SHORT));
     let _busy = server.begin(&call("wait", &["<value><int>60000</int></value>"]));
     assert_eq!(server.stop().cut, 1);
+}
+
+#[test]
+fn a_call_that_reports_its_progress_ends_with_an_error() {
+    let frontend = Mcp::new(JsonDialect::default(), DocumentLimits::default(), McpOptions::default());
+    let server = Running::with(small(), frontend, settings(|timeouts| timeouts.drain = SHORT), 4 << 20);
+    let mut stream = BufReader::new(server.connect());
+    let message = r#"{"jsonrpc":"2.0","id":"p-9","method":"tools/call","params":{"name":"wait","arguments":{"millis":60000},"_meta":{"progressToken":4}}}"#;
+    let head = "POST /test/mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n";
+    let request = format!("{head}Content-Length: {}\r\n\r\n{message}", message.len());
+    stream.get_mut().write_all(request.as_bytes()).unwrap();
+    let mut line = String::new();
+    while !line.contains("notifications/progress") {
+        line.clear();
+        assert!(stream.read_line(&mut line).unwrap() > 0, "there is no report");
+    }
+    server.stop();
+    let last = rest(stream.get_mut());
+    assert!(last.contains(r#""id":"p-9","error":{"code":-32603"#) && last.contains("is stopping"), "{last}");
+    assert!(last.ends_with("\r\n0\r\n\r\n"), "the response is whole: {last:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use croupier::config::{Config, DEFAULT, Registry};
+use croupier::protocol::frontend::Frontend;
 use croupier::protocol::xmlrpc::server::XmlRpc;
 use croupier::server::gateway::{Gateway, Group};
 use croupier::server::group_router::GroupRouter;
@@ -36,7 +37,7 @@ impl Running {
 
     pub(crate) fn with(
         service: impl RpcService,
-        frontend: XmlRpc,
+        frontend: impl Frontend,
         settings: ServerSettings,
         body_limit: usize,
     ) -> Running {
@@ -201,7 +202,7 @@ impl Drop for Running {
 }
 
 /// One group at `/test`.
-fn mounted(service: impl RpcService, frontend: XmlRpc, body_limit: usize) -> GroupRouter<Arc<Group>> {
+fn mounted(service: impl RpcService, frontend: impl Frontend, body_limit: usize) -> GroupRouter<Arc<Group>> {
     let service = layered(Arc::new(service), Limiter::new(1024, Duration::from_secs(60)));
     let group = Group::new("/test", service, vec![Arc::new(frontend)], body_limit);
     let mut router = GroupRouter::default();

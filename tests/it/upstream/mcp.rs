@@ -1,14 +1,18 @@
 //! MCP servers as upstreams: sessions, streams of events, results and errors in every form that servers send, and hostile servers.
 
+use std::time::{Duration, Instant};
+
 use croupier::model::interface::Interface;
 use croupier::protocol::Protocol;
-use croupier::service::RpcService;
+use croupier::service::args::Args;
+use croupier::service::{Call, Context, RpcService};
 use croupier::upstream::transport;
 use croupier::upstream::transport::Transport;
 use croupier::upstream::{Upstream, UpstreamOptions};
 use croupier::{Fault, Kind, Value};
 use serde_json::{Value as Json, json};
 
+use super::failing_hosts::until;
 use crate::support::hello::LARGEST;
 use crate::support::over::{Behind, Over};
 use crate::support::upstream::{Act, ID, ScriptedUpstream};
@@ -188,6 +192,98 @@ async fn a_session_that_has_ended_begins_again_once() {
 }
 
 #[tokio::test]
+async fn a_session_is_lost_by_status_400_if_the_text_says_so() {
+    let server = ScriptedUpstream::start().await;
+    let behind = in_session(&server).await;
+    let refused = |message: &str| error("400 Bad Request", &json!({ "code": -32000, "message": message }));
+    let lost = refused("Bad Request: No valid Session ID provided");
+    server.will([lost.clone(), handshake("s-2"), accepted(), result(&said("17"))]);
+    assert_eq!(spun(&behind).await, Ok(Value::Text("17".to_owned())));
+    assert_eq!(header(&server.all()[3], "mcp-session-id"), Some("s-2"));
+
+    server.will([lost.clone(), handshake("s-3"), accepted(), lost]);
+    assert_eq!(spun(&behind).await, Err(-32000), "the call is not sent a third time");
+    assert_eq!(server.requests(), 4);
+
+    // Any other refusal is the response to the call.
+    server.will([refused("the wheel is closed")]);
+    assert_eq!((spun(&behind).await, server.requests()), (Err(-32000), 1));
+}
+
+/// A stream of events that has begun, and ends only with its connection.
+fn open_stream() -> Act {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+    Act::Drip(head.as_bytes().to_vec(), b":".to_vec())
+}
+
+/// A server in a session whose calls do not end.
+async fn never_ending(server: &ScriptedUpstream, call: Act) -> Behind {
+    let behind = in_session(server).await;
+    server.will_answer(move |request| match body(request)["method"].as_str().unwrap() {
+        "tools/call" => call.clone(),
+        _ => accepted(),
+    });
+    behind
+}
+
+#[tokio::test]
+async fn a_call_in_a_session_is_cancelled_if_nobody_waits_for_it() {
+    for call in [Act::Silence, open_stream()] {
+        let server = ScriptedUpstream::start().await;
+        let behind = never_ending(&server, call).await;
+        tokio::select! {
+            result = spun(&behind) => panic!("{result:?}"),
+            () = until(&server, 1) => {}
+        }
+        until(&server, 2).await;
+        let sent = server.all();
+        assert_eq!(body(&sent[1])["method"], "notifications/cancelled");
+        assert_eq!(body(&sent[1])["params"]["requestId"], body(&sent[0])["id"]);
+        assert_eq!(header(&sent[1], "mcp-session-id"), Some("s-1"));
+    }
+}
+
+#[tokio::test]
+async fn a_call_in_a_session_is_cancelled_at_its_deadline() {
+    let server = ScriptedUpstream::start().await;
+    let behind = never_ending(&server, open_stream()).await;
+    let context = Context { deadline: Some(Instant::now() + Duration::from_millis(100)), ..Context::default() };
+    let args = serde_json::value::to_raw_value(&[3]).unwrap();
+    let fault = behind.service.call(Call::new("spin_wheel", Args::Json(&args), &context)).await.err().unwrap();
+    assert_eq!(fault.kind, Kind::Late);
+    until(&server, 2).await;
+    assert_eq!(body(&server.all()[1])["method"], "notifications/cancelled");
+}
+
+#[tokio::test]
+async fn a_host_that_refuses_a_session_is_not_held_for_broken() {
+    let servers = [ScriptedUpstream::start().await, ScriptedUpstream::start().await];
+    for (server, session) in servers.iter().zip([handshake("s-1"), handshake("s-2")]) {
+        server.will_answer(move |request| match body(request)["method"].as_str().unwrap() {
+            "server/discover" => no_discovery(),
+            "initialize" => session.clone(),
+            "notifications/initialized" => accepted(),
+            "tools/list" => tools(&[spin()]),
+            _ => result(&said("17")),
+        });
+    }
+    let upstream = upstream(&[&servers[0], &servers[1]]);
+    upstream.discover().await.unwrap();
+    let behind = Behind::discovered(upstream);
+    // Its own session, which the discovery may have begun, is lost.
+    let refusal = || Act::Output(http("401 Unauthorized", &["Content-Type: text/plain"], "who are you?"));
+    servers[1].will_answer(move |request| match body(request)["method"].as_str().unwrap() {
+        "initialize" => refusal(),
+        _ => Act::Output(http("404 Not Found", &[], "")),
+    });
+    for _ in 0..40 {
+        let _ = spun(&behind).await;
+    }
+    // Five failures in a row would end its calls.
+    assert!(servers[1].requests() >= 15, "{}", servers[1].requests());
+}
+
+#[tokio::test]
 async fn each_host_has_a_session_of_its_own() {
     let servers = [ScriptedUpstream::start().await, ScriptedUpstream::start().await];
     for (server, session) in servers.iter().zip(["s-1", "s-2"]) {
@@ -310,7 +406,7 @@ async fn lists_of_tools_are_bounded() {
     let endless = result(&json!({ "tools": [], "nextCursor": "again" }));
     server.will([no_discovery(), handshake("s"), accepted(), endless]);
     let fault = upstream(&[&server]).discover().await.unwrap_err();
-    assert!(fault.message.contains("more than 200 parts"), "{fault}");
+    assert!(fault.message.contains("more than 200 pages"), "{fault}");
     assert_eq!(server.requests(), 203);
 
     let many: Vec<Json> = (0..10_001).map(|at| json!({ "name": format!("t{at}"), "inputSchema": {} })).collect();
@@ -326,11 +422,12 @@ async fn lists_of_tools_are_bounded() {
 
 #[tokio::test]
 async fn endless_events_are_cut_off() {
-    let server = ScriptedUpstream::start().await;
-    let behind = in_session(&server).await;
     let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n".to_vec();
     for flood in ["data: {}\n\n", "data:\n", ": comment\n", "x", "\r", "data: {\"id\":1,\"result\":1}\n\n"] {
-        server.will([Act::Flood(head.clone(), flood.repeat(1000).into_bytes())]);
-        assert_eq!((spun(&behind).await, server.requests()), (Err(code(Kind::Unreachable)), 1), "{flood:?}");
+        let server = ScriptedUpstream::start().await;
+        let behind = never_ending(&server, Act::Flood(head.clone(), flood.repeat(1000).into_bytes())).await;
+        assert_eq!(spun(&behind).await, Err(code(Kind::Unreachable)), "{flood:?}");
+        let calls = server.all().iter().filter(|request| body(request)["method"] == "tools/call").count();
+        assert_eq!(calls, 1, "{flood:?}");
     }
 }

@@ -132,6 +132,13 @@ impl MessageWriter {
     }
 }
 
+/// The notification that nobody waits for the response to a request any more. It has no response.
+pub(crate) fn cancelled(MessageId(id): MessageId) -> Request<Bytes> {
+    post(
+        format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#).into_bytes(),
+    )
+}
+
 /// The HTTP request with a message.
 pub(super) fn post(body: Vec<u8>) -> Request<Bytes> {
     let mut request = post_request(body, "application/json");

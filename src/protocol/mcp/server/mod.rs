@@ -56,7 +56,9 @@ use crate::model::name_patterns::NamePatterns;
 use crate::model::text::{abridge, excerpt};
 use crate::protocol::Protocol;
 use crate::protocol::frontend;
-use crate::protocol::frontend::{Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest, RunsOn};
+use crate::protocol::frontend::{
+    CallStillRunning, Claim, Frontend, FrontendFuture, FrontendResponse, GroupHead, GroupRequest,
+};
 use crate::service::args::Args;
 use crate::service::future::MaybeReady;
 use crate::service::{Call, Context, Output, RpcService};
@@ -112,8 +114,8 @@ struct Answer {
     fault: Option<Kind>,
     /// Headers of the response beside its media type, or with one that is not JSON.
     headers: HeaderMap,
-    /// Whether the call runs on while the response is sent.
-    runs_on: bool,
+    /// `Some` if the call still runs while the response is sent.
+    still_running: Option<CallStillRunning>,
 }
 
 impl Mcp {
@@ -167,14 +169,14 @@ impl Frontend for Mcp {
             return MaybeReady::now(FrontendResponse { response, method: Box::from(""), fault: Some(kind) });
         }
         self.answer_body(service.as_ref(), request).map(|answer| {
-            let Answer { status, body, method, fault, headers, runs_on } = answer;
+            let Answer { status, body, method, fault, headers, still_running } = answer;
             let mut response = match body {
                 Some(body) => frontend::ok(CONTENT_TYPE, body),
                 None => Response::new(Body::default()),
             };
             response.headers_mut().extend(headers);
-            if runs_on {
-                response.extensions_mut().insert(RunsOn);
+            if let Some(still_running) = still_running {
+                response.extensions_mut().insert(still_running);
             }
             *response.status_mut() = status;
             FrontendResponse { response, method, fault }
@@ -287,7 +289,7 @@ impl Mcp {
             whole.push(b']');
             let status = if is_empty { StatusCode::ACCEPTED } else { StatusCode::OK };
             let body = (!is_empty).then(|| Body::whole(whole));
-            Answer { status, body, method: Box::from(""), fault, headers: HeaderMap::new(), runs_on: false }
+            Answer { status, body, method: Box::from(""), fault, headers: HeaderMap::new(), still_running: None }
         })
     }
 
@@ -533,7 +535,7 @@ fn requested_progress(request: GroupRequest<'_>, message: &Message<'_>) -> Optio
     let takes_events = weight(&media_ranges(&request.head.headers), "text/event-stream") > 0;
     let has_accept = request.head.headers.contains_key(header::ACCEPT);
     let id = message.id.filter(|_| takes_events && has_accept)?;
-    Some(Progress::new(token, id, request.context.record.clone()))
+    Some(Progress::new(token, id, request.context))
 }
 
 /// Which tools of an endpoint a caller may see.
@@ -579,7 +581,7 @@ impl Answer {
             method: method.into(),
             fault: None,
             headers: HeaderMap::new(),
-            runs_on: false,
+            still_running: None,
         }
     }
 
@@ -595,7 +597,7 @@ impl Answer {
             method: Box::from(""),
             fault: None,
             headers: HeaderMap::new(),
-            runs_on: false,
+            still_running: None,
         }
     }
 

@@ -121,7 +121,7 @@ impl ChildServer {
             Ok(Err(ChildError::TooLong(limit))) => return Err((TransportError::too_large(limit), None)),
             Err(_) => return Err((self.broken("the program was ended".into()), None)),
         };
-        let mut response = Response::new(Incoming::whole(line, limit.timeout));
+        let mut response = Response::new(Incoming::whole(line));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(agreement) = agreement {
             response.extensions_mut().insert(agreement);

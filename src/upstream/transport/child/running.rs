@@ -21,7 +21,7 @@ use super::{ChildError, ReceivedMessage, SentMessage};
 use crate::model::text::abridge;
 use crate::protocol::mcp::client::handshake;
 use crate::protocol::mcp::client::handshake::{Agreement, HandshakeError};
-use crate::protocol::mcp::client::message::{MessageHead, MessageId};
+use crate::protocol::mcp::client::message::{MessageHead, MessageId, cancelled};
 use crate::upstream::transport::error::ProgramError;
 use crate::upstream::transport::program::{INHERITED, Program};
 
@@ -162,9 +162,7 @@ impl RunningProgram {
             messages.retain(|message| message.id != id);
         }
         if self.waiting.remove(&id).is_some() {
-            let text =
-                format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#);
-            self.write(text.into());
+            self.write(cancelled(MessageId(id)).into_body());
         }
     }
 
