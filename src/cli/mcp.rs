@@ -33,7 +33,8 @@ use crate::http::body::Body;
 use crate::http::media_type::is_event_stream;
 use crate::model::fault::BoxError;
 use crate::protocol::Protocol;
-use crate::protocol::mcp::server::stdio::{self, IdFinder, StdioKind, StdioMessage, event_message};
+use crate::protocol::mcp::request_id::{IdFinder, id_key};
+use crate::protocol::mcp::server::stdio::{self, StdioKind, StdioMessage, event_message};
 use crate::server::Server;
 use crate::server::gateway::Gateway;
 use crate::server::mount::GroupMount;
@@ -73,7 +74,7 @@ struct Session {
 #[derive(Default)]
 struct Running {
     tasks: JoinSet<()>,
-    /// The requests that a notification can cancel, by the [keys](stdio::id_key) of their ids.
+    /// The requests that a notification can cancel, by the [keys](id_key) of their ids.
     requests: HashMap<Box<str>, AbortHandle>,
 }
 
@@ -209,7 +210,7 @@ impl Session {
             }
             return;
         }
-        let key = message.id.as_deref().filter(|_| message.kind == StdioKind::Request).map(stdio::id_key);
+        let key = message.id.as_deref().filter(|_| message.kind == StdioKind::Request).map(id_key);
         let task = running.tasks.spawn(async move {
             if let Some(response) = session.respond(&message, line.into(), &responses).await {
                 // An error means that standard output is closed, which ends the program.

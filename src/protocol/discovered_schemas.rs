@@ -86,6 +86,7 @@ impl<'d> SchemaReader<'d> {
                 (
                     "items"
                     | "additionalItems"
+                    | "unevaluatedItems"
                     | "additionalProperties"
                     | "unevaluatedProperties"
                     | "not"

@@ -1,5 +1,7 @@
 //! Members of JSON objects that are read without their values.
 
+use std::borrow::Cow;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -7,6 +9,15 @@ use serde_json::value::RawValue;
 /// A member that is present, even if its value is `null`: for `deserialize_with`.
 pub(crate) fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A text, or `null`, for `deserialize_with`. It is borrowed unless it has escapes; serde's own `Option<Cow<str>>` never is.
+pub(crate) fn text<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'a, str>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    Ok(Option::<Text<'a>>::deserialize(deserializer)?.map(|Text(text)| text))
 }
 
 /// `true` for a member that is present, even if its value is `null`: for `deserialize_with`.

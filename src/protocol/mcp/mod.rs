@@ -4,7 +4,7 @@
 //! - `names` has the names of the tools.
 //! - `schema` writes the types of a method as the schemas of a tool.
 //! - [`client::McpCodec`] is the other direction: the tools of an upstream are the methods of a group.
-//! - `headers` and `revision` are for both directions.
+//! - `headers`, `request_id` and `revision` are for both directions.
 //!
 //! ```text
 //! client ──tools/call──▶ server::Mcp ──Call──▶ RpcService
@@ -15,6 +15,8 @@ pub mod client;
 pub(crate) mod headers;
 #[cfg(feature = "server")]
 pub(crate) mod names;
+#[cfg(feature = "server")]
+pub(crate) mod request_id;
 pub(crate) mod revision;
 #[cfg(feature = "server")]
 pub(crate) mod schema;

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection_limit::ConnectionPlace;
 use super::error::{LateError, TransportError};
-use super::event_body::ExpectedEvent;
+use super::event_stream::ExpectedEvent;
 use super::host_set::RunningRequest;
 use super::http1::Http1Connection;
 use super::pool::ThreadPool;

@@ -9,20 +9,13 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use super::body::{CollectedBody, Incoming};
+use super::cancel_on_drop::CancelOnDrop;
 use super::error::TransportError;
-use super::event_stream::EventFinder;
-use super::mcp_cancel::CancelOnDrop;
+use super::event_stream::ExpectedEvent;
 use crate::service::result_memory::{ReservedMemory, SMALL};
 
 /// How many frames behind the response are read to reach the end of the stream.
 const FRAMES_AT_END: usize = 4;
-
-/// The response that a stream of events will have.
-pub(super) struct ExpectedEvent {
-    pub(super) finder: EventFinder,
-    /// Cancels the call if the body is dropped before the response has come.
-    pub(super) cancel: Option<CancelOnDrop>,
-}
 
 impl Incoming {
     /// Reads the stream of events until the response is found.

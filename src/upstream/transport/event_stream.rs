@@ -7,7 +7,15 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memchr2;
 use serde_json::value::RawValue;
 
+use super::cancel_on_drop::CancelOnDrop;
 use crate::protocol::mcp::client::message::{MessageHead, MessageId};
+
+/// The response that a stream of events will have.
+pub(super) struct ExpectedEvent {
+    pub(super) finder: EventFinder,
+    /// Cancels the call if the body is dropped before the response has come.
+    pub(super) cancel: Option<CancelOnDrop>,
+}
 
 /// Finds the response to a message in a stream of events.
 #[derive(Debug)]

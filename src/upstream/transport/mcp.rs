@@ -5,19 +5,20 @@
 //! begins, and the message is sent once more. A message whose response nobody waits for any more is cancelled.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::Repeat;
 use super::body::Incoming;
+use super::cancel_on_drop::CancelOnDrop;
 use super::error::{Failed, TransportError};
-use super::event_body::ExpectedEvent;
-use super::event_stream::EventFinder;
-use super::mcp_cancel::CancelOnDrop;
+use super::event_stream::{EventFinder, ExpectedEvent};
 use super::mcp_sessions::{McpSession, SessionCaller};
 use super::outgoing::OutgoingRequest;
 use super::redirects;
@@ -26,13 +27,15 @@ use super::server::Server;
 use crate::http::media_type::is_event_stream;
 use crate::protocol::mcp::client::handshake;
 use crate::protocol::mcp::client::handshake::HandshakeError;
-use crate::protocol::mcp::client::message::{MessageId, NeedsSession};
+use crate::protocol::mcp::client::message::{MessageId, NeedsSession, cancelled};
 use crate::protocol::mcp::headers::{SESSION, VERSION};
 
 /// The largest response to the request that begins a session, in bytes.
 const MAX_HANDSHAKE: usize = 1 << 20;
 /// The longest response with status 400 that is read for what it says of the session, in bytes.
 const MAX_REFUSAL: u64 = 64 << 10;
+/// How long the notification that cancels a call may take.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// What such a response has in its text.
 const ABOUT_SESSION: &[u8] = b"session";
 /// The headers that describe the message, and not the caller.
@@ -42,6 +45,38 @@ const MESSAGE_HEADERS: [HeaderName; 3] = [ACCEPT, CONTENT_LENGTH, CONTENT_TYPE];
 /// address may have added credentials that are not for other servers.
 #[derive(Clone)]
 struct CallerHeaders(HeaderMap);
+
+/// A call that was sent in a session.
+struct SentCall {
+    id: MessageId,
+    /// The headers of the caller.
+    headers: HeaderMap,
+    session: Arc<McpSession>,
+    server: Arc<Server>,
+    policy: Arc<SendPolicy>,
+}
+
+impl SentCall {
+    /// Tells the server that nobody waits for the response. In a session, a server does not take the end of a connection for that
+    /// (specification, "Sending Messages to the Server").
+    fn begin_to_cancel(self) {
+        // Without a runtime, the process ends.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(self.cancel());
+        }
+    }
+
+    async fn cancel(self) {
+        let mut request = Box::new(cancelled(self.id));
+        request.headers_mut().extend(self.headers);
+        self.session.apply_to(&mut request);
+        let deadline = Some(Instant::now() + CANCEL_TIMEOUT);
+        // An error says that the server is gone, and the call with it.
+        if let Ok(response) = self.server.send_counted(request, Repeat::Harmless, deadline, &self.policy, 0).await {
+            redirects::discard(response, deadline).await;
+        }
+    }
+}
 
 /// The headers of a request without those of its message. A session begins with the same.
 fn caller_headers(request: &Request<Bytes>) -> HeaderMap {
@@ -96,7 +131,14 @@ impl Server {
         let begin = async || self.session(caller.as_ref(), &headers, deadline, policy).await;
         let send = async |mut request: OutgoingRequest, session: &Arc<McpSession>, resent| {
             session.apply_to(&mut request);
-            let mut cancel = CancelOnDrop::new(id, headers.clone(), session, (self, policy));
+            let call = SentCall {
+                id,
+                headers: headers.clone(),
+                session: session.clone(),
+                server: self.clone(),
+                policy: policy.clone(),
+            };
+            let mut cancel = CancelOnDrop::new(move || call.begin_to_cancel());
             match self.send_counted(request, repeat, deadline, policy, resent).await {
                 Ok(response) => Ok((response, cancel)),
                 Err((error, unsent)) => {

@@ -47,6 +47,7 @@ mod backoff;
 mod balancer;
 pub(crate) mod balancing;
 mod body;
+mod cancel_on_drop;
 mod changing_servers;
 #[cfg(feature = "server")]
 mod child;
@@ -62,7 +63,6 @@ mod http2;
 mod latency_quantile;
 mod layer;
 mod mcp;
-mod mcp_cancel;
 mod mcp_sessions;
 mod noted_request;
 mod oauth2;

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Request, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::codec::json::members::{is_present, present};
+use crate::codec::json::members::{is_present, present, text};
 use crate::model::fault::Fault;
 use crate::protocol::client_codec::post_request;
 use crate::protocol::mcp::headers::{METHOD, NAME, VERSION, header_value};
@@ -58,7 +58,7 @@ impl MessageId {
 pub(crate) struct MessageHead<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     pub(crate) id: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(default, borrow, deserialize_with = "text")]
     pub(crate) method: Option<Cow<'a, str>>,
     /// Whether it is an error.
     #[serde(default, deserialize_with = "is_present")]

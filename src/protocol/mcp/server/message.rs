@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::answer::RpcError;
-use crate::codec::json::members::present;
+use crate::codec::json::members::{present, text};
+use crate::protocol::mcp::request_id::is_id;
 
 /// A message of a client.
 pub(super) struct Message<'a> {
@@ -21,11 +21,12 @@ pub(super) struct Message<'a> {
 /// The members of a message (JSON-RPC 2.0, section 4).
 #[derive(Deserialize)]
 pub(super) struct MessageMembers<'a> {
+    #[serde(default, borrow, deserialize_with = "text")]
     jsonrpc: Option<Cow<'a, str>>,
     #[serde(default, borrow, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     // Not always borrowed: some JSON writers escape the slash in `tools/list`.
-    #[serde(borrow)]
+    #[serde(default, borrow, deserialize_with = "text")]
     method: Option<Cow<'a, str>>,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
@@ -41,19 +42,19 @@ pub(super) struct Params<'a> {
     #[serde(default, borrow, rename = "_meta")]
     meta: Option<Meta<'a>>,
     /// The name of a tool or prompt.
-    #[serde(borrow)]
+    #[serde(default, borrow, deserialize_with = "text")]
     name: Option<Cow<'a, str>>,
     /// The address of a resource.
-    #[serde(borrow)]
+    #[serde(default, borrow, deserialize_with = "text")]
     uri: Option<Cow<'a, str>>,
     /// The arguments of a tool.
     #[serde(borrow)]
     pub(super) arguments: Option<&'a RawValue>,
     /// Where a list goes on.
-    #[serde(borrow)]
+    #[serde(default, borrow, deserialize_with = "text")]
     pub(super) cursor: Option<Cow<'a, str>>,
     /// The revision that a client asks for in the handshake.
-    #[serde(borrow, rename = "protocolVersion")]
+    #[serde(default, borrow, rename = "protocolVersion", deserialize_with = "text")]
     pub(super) asked_version: Option<Cow<'a, str>>,
     /// The `id` of the request that a notification cancels.
     #[serde(borrow, rename = "requestId")]
@@ -62,7 +63,7 @@ pub(super) struct Params<'a> {
 
 #[derive(Deserialize)]
 struct Meta<'a> {
-    #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
+    #[serde(default, borrow, rename = "io.modelcontextprotocol/protocolVersion", deserialize_with = "text")]
     protocol_version: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
     client_capabilities: Option<&'a RawValue>,
@@ -134,23 +135,9 @@ impl Params<'_> {
     }
 }
 
-/// The key of an `id`, equal for all ways to write the same one: JSON can escape a character of a text.
-pub(crate) fn id_key(id: &str) -> Box<str> {
-    match serde_json::from_str::<Value>(id) {
-        Ok(text @ Value::String(_)) => text.to_string().into(),
-        // A number is compared as text: it may exceed 64 bits.
-        _ => id.into(),
-    }
-}
-
 /// A JSON text without line breaks. There are none in its strings, where JSON escapes them.
 pub(super) fn in_one_line(json: &[u8]) -> Vec<u8> {
     json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
-}
-
-/// Whether a JSON text is a text or a number, as an `id` is.
-pub(super) fn is_id(id: &RawValue) -> bool {
-    id.get().starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit())
 }
 
 #[cfg(test)]

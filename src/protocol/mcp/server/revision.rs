@@ -3,6 +3,8 @@
 //! Clients of revisions before 2026-07-28 begin with a handshake (`initialize`), and later requests have the revision in a header only.
 //! Since then, each request has its revision in a header and in its body. One endpoint serves all revisions without a session.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName};
@@ -76,18 +78,18 @@ fn check_stateless(
 fn agree(name: &str, header: Option<&str>, in_body: &str) -> Result<(), RpcError> {
     let header = header.map(|header| decoded(header.trim_matches([' ', '\t'])));
     match header {
-        Some(Some(header)) if header == in_body => Ok(()),
+        Some(Some(header)) if *header == *in_body => Ok(()),
         Some(_) => Err(mismatch(format!("the header `{name}` is not what the body says"))),
         None => Err(mismatch(format!("there is no header `{name}`"))),
     }
 }
 
 /// The value of a header, which may be in Base64 (`=?base64?…?=`); `None` if that is malformed.
-fn decoded(value: &str) -> Option<String> {
+fn decoded(value: &str) -> Option<Cow<'_, str>> {
     let inner = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?="));
     match inner {
-        None => Some(value.to_owned()),
-        Some(inner) => String::from_utf8(STANDARD.decode(inner).ok()?).ok(),
+        None => Some(Cow::Borrowed(value)),
+        Some(inner) => String::from_utf8(STANDARD.decode(inner).ok()?).ok().map(Cow::Owned),
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use http::{HeaderMap, HeaderValue};
 use tokio::sync::Notify;
 
-use super::message::id_key;
 pub(super) use crate::protocol::mcp::headers::SESSION;
+use crate::protocol::mcp::request_id::id_key;
 use crate::service::lock::lock;
 
 /// The longest session id that is accepted, in bytes. Those of [`new_session`] have half of that.

@@ -8,16 +8,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::RpcError;
-pub(crate) use super::message::id_key;
-use super::message::{Message, MessageMembers, in_one_line, is_id};
+use super::message::{Message, MessageMembers, in_one_line};
 #[cfg(feature = "cli")]
 pub(crate) use super::progress::event_message;
 use super::{CONTENT_TYPE, TAIL};
 use crate::model::text::printable;
 use crate::protocol::mcp::headers::{METHOD, NAME, VERSION, header_value};
+use crate::protocol::mcp::request_id::id_key;
 
-/// How many bytes of an `id` [`IdFinder`] keeps.
-const LONGEST_ID: usize = 256;
 /// How many characters of a response that is not a message are passed on.
 const LONGEST_REFUSAL: usize = 1000;
 
@@ -143,81 +141,6 @@ pub(crate) fn refuse_long(id: Option<&str>, limit: usize) -> Vec<u8> {
     RpcError::invalid_request(message).text(id)
 }
 
-/// Finds the `id` of a message that is too long for memory, while its bytes are read and dropped.
-#[derive(Debug, Default)]
-pub(crate) struct IdFinder {
-    /// How many arrays and objects are open.
-    depth: usize,
-    in_string: bool,
-    is_escaped: bool,
-    /// The name or value that is being read, if it is one of the message itself, up to one byte more than is kept.
-    token: Vec<u8>,
-    /// Whether the value that is being read is that of `id`.
-    is_id: bool,
-    id: Option<Box<str>>,
-}
-
-impl IdFinder {
-    /// Takes the next bytes of the message.
-    pub(crate) fn read(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.read_byte(*byte);
-        }
-    }
-
-    /// The `id`, as text, if one that is valid has been read.
-    pub(crate) fn id(&self) -> Option<&str> {
-        self.id.as_deref()
-    }
-
-    fn read_byte(&mut self, byte: u8) {
-        if self.in_string {
-            self.keep(byte);
-            self.in_string = self.is_escaped || byte != b'"';
-            self.is_escaped = !self.is_escaped && byte == b'\\';
-            return;
-        }
-        match byte {
-            b'"' => {
-                self.in_string = true;
-                self.keep(byte);
-            }
-            b'{' | b'[' => {
-                self.depth += 1;
-                self.token.clear();
-            }
-            b'}' | b']' => {
-                self.end_value();
-                self.depth = self.depth.saturating_sub(1);
-            }
-            b':' if self.depth == 1 => {
-                self.is_id = self.token == b"\"id\"";
-                self.token.clear();
-            }
-            b',' => self.end_value(),
-            b' ' | b'\t' | b'\r' | b'\n' => {}
-            _ => self.keep(byte),
-        }
-    }
-
-    fn keep(&mut self, byte: u8) {
-        if self.depth == 1 && self.token.len() <= LONGEST_ID {
-            self.token.push(byte);
-        }
-    }
-
-    fn end_value(&mut self) {
-        if self.depth != 1 {
-            return;
-        }
-        if std::mem::take(&mut self.is_id) && self.token.len() <= LONGEST_ID {
-            let value = serde_json::from_slice::<&RawValue>(&self.token).ok();
-            self.id = value.filter(|id| is_id(id)).map(|id| id.get().into());
-        }
-        self.token.clear();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,31 +208,5 @@ mod tests {
         assert_eq!(response("[]", 200, r#"[{"id":4,"result":{}}]"#).unwrap(), r#"[{"id":4,"result":{}}]"#);
         assert_eq!(response("[]", 202, ""), None);
         assert_eq!(response(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#, 401, refused), None);
-    }
-
-    #[test]
-    fn the_id_of_a_message_is_found_while_it_passes_by() {
-        let found = |text: &str| {
-            let mut finder = IdFinder::default();
-            for byte in text.bytes() {
-                finder.read(&[byte]);
-            }
-            finder.id().map(str::to_owned)
-        };
-        let long = "x".repeat(LONGEST_ID);
-        for (text, expected) in [
-            (r#"{"jsonrpc":"2.0","id":17,"method":"ping"}"#, Some("17")),
-            (r#"{"method":"x","params":{"id":4,"b":[{"id":5}]},"id" : "a\"}," }"#, Some(r#""a\"},""#)),
-            (r#"{"params":"\"id\":4,","id":-3}"#, Some("-3")),
-            (r#"{"id":{"id":4},"x":5}"#, None),
-            (r#"{"id":null}"#, None),
-            (r#"["id",4]"#, None),
-            (r#"{"method":"id","params":4}"#, None),
-            (&format!(r#"{{"id":"{long}"}}"#), None),
-            (&format!(r#"{{"{long}":"{long}","id":8,"#), Some("8")),
-            ("}]},,:", None),
-        ] {
-            assert_eq!(found(text).as_deref(), expected, "{text}");
-        }
     }
 }

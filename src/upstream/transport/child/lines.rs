@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memchr;
 
-use crate::protocol::mcp::server::stdio::IdFinder;
+use crate::protocol::mcp::request_id::IdFinder;
 
 /// A line.
 #[derive(Debug, PartialEq, Eq)]

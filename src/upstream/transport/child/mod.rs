@@ -26,6 +26,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::body::Incoming;
+use super::cancel_on_drop::CancelOnDrop;
 use super::error::{Failed, ProgramError, TransportError};
 use super::outgoing::OutgoingRequest;
 use super::program::Program;
@@ -75,22 +76,6 @@ enum ChildError {
     TooLong(usize),
 }
 
-/// Cancels a message when it is dropped, unless the response has come.
-struct CancelOnDrop<'c> {
-    supervisor: &'c UnboundedSender<Command>,
-    id: u64,
-    has_response: bool,
-}
-
-impl Drop for CancelOnDrop<'_> {
-    fn drop(&mut self) {
-        if !self.has_response {
-            // An error means that the task has ended, and the program with it.
-            let _ = self.supervisor.send(Command::Cancel(self.id));
-        }
-    }
-}
-
 impl ChildServer {
     pub(super) fn new(program: Arc<Program>, group: String) -> ChildServer {
         ChildServer { program, group, supervisor: Mutex::new(None) }
@@ -111,9 +96,12 @@ impl ChildServer {
         if supervisor.send(Command::Send(message)).is_err() {
             return Err((self.unreached("the program is being ended".into()), Some(request)));
         }
-        let mut cancel = CancelOnDrop { supervisor: &supervisor, id, has_response: false };
+        let mut cancel = CancelOnDrop::new(move || {
+            // An error means that the task has ended, and the program with it.
+            let _ = supervisor.send(Command::Cancel(id));
+        });
         let received = limit.run(response).await.map_err(|late| (self.broken(late.into()), None))?;
-        cancel.has_response = true;
+        cancel.disarm();
         let ReceivedMessage { line, agreement } = match received {
             Ok(Ok(received)) => received,
             Ok(Err(ChildError::NotSent(reason))) => return Err((self.unreached(reason.into()), Some(request))),
