@@ -1,6 +1,5 @@
 //! The servers of a transport: one, several among which `host_set.rs` chooses, or those that DNS says.
 
-#[cfg(feature = "server")]
 use std::sync::Arc;
 
 use http::Response;
