@@ -34,10 +34,10 @@ use crate::protocol::mcp::headers::{SESSION, VERSION};
 const MAX_HANDSHAKE: usize = 1 << 20;
 /// The longest response with status 400 that is read for what it says of the session, in bytes.
 const MAX_REFUSAL: u64 = 64 << 10;
-/// How long the notification that cancels a call may take.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// What such a response has in its text.
 const ABOUT_SESSION: &[u8] = b"session";
+/// How long the notification that cancels a call may take.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The headers that describe the message, and not the caller.
 const MESSAGE_HEADERS: [HeaderName; 3] = [ACCEPT, CONTENT_LENGTH, CONTENT_TYPE];
 
