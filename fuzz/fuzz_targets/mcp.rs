@@ -7,9 +7,9 @@ mod specimen;
 
 use std::sync::{Arc, LazyLock};
 
+use croupier::protocol::Protocol;
 use croupier::protocol::frontend::{Frontend, GroupRequest};
 use croupier::protocol::set::{ProtocolSet, ServerInfo};
-use croupier::protocol::Protocol;
 use croupier::service::{Context, RpcService};
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
@@ -51,8 +51,7 @@ fuzz_target!(|body: &[u8]| {
         request = request.header("mcp-session-id", "7");
     }
     let (head, ()) = request.body(()).unwrap().into_parts();
-    let reply =
-        FRONTEND.serve(&SERVICE, GroupRequest { head: &head, tail: "mcp", body, context: &Context::default() });
+    let reply = FRONTEND.serve(&SERVICE, GroupRequest { head: &head, tail: "mcp", body, context: &Context::default() });
     let (status, bytes) = RUNTIME.block_on(async {
         let response = reply.await.response;
         (response.status().as_u16(), response.into_body().collect().await.map(|body| body.to_bytes()))
