@@ -6,9 +6,12 @@ use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 
@@ -16,11 +19,13 @@ use super::access_log::{AccessLog, ConnectionInfo};
 use super::in_flight::{Connection, InFlight};
 use super::streamed_body::ArrivingBody;
 use super::tracked_body::{CountedBody, TrackedBody};
+use crate::http::body::Body;
 use crate::http::rejection::HttpRejection;
 use crate::model::fault::BoxError;
 use crate::server::gateway::{GatewayResponse, RequestSender};
 use crate::server::settings::HttpsRedirect;
 use crate::service::Context as RequestContext;
+use crate::service::future::with_timeout;
 use crate::service::trace_context::TraceContext;
 
 impl Connection {
@@ -100,10 +105,16 @@ impl InFlight {
                 *redirect
             } else {
                 let body = CountedBody::new(body, context.record.clone(), activity, &head.headers);
-                let body = pin!(ArrivingBody::new(body));
+                let mut body = pin!(ArrivingBody::new(body));
                 let sender =
                     RequestSender { client, within_share: self.within_share, connection: Some(activity.as_ref()) };
-                catch_panic(pin!(shared.gateway.respond_to(sender, &head, body, &mut context))).await
+                let mut served =
+                    catch_panic(pin!(shared.gateway.respond_to(sender, &head, body.as_mut(), &mut context))).await;
+                if !body.is_end_stream() && head.version < Version::HTTP_2 {
+                    // Boxed, because few requests are refused before they have arrived.
+                    Box::pin(end_unread(body, &head, &mut served.response)).await;
+                }
+                served
             };
             // The gateway has shown its own refusals already.
             shared.gateway.show_refusal(&head, &context, &mut response);
@@ -116,6 +127,25 @@ impl InFlight {
             }
             Ok(response.map(|body| TrackedBody { body, in_flight: self, rest: None }))
         }
+    }
+}
+
+/// How many bytes of a refused request are read so that the connection can be used again.
+const MAX_UNREAD: u64 = 16 << 10;
+/// How long is waited for them. Many clients send the head and the body one after the other.
+const UNREAD_TIME: Duration = Duration::from_millis(100);
+
+/// Reads a short body that nobody has read: only then can the connection be used for another request. Otherwise the response says that
+/// the connection closes (RFC 9112, section 9.6), so that its client does not send another request over it.
+async fn end_unread(mut body: Pin<&mut ArrivingBody<CountedBody>>, head: &Parts, response: &mut Response<Body>) {
+    let is_short = body.size_hint().upper().is_some_and(|length| length <= MAX_UNREAD);
+    // Reading would ask a client for the body that waits to be asked.
+    let is_ended = is_short && !head.headers.contains_key(header::EXPECT) && {
+        let read = async { while let Some(Ok(_)) = body.frame().await {} };
+        with_timeout(UNREAD_TIME, pin!(read)).await.is_some() && body.is_end_stream()
+    };
+    if !is_ended {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 

@@ -59,7 +59,7 @@ impl CountedBody {
 
 impl Drop for CountedBody {
     fn drop(&mut self) {
-        let is_whole = self.progress == Progress::Ended || self.body.is_end_stream();
+        let is_whole = self.is_end_stream();
         // A client that waits for status 100 has sent nothing of its body.
         if !is_whole && (self.progress == Progress::Begun || !self.waits) {
             self.activity.note_unread_body();
@@ -81,7 +81,7 @@ impl http_body::Body for CountedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.progress == Progress::Ended || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

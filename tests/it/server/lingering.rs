@@ -55,6 +55,47 @@ fn a_client_that_sends_all_of_its_request_first_reads_why_it_is_refused() {
 }
 
 #[test]
+fn a_connection_is_used_again_after_a_refusal_or_said_to_close() {
+    let server = server(ServerSettings::default());
+    let read = |stream: &mut TcpStream| {
+        let mut bytes = [0; 4096];
+        let length = stream.read(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    let nowhere = |headers: &str| head("/nowhere", "localhost", headers);
+    let says_close = |response: &str| response.contains("\r\nconnection: close\r\n");
+
+    // The body comes at once, or in a write of its own.
+    let mut stream = server.connect();
+    let chunked = format!("{}2\r\nab\r\n0\r\n\r\n", head("/test", "localhost", "Transfer-Encoding: chunked\r\n"));
+    for (first, then) in [
+        (format!("{}ab", nowhere("Content-Length: 2\r\n")), ""),
+        (nowhere("Content-Length: 2\r\n"), "ab"),
+        (chunked.clone(), ""),
+        (chunked, ""),
+        (nowhere("Content-Length: 2\r\n"), "ab"),
+    ] {
+        stream.write_all(first.as_bytes()).unwrap();
+        stream.write_all(then.as_bytes()).unwrap();
+        let response = read(&mut stream);
+        assert!(response.starts_with("HTTP/1.1 ") && !says_close(&response), "{first}{then}: {response}");
+    }
+
+    // It does not come, may be long, or the client waits to be asked for it.
+    for request in [
+        nowhere("Content-Length: 2\r\n"),
+        nowhere("Content-Length: 2\r\nExpect: 100-continue\r\n"),
+        nowhere("Content-Length: 1000000\r\n"),
+        nowhere("Transfer-Encoding: chunked\r\n"),
+    ] {
+        let mut stream = server.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let response = read(&mut stream);
+        assert!(response.starts_with("HTTP/1.1 404 ") && says_close(&response), "{request}: {response}");
+    }
+}
+
+#[test]
 fn a_client_whose_body_came_too_late_may_finish_it() {
     let timeouts = Timeouts { body: Duration::from_millis(200), ..Timeouts::default() };
     let server = server(ServerSettings { timeouts, ..ServerSettings::default() });
