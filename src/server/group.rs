@@ -8,7 +8,6 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::http::audience::Audience;
 use crate::http::cors::Cors;
-use crate::http::public_url::PublicUrl;
 use crate::http::rejection::HttpRejection;
 use crate::model::interface::Interface;
 use crate::model::text::abridge;
@@ -107,18 +106,6 @@ impl Group {
             }
         }
         selected
-    }
-
-    /// The URL of the metadata of the requested resource, if the group has any.
-    #[cold]
-    pub(super) fn metadata_url(
-        &self,
-        frontend: &dyn Frontend,
-        head: &GroupHead<'_>,
-        context: &Context,
-        public_url: &PublicUrl,
-    ) -> Option<String> {
-        Some(self.protected_resources.as_ref()?.metadata_url(frontend, head, context, public_url))
     }
 }
 

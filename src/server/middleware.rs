@@ -135,8 +135,8 @@ const MAX_UNREAD: u64 = 16 << 10;
 /// How long is waited for them. Many clients send the head and the body one after the other.
 const UNREAD_TIME: Duration = Duration::from_millis(100);
 
-/// Reads a short body that nobody has read: only then can the connection be used for another request. Otherwise the response says that
-/// the connection closes (RFC 9112, section 9.6), so that its client does not send another request over it.
+/// Reads the rest of a short request body, so that the connection can be used for another request. If the body is longer, or does not
+/// arrive within [`UNREAD_TIME`], sets `Connection: close` in the response instead (RFC 9112, section 9.6).
 async fn end_unread(mut body: Pin<&mut ArrivingBody<CountedBody>>, head: &Parts, response: &mut Response<Body>) {
     let is_short = body.size_hint().upper().is_some_and(|length| length <= MAX_UNREAD);
     // Reading would ask a client for the body that waits to be asked.

@@ -71,6 +71,7 @@ impl ProtectedResources {
     }
 
     /// The URL of the metadata of the resource to which a request of this frontend belongs.
+    #[cold]
     pub(super) fn metadata_url(
         &self,
         frontend: &dyn Frontend,

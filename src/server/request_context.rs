@@ -74,7 +74,8 @@ pub(super) async fn authenticate(
     let request = AuthRequest { head: head.parts, client: context.client };
     let authenticated: Authenticated = auth.authenticate(&request, &group.path).await;
     context.identity = authenticated.map_err(|refusal| {
-        let metadata = group.metadata_url(frontend.as_ref(), head, context, public_url);
+        let resources = group.protected_resources.as_ref();
+        let metadata = resources.map(|resources| resources.metadata_url(frontend.as_ref(), head, context, public_url));
         auth.rejection(refusal, metadata.as_deref())
     })?;
     if let (Some(record), Some(identity)) = (&context.record, &context.identity) {

@@ -115,7 +115,10 @@ fn set_refusal_status(
     let GroupRequest { head, tail, context, .. } = *request;
     *served.response.status_mut() = kind.http_status();
     let Some(auth) = &group.auth else { return };
-    let metadata = || group.metadata_url(frontend.as_ref(), &GroupHead::new(head, tail), context, public_url);
+    let metadata = || {
+        let resources = group.protected_resources.as_ref()?;
+        Some(resources.metadata_url(frontend.as_ref(), &GroupHead::new(head, tail), context, public_url))
+    };
     match kind {
         Kind::Unauthenticated => auth.challenge(served.response.headers_mut(), metadata().as_deref()),
         Kind::Forbidden => {

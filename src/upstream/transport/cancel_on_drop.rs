@@ -1,4 +1,4 @@
-//! What is done when nobody waits for the response to a call any more.
+//! A guard that cancels a call if its caller leaves, or its deadline passes, before the response has come.
 
 /// Cancels a call when it is dropped, unless the response has come.
 pub(super) struct CancelOnDrop(Option<Box<dyn FnOnce() + Send + Sync>>);

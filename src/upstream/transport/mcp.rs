@@ -2,7 +2,7 @@
 //!
 //! A session begins with a handshake (specification, "Session Management"). Each server has sessions of its own, and so has each caller.
 //! The first message begins the session. If the server no longer knows it, the server has not carried out the message: another session
-//! begins, and the message is sent once more. A message whose response nobody waits for any more is cancelled.
+//! begins, and the message is sent once more. If the caller leaves or the deadline passes, the transport cancels the message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,8 +57,8 @@ struct SentCall {
 }
 
 impl SentCall {
-    /// Tells the server that nobody waits for the response. In a session, a server does not take the end of a connection for that
-    /// (specification, "Sending Messages to the Server").
+    /// Sends `notifications/cancelled` in a task of its own. In a session, a closed connection does not cancel a call (specification,
+    /// "Sending Messages to the Server").
     fn begin_to_cancel(self) {
         // Without a runtime, the process ends.
         if let Ok(runtime) = Handle::try_current() {

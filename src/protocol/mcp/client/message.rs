@@ -132,7 +132,7 @@ impl MessageWriter {
     }
 }
 
-/// The notification that nobody waits for the response to a request any more. It has no response.
+/// The notification that cancels a request (specification, "Cancellation"). The server does not respond to it.
 pub(crate) fn cancelled(MessageId(id): MessageId) -> Request<Bytes> {
     post(
         format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#).into_bytes(),

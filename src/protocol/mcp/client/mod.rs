@@ -224,7 +224,8 @@ fn arguments_in_headers<'t>(
     })
 }
 
-/// The fault for an error of the protocol, in which an unknown tool is told apart from wrong arguments by the message.
+/// Turns the fault for an unknown tool into [`Kind::NoSuchMethod`]. Servers return one error code for an unknown tool and for wrong
+/// arguments, and only their messages differ.
 fn with_unknown_tool(fault: Fault) -> Fault {
     let start = fault.message.get(..UNKNOWN_TOOL.len()).unwrap_or_default();
     match fault.kind {
